@@ -1,0 +1,132 @@
+//! Functions: code, runtime and settings.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::FunctionArn;
+
+/// A deployed function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    /// The stack it belongs to.
+    pub stack: Arc<str>,
+    /// Its logical id in the template.
+    pub logical_id: Arc<str>,
+    /// Its ARN; the last field is its name.
+    pub arn: FunctionArn,
+    /// What runs it.
+    pub runtime: Runtime,
+    /// Where its entry point is, in the runtime's own notation (`websocket.handler`).
+    pub handler: String,
+    /// Where its code is.
+    pub code: Code,
+    /// The variables the template sets. Names reserved by Lambda are not among them.
+    pub environment: BTreeMap<String, String>,
+    /// Memory in MB.
+    pub memory_mb: u32,
+    /// How long one invocation may take.
+    pub timeout: Duration,
+    /// How many invocations may run at once; `None` is no limit of its own, 0 never runs.
+    pub reserved_concurrency: Option<u32>,
+}
+
+impl Function {
+    /// The function's name.
+    pub fn name(&self) -> &str {
+        self.arn.name()
+    }
+}
+
+/// Where the code of a function is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Code {
+    /// A folder.
+    Directory {
+        /// The task root: what the deployed package holds.
+        root: PathBuf,
+        /// The folder its author edits, where that is another one whose files are all in `root` as well
+        /// (a bundled asset: `root` has the dependencies besides). Files here win over those in `root`.
+        source: Option<PathBuf>,
+    },
+    /// A zip archive.
+    Archive(PathBuf),
+    /// The text of one file (`ZipFile` in a template).
+    Inline {
+        /// The file's name, from the module part of the handler.
+        file_name: String,
+        /// Its content.
+        text: String,
+    },
+    /// A container image, which is not run here.
+    Image(String),
+}
+
+/// What runs a function.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Runtime {
+    /// CPython 3 of this minor version (`python3.12` is 12).
+    Python(u8),
+    /// Node.js of this major version (`nodejs22.x` is 22).
+    Node(u8),
+    /// The function's own `bootstrap` (`provided.al2023`).
+    Provided(String),
+    /// A managed runtime that is not run here (`java21`, `dotnet8`, `ruby3.4`).
+    Other(String),
+}
+
+/// A `Runtime` property that names none of Lambda's runtimes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a Lambda runtime (python3.13, nodejs22.x, provided.al2023, …)")]
+pub struct InvalidRuntime(pub String);
+
+impl Runtime {
+    /// Reads a runtime identifier as the template writes it.
+    ///
+    /// Source: AWS Lambda service model, `Runtime`.
+    pub fn parse(text: &str) -> Result<Self, InvalidRuntime> {
+        let number = |digits: &str| digits.parse::<u8>().ok();
+        if let Some(minor) = text.strip_prefix("python3.").and_then(number) {
+            return Ok(Self::Python(minor));
+        }
+        if let Some(major) =
+            text.strip_prefix("nodejs").and_then(|rest| rest.strip_suffix(".x")).and_then(number)
+        {
+            return Ok(Self::Node(major));
+        }
+        if text.starts_with("provided") {
+            return Ok(Self::Provided(text.to_owned()));
+        }
+        if ["java", "dotnet", "ruby", "go1"].iter().any(|family| text.starts_with(family)) {
+            return Ok(Self::Other(text.to_owned()));
+        }
+        Err(InvalidRuntime(text.chars().take(80).collect()))
+    }
+}
+
+impl fmt::Display for Runtime {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Python(minor) => write!(out, "python3.{minor}"),
+            Self::Node(major) => write!(out, "nodejs{major}.x"),
+            Self::Provided(text) | Self::Other(text) => out.write_str(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runtimes_read_back_as_written() {
+        for text in ["python3.9", "python3.14", "nodejs22.x", "provided.al2023", "java21"] {
+            assert_eq!(Runtime::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["", "python", "python2.7", "python3.x", "nodejs", "cobol85"] {
+            assert!(Runtime::parse(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What an app *is*: APIs with their routes and stages, functions, tables, and the words for them.
+//!
+//! Everything here is plain data, valid once constructed, and a few small traits (the *ports*) through which
+//! the rooms of the house meet. This crate performs no I/O, reads no clock and starts nothing.
+
+mod api;
+mod app;
+mod expression;
+mod function;
+mod ids;
+pub mod limits;
+mod ports;
+mod table;
+
+pub use api::{
+    Api, Authorization, Authorizer, IdentitySource, Integration, IntegrationTarget, InvalidApi,
+    InvalidIdentitySource, InvalidRouteKey, Route, RouteKey, Stage,
+};
+pub use app::{App, Output, Stack};
+pub use expression::{InvalidExpression, Part, PathStep, SelectionExpression};
+pub use function::{Code, Function, InvalidRuntime, Runtime};
+pub use ids::{ApiId, FunctionArn, InvalidArn, InvalidId, StageName};
+pub use ports::{
+    BoxFuture, Clock, FunctionLogs, Invocation, Invoke, InvokeError, LogLine, LogSource, Outcome,
+    Reply, TableApi,
+};
+pub use table::{DeletionPolicy, Table};

@@ -1,0 +1,101 @@
+//! Every quota, with its source and whether an operator may raise it.
+
+use std::time::Duration;
+
+/// The largest message a client may send, and the largest body of a post, in bytes.
+///
+/// Source: API Gateway quotas, "WebSocket message payload" (128 KB; not adjustable). Raisable here.
+pub const MESSAGE_BYTES_MAX: usize = 128 * 1024;
+
+/// The largest frame payload a client may send, in bytes; larger outbound messages are split into such frames.
+///
+/// Source: API Gateway quotas, "WebSocket frame size" (32 KB; not adjustable). Raisable here.
+pub const FRAME_BYTES_MAX: usize = 32 * 1024;
+
+/// How long a connection may be without a data message in either direction.
+///
+/// Source: API Gateway quotas, "Idle Connection Timeout" (10 minutes; not adjustable). Raisable here.
+pub const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// How long a connection may live, counted from its `$connect`.
+///
+/// Source: API Gateway quotas, "Connection duration for WebSocket API" (2 hours; not adjustable). Raisable here.
+pub const CONNECTION_LIFETIME_MAX: Duration = Duration::from_hours(2);
+
+/// How long an integration may take unless it says less.
+///
+/// Source: API Gateway v2 model, `timeoutInMillis` (50 to 29,000 ms for WebSocket APIs, default 29,000).
+pub const INTEGRATION_TIMEOUT_MAX: Duration = Duration::from_secs(29);
+
+/// The shortest time limit an integration may set.
+///
+/// Source: API Gateway v2 model, `timeoutInMillis` (minimum 50).
+pub const INTEGRATION_TIMEOUT_MIN: Duration = Duration::from_millis(50);
+
+/// How long an authorizer may take.
+///
+/// Choice: API Gateway documents 10 s for HTTP APIs and nothing for WebSocket APIs.
+pub const AUTHORIZER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest result of an authorizer, in bytes.
+///
+/// Source: API Gateway quotas, "Authorizer result size" (8 KB; not adjustable).
+pub const AUTHORIZER_RESULT_BYTES_MAX: usize = 8 * 1024;
+
+/// The longest request target (path and query) of a handshake, in bytes.
+///
+/// Source: API Gateway quotas, "Length of the URL" (4096 characters).
+pub const REQUEST_TARGET_BYTES_MAX: usize = 4096;
+
+/// The most routes of one API.
+///
+/// Source: API Gateway quotas, "Routes per API" (300; adjustable).
+pub const ROUTES_MAX: usize = 300;
+
+/// Messages of one connection that may be with its functions at once; then its socket is not read.
+///
+/// Choice: API Gateway states no number; the bound keeps one client from filling the machine.
+pub const IN_FLIGHT_PER_CONNECTION_MAX: usize = 16;
+
+/// Bytes that may wait for a slow reader before a post is refused with 429.
+///
+/// Choice: API Gateway refuses with `LimitExceededException` at an unstated size.
+pub const OUTBOX_BYTES_MAX: usize = 1024 * 1024;
+
+/// Messages that may wait for a slow reader before a post is refused with 429.
+pub const OUTBOX_MESSAGES_MAX: usize = 128;
+
+/// The memory of a function unless it says more, in MB.
+///
+/// Source: AWS Lambda, `MemorySize` (default 128).
+pub const FUNCTION_MEMORY_MB: u32 = 128;
+
+/// How long an invocation may take unless the function says otherwise.
+///
+/// Source: AWS Lambda, `Timeout` (default 3 s).
+pub const FUNCTION_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The longest time limit of a function.
+///
+/// Source: AWS Lambda quotas, "Timeout" (900 s).
+pub const FUNCTION_TIMEOUT_MAX: Duration = Duration::from_mins(15);
+
+/// How long a function may take to initialise before the first invocation.
+///
+/// Source: AWS Lambda, "Init phase" (10 s on demand).
+pub const FUNCTION_INIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest request of a synchronous invocation, in bytes.
+///
+/// Source: AWS Lambda quotas, "Invocation payload" (6 MB each for request and response, synchronous).
+pub const INVOKE_REQUEST_BYTES_MAX: usize = 6 * 1024 * 1024;
+
+/// The largest response of a synchronous invocation, in bytes.
+///
+/// Source: AWS Lambda Runtime API as the public emulator implements it: 6 MiB and 100 bytes.
+pub const INVOKE_RESPONSE_BYTES_MAX: usize = 6 * 1024 * 1024 + 100;
+
+const _: () = assert!(FRAME_BYTES_MAX <= MESSAGE_BYTES_MAX);
+const _: () = assert!(MESSAGE_BYTES_MAX <= OUTBOX_BYTES_MAX);
+const _: () = assert!(MESSAGE_BYTES_MAX * 6 < INVOKE_REQUEST_BYTES_MAX); // a message, escaped, fits an invocation
+const _: () = assert!(FUNCTION_TIMEOUT.as_secs() <= FUNCTION_TIMEOUT_MAX.as_secs());

@@ -1,0 +1,131 @@
+//! The ports: the few small traits through which the rooms meet without knowing each other.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::FunctionArn;
+
+/// A boxed future, so that ports can be used as trait objects.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Wall time. Timers use the runtime's monotonic clock instead.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// Milliseconds since the Unix epoch.
+    fn epoch_millis(&self) -> u64;
+}
+
+/// Runs functions.
+pub trait Invoke: Send + Sync + fmt::Debug {
+    /// Runs one invocation and waits for its outcome.
+    ///
+    /// The function's own time limit ends it at the latest. Invocations of one function are started in the
+    /// order of the calls.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not cancel the invocation: it runs to its end and the outcome is discarded, as
+    /// on Lambda when the caller goes away.
+    fn invoke(&self, invocation: Invocation) -> BoxFuture<'static, Result<Outcome, InvokeError>>;
+}
+
+/// One call of a function.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// Which function.
+    pub function: FunctionArn,
+    /// The alias or version the caller named, if any.
+    pub qualifier: Option<String>,
+    /// The event, as JSON text.
+    pub payload: Bytes,
+    /// The tracing header to hand on (`Root=1-…`), if the caller has one.
+    pub trace: Option<Arc<str>>,
+}
+
+/// How an invocation that ran has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The handler returned; the JSON text of its result.
+    Returned(Bytes),
+    /// The handler raised, the process died or time ran out; Lambda's JSON error object
+    /// (`errorType`, `errorMessage`, …).
+    Failed(Bytes),
+}
+
+/// Why an invocation did not run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvokeError {
+    /// No such function is deployed.
+    #[error("function not found: {0}")]
+    UnknownFunction(FunctionArn),
+    /// The function's concurrency or the queue before it is used up.
+    #[error("{function}: rate exceeded ({reason})")]
+    Throttled {
+        /// Which function.
+        function: FunctionArn,
+        /// Lambda's own word for the limit that was met.
+        reason: &'static str,
+    },
+    /// The function cannot be run here; the text says why and what to do.
+    #[error("{function}: {reason}")]
+    Unavailable {
+        /// Which function.
+        function: FunctionArn,
+        /// Why, and the remedy.
+        reason: String,
+    },
+}
+
+/// Where the output of functions goes.
+///
+/// `line` must not block: what cannot be taken at once is dropped and counted by the receiver.
+pub trait FunctionLogs: Send + Sync + fmt::Debug {
+    /// Takes one line.
+    fn line(&self, line: LogLine);
+}
+
+/// One line of a function's output, or of the platform about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// Which function.
+    pub function: FunctionArn,
+    /// During which invocation; `None` during init and between invocations.
+    pub request_id: Option<Arc<str>>,
+    /// Who wrote it.
+    pub source: LogSource,
+    /// The text, without its line end.
+    pub text: String,
+}
+
+/// Who wrote a line of log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogSource {
+    /// The function.
+    Function,
+    /// The platform: START, END, REPORT, time-outs.
+    Platform,
+    /// Stillwire itself, to the person at the terminal: an interpreter that was substituted, a reload.
+    Notice,
+}
+
+/// The tables as the functions' SDKs see them.
+pub trait TableApi: Send + Sync + fmt::Debug {
+    /// Answers one request of the DynamoDB JSON protocol.
+    ///
+    /// `target` is the `X-Amz-Target` header (`DynamoDB_20120810.PutItem`), `body` the JSON text.
+    ///
+    /// # Cancel safety
+    /// A request that was accepted is carried out even when the future is dropped.
+    fn call(&self, target: &str, body: Bytes) -> BoxFuture<'static, Reply>;
+}
+
+/// An answer of [`TableApi`]: an HTTP status and its JSON text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The JSON text.
+    pub body: Bytes,
+}
