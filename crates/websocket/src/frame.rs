@@ -1,0 +1,238 @@
+//! Frame headers and masking.
+//!
+//! Source: RFC 6455, sections 5.2 and 5.3.
+
+use crate::ProtocolError;
+
+/// Which end of the connection this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Receives masked frames, sends unmasked ones.
+    Server,
+    /// Receives unmasked frames, sends masked ones.
+    Client,
+}
+
+/// How outgoing frames are masked: a client gives a fresh random key for each message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Masking {
+    /// A server's frames.
+    None,
+    /// A client's frames.
+    Key([u8; 4]),
+}
+
+/// What a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opcode {
+    /// More of the message that is under way.
+    Continuation,
+    /// The beginning of a text message.
+    Text,
+    /// The beginning of a binary message.
+    Binary,
+    /// The end of the connection.
+    Close,
+    /// A question.
+    Ping,
+    /// Its answer.
+    Pong,
+}
+
+impl Opcode {
+    fn parse(bits: u8) -> Result<Self, ProtocolError> {
+        Ok(match bits {
+            0x0 => Self::Continuation,
+            0x1 => Self::Text,
+            0x2 => Self::Binary,
+            0x8 => Self::Close,
+            0x9 => Self::Ping,
+            0xa => Self::Pong,
+            _ => return Err(ProtocolError::ReservedOpcode(bits)),
+        })
+    }
+
+    pub(crate) fn bits(self) -> u8 {
+        match self {
+            Self::Continuation => 0x0,
+            Self::Text => 0x1,
+            Self::Binary => 0x2,
+            Self::Close => 0x8,
+            Self::Ping => 0x9,
+            Self::Pong => 0xa,
+        }
+    }
+
+    pub(crate) fn is_control(self) -> bool {
+        matches!(self, Self::Close | Self::Ping | Self::Pong)
+    }
+}
+
+/// The largest payload of a control frame. Source: RFC 6455, section 5.5.
+pub(crate) const CONTROL_BYTES_MAX: usize = 125;
+
+/// The longest frame header: 2 bytes, 8 of extended length, 4 of mask.
+pub(crate) const HEADER_BYTES_MAX: usize = 14;
+
+/// A frame header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FrameHeader {
+    pub(crate) fin: bool,
+    pub(crate) opcode: Opcode,
+    pub(crate) mask: Option<[u8; 4]>,
+    pub(crate) payload_len: u64,
+}
+
+impl FrameHeader {
+    /// Reads a header; `None` when `bytes` does not hold all of it. Gives its length in bytes beside it.
+    ///
+    /// What is already wrong in an incomplete header is an error at once.
+    pub(crate) fn parse(bytes: &[u8], role: Role) -> Result<Option<(Self, usize)>, ProtocolError> {
+        let Some(&first) = bytes.first() else { return Ok(None) };
+        if first & 0x70 != 0 {
+            return Err(ProtocolError::ReservedBits);
+        }
+        let opcode = Opcode::parse(first & 0x0f)?;
+        let fin = first & 0x80 != 0;
+        if opcode.is_control() && !fin {
+            return Err(ProtocolError::FragmentedControl);
+        }
+        let Some(&second) = bytes.get(1) else { return Ok(None) };
+        match (role, second & 0x80 != 0) {
+            (Role::Server, false) => return Err(ProtocolError::NotMasked),
+            (Role::Client, true) => return Err(ProtocolError::Masked),
+            _ => {}
+        }
+        let short = second & 0x7f;
+        if opcode.is_control() && usize::from(short) > CONTROL_BYTES_MAX {
+            return Err(ProtocolError::LongControl);
+        }
+        let (payload_len, len) = match short {
+            126 => match bytes.get(2..4) {
+                Some(&[a, b]) => (u64::from(u16::from_be_bytes([a, b])), 4),
+                _ => return Ok(None),
+            },
+            127 => match bytes.get(2..10) {
+                Some(&[a, b, c, d, e, f, g, h]) => {
+                    (u64::from_be_bytes([a, b, c, d, e, f, g, h]), 10)
+                }
+                _ => return Ok(None),
+            },
+            short => (u64::from(short), 2),
+        };
+        if short == 126 && payload_len < 126
+            || short == 127 && (payload_len < 65_536 || payload_len >> 63 != 0)
+        {
+            return Err(ProtocolError::BadLength);
+        }
+        if second & 0x80 == 0 {
+            return Ok(Some((Self { fin, opcode, mask: None, payload_len }, len)));
+        }
+        match bytes.get(len..len + 4) {
+            Some(&[a, b, c, d]) => {
+                let header = Self { fin, opcode, mask: Some([a, b, c, d]), payload_len };
+                Ok(Some((header, len + 4)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Writes a header.
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
+        let masked = if self.mask.is_some() { 0x80 } else { 0 };
+        out.push(if self.fin { 0x80 } else { 0 } | self.opcode.bits());
+        if self.payload_len < 126 {
+            out.push(masked | u8::try_from(self.payload_len).unwrap_or(0));
+        } else if let Ok(len) = u16::try_from(self.payload_len) {
+            out.push(masked | 126);
+            out.extend_from_slice(&len.to_be_bytes());
+        } else {
+            out.push(masked | 127);
+            out.extend_from_slice(&self.payload_len.to_be_bytes());
+        }
+        if let Some(mask) = self.mask {
+            out.extend_from_slice(&mask);
+        }
+    }
+}
+
+/// Applies a mask in place, beginning at `offset` bytes into the payload. Applying it twice undoes it.
+pub(crate) fn apply_mask(bytes: &mut [u8], mask: [u8; 4], offset: usize) {
+    let mut key = mask;
+    key.rotate_left(offset % 4);
+    let wide = u64::from_ne_bytes([
+        key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3],
+    ]);
+    let mut chunks = bytes.chunks_exact_mut(8);
+    for chunk in &mut chunks {
+        if let Ok(word) = <[u8; 8]>::try_from(&*chunk) {
+            chunk.copy_from_slice(&(u64::from_ne_bytes(word) ^ wide).to_ne_bytes());
+        }
+    }
+    for (byte, key) in chunks.into_remainder().iter_mut().zip(key.iter().cycle()) {
+        *byte ^= key;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn absurd_lengths_are_refused_without_waiting_for_more() {
+        // 127 with the top bit set, and lengths that would fit a shorter form.
+        for bytes in [
+            &[0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..],
+            &[0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0],
+            &[0x82, 0xfe, 0, 125, 0, 0, 0, 0],
+        ] {
+            assert_eq!(FrameHeader::parse(bytes, Role::Server), Err(ProtocolError::BadLength));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_in_the_first_byte_is_refused_with_it() {
+        for (byte, error) in [
+            (0xc1, ProtocolError::ReservedBits),
+            (0x83, ProtocolError::ReservedOpcode(3)),
+            (0x09, ProtocolError::FragmentedControl),
+        ] {
+            assert_eq!(FrameHeader::parse(&[byte], Role::Server), Err(error));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_header_reads_back_as_written(
+            fin: bool, masked: bool, mask: [u8; 4],
+            payload_len in prop_oneof![0u64..126, 126u64..65_536, 65_536u64..(1 << 63)],
+        ) {
+            let mask = masked.then_some(mask);
+            let header = FrameHeader { fin, opcode: Opcode::Text, mask, payload_len };
+            let mut bytes = Vec::new();
+            header.write(&mut bytes);
+            let role = if masked { Role::Server } else { Role::Client };
+            prop_assert_eq!(FrameHeader::parse(&bytes, role), Ok(Some((header, bytes.len()))));
+            for cut in 0..bytes.len() {
+                prop_assert_eq!(FrameHeader::parse(&bytes[..cut], role), Ok(None));
+            }
+        }
+
+        #[test]
+        fn masking_in_pieces_is_masking_the_whole(
+            bytes in proptest::collection::vec(any::<u8>(), 0..100), mask: [u8; 4], cut in 0usize..100,
+        ) {
+            let cut = cut.min(bytes.len());
+            let mut whole = bytes.clone();
+            apply_mask(&mut whole, mask, 0);
+            let mut pieces = bytes.clone();
+            let (head, tail) = pieces.split_at_mut(cut);
+            apply_mask(head, mask, 0);
+            apply_mask(tail, mask, cut);
+            prop_assert_eq!(&pieces, &whole);
+            apply_mask(&mut whole, mask, 0);
+            prop_assert_eq!(whole, bytes);
+        }
+    }
+}
