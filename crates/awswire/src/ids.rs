@@ -1,0 +1,122 @@
+//! Ids in the shape API Gateway gives them: 11 bytes in base64url with its padding, 16 characters.
+//!
+//! Source: observed ids, for instance `L0SM9cOFvHcCIhw=` in the API Gateway Developer Guide.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE;
+
+const ID_BYTES: usize = 11;
+
+/// The id of a connection. It cannot be guessed, and it is no credential.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId([u8; ID_BYTES]);
+
+/// A text that never was a connection's id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Invalid connectionId: {0}")]
+pub struct InvalidConnectionId(pub String);
+
+impl ConnectionId {
+    /// A fresh id from the system's random source; `None` when there is none, which no connection survives.
+    pub fn random() -> Option<Self> {
+        let mut bytes = [0; ID_BYTES];
+        rand::fill(&mut bytes).ok()?;
+        Some(Self(bytes))
+    }
+
+    /// Reads an id. Text of another shape is invalid; whether the connection lives is another question.
+    pub fn parse(text: &str) -> Result<Self, InvalidConnectionId> {
+        (text.len() == 16)
+            .then(|| BASE64_URL_SAFE.decode(text).ok())
+            .flatten()
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(Self)
+            .ok_or_else(|| InvalidConnectionId(text.chars().take(128).collect()))
+    }
+
+    /// A number that spreads ids evenly.
+    pub fn shard(&self) -> usize {
+        usize::from(self.0[0])
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&BASE64_URL_SAFE.encode(self.0))
+    }
+}
+
+impl fmt::Debug for ConnectionId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "ConnectionId({self})")
+    }
+}
+
+/// Gives request ids and message ids: unique within a process and unlikely to meet those of another.
+#[derive(Debug)]
+pub struct RequestIds {
+    next: AtomicU64,
+    salt: [u8; 3],
+}
+
+impl RequestIds {
+    /// A source of ids; `None` when the system has no random source.
+    pub fn new() -> Option<Self> {
+        let mut seed = [0; ID_BYTES];
+        rand::fill(&mut seed).ok()?;
+        let [a, b, c, d, e, f, g, h, salt @ ..] = seed;
+        Some(Self { next: AtomicU64::new(u64::from_be_bytes([a, b, c, d, e, f, g, h])), salt })
+    }
+
+    /// The next id.
+    pub fn next(&self) -> String {
+        let [a, b, c, d, e, f, g, h] =
+            mix(self.next.fetch_add(1, Ordering::Relaxed)).to_be_bytes();
+        let [x, y, z] = self.salt;
+        BASE64_URL_SAFE.encode([a, b, c, d, e, f, g, h, x, y, z])
+    }
+}
+
+/// A permutation of 64-bit numbers (the finaliser of `SplitMix64`), so that consecutive ids differ at a glance.
+fn mix(mut number: u64) -> u64 {
+    number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_id_has_the_shape_of_the_service() {
+        let id = ConnectionId::random().unwrap();
+        let text = id.to_string();
+        assert_eq!(text.len(), 16);
+        assert!(text.ends_with('='));
+        assert_eq!(ConnectionId::parse(&text), Ok(id));
+    }
+
+    #[test]
+    fn a_path_is_not_a_connection_id() {
+        for text in ["", "abc", "L0SM9cOFvHcCIhw", "L0SM9cOFvHcCIhw==", "../../../../etc/", "L0SM9cOF+HcCIhw="]
+        {
+            let error = ConnectionId::parse(text).unwrap_err();
+            assert_eq!(error.to_string(), format!("Invalid connectionId: {text}"));
+        }
+    }
+
+    #[test]
+    fn request_ids_do_not_repeat() {
+        let ids = RequestIds::new().unwrap();
+        let seen: HashSet<_> = (0..10_000).map(|_| ids.next()).collect();
+        assert_eq!(seen.len(), 10_000);
+        assert!(seen.iter().all(|id| id.len() == 16 && id.ends_with('=')));
+    }
+}

@@ -1,0 +1,38 @@
+//! Times as the services write them.
+
+use jiff::Timestamp;
+
+/// A time as access logs write it: `04/Feb/2025:09:12:33 +0000`.
+///
+/// Source: API Gateway, `$context.requestTime` (Common Log Format, UTC).
+pub fn clf_time(epoch_millis: u64) -> String {
+    timestamp(epoch_millis).strftime("%d/%b/%Y:%H:%M:%S +0000").to_string()
+}
+
+/// A time in ISO 8601 with milliseconds: `2025-02-04T09:12:33.120Z`.
+///
+/// Source: `GetConnection` of the API Gateway Management API; SDKs insist on the final `Z`.
+pub fn iso_millis(epoch_millis: u64) -> String {
+    timestamp(epoch_millis).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}
+
+/// Times beyond the year 9999 are shown as its last moment.
+fn timestamp(epoch_millis: u64) -> Timestamp {
+    i64::try_from(epoch_millis)
+        .ok()
+        .and_then(|millis| Timestamp::from_millisecond(millis).ok())
+        .unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_as_the_services_write_them() {
+        assert_eq!(clf_time(1_738_660_353_120), "04/Feb/2025:09:12:33 +0000");
+        assert_eq!(iso_millis(1_738_660_353_120), "2025-02-04T09:12:33.120Z");
+        assert_eq!(iso_millis(1_738_660_353_007), "2025-02-04T09:12:33.007Z");
+        assert!(iso_millis(u64::MAX).starts_with("9999-12-3"));
+    }
+}
