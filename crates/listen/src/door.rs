@@ -1,0 +1,147 @@
+//! Taking a port and accepting on it.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use stillwire_drain::Drain;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::Stream;
+
+/// How long a connection may take until its first byte, and again for its TLS handshake.
+///
+/// Choice: the figure of most servers; slow clients hold one descriptor each for no longer.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections the kernel holds until they are accepted. A burst of connects overflows smaller ones.
+const BACKLOG: u32 = 4096;
+
+/// A port that cannot be taken.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}")]
+pub struct BindError {
+    /// The address.
+    pub address: SocketAddr,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Takes a port; port 0 is any free one.
+pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    let listen = || {
+        let socket =
+            if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|source| BindError { address, source })
+}
+
+/// How many connections may be open at once, over all doors that share it.
+#[derive(Debug, Clone)]
+pub struct Capacity(Arc<Semaphore>);
+
+impl Capacity {
+    /// Room for `connections`.
+    pub fn new(connections: usize) -> Self {
+        Self(Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))))
+    }
+}
+
+/// A connection that said whether it speaks TLS.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The connection.
+    pub stream: Stream,
+    /// Who is at the other end.
+    pub peer: SocketAddr,
+    /// Its place in the [`Capacity`]; keep it as long as the connection.
+    pub place: OwnedSemaphorePermit,
+}
+
+/// A listening port and what it needs to accept.
+#[derive(Debug)]
+pub struct Door {
+    /// The port.
+    pub listener: TcpListener,
+    /// How to speak TLS.
+    pub tls: Arc<ServerConfig>,
+    /// The bound on open connections.
+    pub capacity: Capacity,
+}
+
+impl Door {
+    /// Accepts until the drain begins; every connection is served by `serve` in a task of its own.
+    pub async fn open<F>(
+        self,
+        name: &'static str,
+        drain: Drain,
+        serve: impl Fn(Accepted) -> F + Clone + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let tls = TlsAcceptor::from(Arc::clone(&self.tls));
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = drain.closing() => return,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of descriptors or memory: accepting again at once would only spin.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let Ok(place) = Arc::clone(&self.capacity.0).try_acquire_owned() else {
+                drain.spawn("refuse", refuse(stream));
+                continue;
+            };
+            let (tls, serve) = (tls.clone(), serve.clone());
+            drain.spawn(name, async move {
+                match timeout(2 * OPENING_TIMEOUT, opening(stream, tls)).await {
+                    Ok(Ok(stream)) => serve(Accepted { stream, peer, place }).await,
+                    Ok(Err(error)) => tracing::debug!(%peer, %error, "a connection did not begin"),
+                    Err(_) => tracing::debug!(%peer, "a connection did not begin in time"),
+                }
+            });
+        }
+    }
+}
+
+/// Waits for the first byte and, where it begins a TLS record, for the handshake.
+async fn opening(stream: TcpStream, tls: TlsAcceptor) -> io::Result<Stream> {
+    stream.set_nodelay(true)?;
+    let mut first = [0];
+    let seen = timeout(OPENING_TIMEOUT, stream.peek(&mut first)).await.map_err(io::Error::other)??;
+    if seen == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    if first == [TLS_HANDSHAKE_RECORD] {
+        return Ok(Stream::Tls(Box::new(tls.accept(stream).await?)));
+    }
+    Ok(Stream::Plain(stream))
+}
+
+/// The first byte of a TLS connection; no HTTP method begins with it. Source: RFC 8446, section 5.1.
+const TLS_HANDSHAKE_RECORD: u8 = 0x16;
+
+/// Tells one client too many to come back, in plain: TLS work is what an overload must not cost.
+async fn refuse(mut stream: TcpStream) {
+    let answer = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\
+        Connection: close\r\n\r\n";
+    let sent = timeout(Duration::from_secs(1), stream.write_all(answer)).await;
+    tracing::warn!(delivered = matches!(sent, Ok(Ok(()))), "at capacity: refused a connection");
+}

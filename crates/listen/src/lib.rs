@@ -1,0 +1,19 @@
+//! Addresses: one port that speaks plain and TLS, the local certificate authority, HTTP over both.
+//!
+//! * [`bind`] takes a port; [`Door`] accepts on it: the first byte of a connection tells TLS from plain.
+//! * [`Authority`] is the local certificate authority, made once and kept.
+//! * [`http`] serves HTTP/1.1 on an accepted connection, also after its first bytes were read.
+//!
+//! Invariants: every accepted connection has a deadline until it said what it wants; their number is bounded,
+//! and the last descriptors of the process are not given away.
+
+mod authority;
+mod door;
+pub mod http;
+mod rewind;
+mod stream;
+
+pub use authority::{Authority, AuthorityError};
+pub use door::{Accepted, BindError, Capacity, Door, bind};
+pub use rewind::Rewind;
+pub use stream::Stream;
