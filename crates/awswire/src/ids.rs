@@ -74,10 +74,22 @@ impl RequestIds {
 
     /// The next id.
     pub fn next(&self) -> String {
-        let [a, b, c, d, e, f, g, h] =
-            mix(self.next.fetch_add(1, Ordering::Relaxed)).to_be_bytes();
+        let [a, b, c, d, e, f, g, h] = self.number().to_be_bytes();
         let [x, y, z] = self.salt;
         BASE64_URL_SAFE.encode([a, b, c, d, e, f, g, h, x, y, z])
+    }
+
+    /// A new root of a trace: `Root=1-{time}-{id}`, as in `X-Amzn-Trace-Id`.
+    ///
+    /// Source: AWS X-Ray Developer Guide, "Tracing header": 8 and 24 hexadecimal digits.
+    pub fn trace(&self, epoch_millis: u64) -> String {
+        let [x, y, z] = self.salt;
+        let seconds = epoch_millis / 1000 & 0xffff_ffff;
+        format!("Root=1-{seconds:08x}-{:016x}{x:02x}{y:02x}{z:02x}00", self.number())
+    }
+
+    fn number(&self) -> u64 {
+        mix(self.next.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -110,6 +122,13 @@ mod tests {
             let error = ConnectionId::parse(text).unwrap_err();
             assert_eq!(error.to_string(), format!("Invalid connectionId: {text}"));
         }
+    }
+
+    #[test]
+    fn a_trace_begins_with_the_time() {
+        let trace = RequestIds::new().unwrap().trace(0x67a1_c2d3 * 1000);
+        assert!(trace.starts_with("Root=1-67a1c2d3-"), "{trace}");
+        assert_eq!(trace.len(), "Root=1-67a1c2d3-0a1b2c3d4e5f60718293a4b5".len());
     }
 
     #[test]

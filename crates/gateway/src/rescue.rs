@@ -1,0 +1,94 @@
+//! What a client sees when something goes wrong: one place decides, so reading it is reading our manners.
+//!
+//! Source: API Gateway, observed error frames and handshake statuses; the spacing of the frame is observed too
+//! (a space after the first colon, none after the others), and clients match on it.
+
+use stillwire_awswire::ConnectionId;
+use stillwire_model::InvokeError;
+
+/// Why a message, or a handshake, did not lead to an answer of the application.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Failure {
+    /// No route takes the message.
+    #[error("no route has this key, and there is no $default route")]
+    NoRoute,
+    /// The function failed: it raised, crashed or ran out of its own time.
+    #[error("the function failed")]
+    FunctionFailed,
+    /// The function's result is not a proxy response.
+    #[error("the function's result is not a proxy response: {0}")]
+    MalformedResponse(&'static str),
+    /// The integration took longer than it may.
+    #[error("the integration did not answer in time")]
+    TimedOut,
+    /// The integration cannot be called here.
+    #[error("the integration cannot be called: {0}")]
+    Unavailable(String),
+    /// The function could not be invoked.
+    #[error(transparent)]
+    NotInvoked(#[from] InvokeError),
+}
+
+impl Failure {
+    /// The `message` of the error frame.
+    pub(crate) fn frame_text(&self) -> &'static str {
+        match self {
+            Self::NoRoute => "Forbidden",
+            Self::TimedOut => "Endpoint request timed out",
+            Self::FunctionFailed
+            | Self::MalformedResponse(_)
+            | Self::Unavailable(_)
+            | Self::NotInvoked(_) => "Internal server error",
+        }
+    }
+
+    /// The status that a handshake is refused with.
+    pub(crate) fn handshake_status(&self) -> u16 {
+        match self {
+            Self::NoRoute => 403,
+            Self::FunctionFailed | Self::MalformedResponse(_) => 502,
+            Self::TimedOut => 504,
+            Self::Unavailable(_) | Self::NotInvoked(_) => 500,
+        }
+    }
+}
+
+/// The error frame for a message that could not be handled. The connection stays open.
+pub(crate) fn error_frame(failure: &Failure, connection: ConnectionId, request_id: &str) -> String {
+    format!(
+        r#"{{"message": "{}", "connectionId":"{connection}", "requestId":"{request_id}"}}"#,
+        failure.frame_text()
+    )
+}
+
+/// The text of a gateway's own answer with this status, as it stands in `{"message": …}`.
+pub(crate) fn status_text(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        408 => "Request Timeout",
+        414 => "Request URI Too Long",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request header fields too large",
+        503 => "Service Unavailable",
+        504 => "Endpoint request timed out",
+        505 => "HTTP Version Not Supported",
+        _ => "Internal server error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_frame_has_the_spacing_of_the_service() {
+        let connection = ConnectionId::parse("L0SM9cOFvHcCIhw=").unwrap();
+        assert_eq!(
+            error_frame(&Failure::NoRoute, connection, "PbTk7ET8IAMFs2g="),
+            r#"{"message": "Forbidden", "connectionId":"L0SM9cOFvHcCIhw=", "requestId":"PbTk7ET8IAMFs2g="}"#
+        );
+    }
+}
