@@ -1,0 +1,129 @@
+//! The local AWS endpoint: where the SDKs of functions send what is not for an API's own address.
+//!
+//! It finds the service a request is for and hands it to the room that serves it. A service that is not served
+//! here is answered with an error that says how to name an endpoint that does; nothing is passed on to AWS.
+
+mod dynamodb;
+mod identity;
+mod service;
+mod unserved;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use stillwire_awswire::CredentialScope;
+use stillwire_drain::Drain;
+use stillwire_listen::http::{BodyError, body};
+use stillwire_listen::{Accepted, Door, http as serving};
+use stillwire_model::TableApi;
+use uuid::Uuid;
+
+/// The largest request any service here takes. Source: DynamoDB quotas, "Request size" (16 MB).
+const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The endpoint and the rooms behind it.
+#[derive(Debug, Clone)]
+pub struct Front {
+    tables: Arc<dyn TableApi>,
+    account: Arc<str>,
+}
+
+impl Front {
+    /// An endpoint that serves tables; `account` is who callers are told they are.
+    pub fn new(tables: Arc<dyn TableApi>, account: &str) -> Self {
+        Self { tables, account: account.into() }
+    }
+
+    /// Serves requests at `door` until the drain begins.
+    pub fn serve(self, door: Door, drain: &Drain) {
+        let inner = drain.clone();
+        let accepting = door.open("aws connection", drain.clone(), move |accepted: Accepted| {
+            let (front, drain) = (self.clone(), inner.clone());
+            async move {
+                serving::serve(accepted.stream, &drain, |request| front.clone().answer(request))
+                    .await;
+            }
+        });
+        drain.spawn("aws door", accepting);
+    }
+
+    async fn answer(self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (parts, incoming) = request.into_parts();
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let scope = header("authorization").map(CredentialScope::parse);
+        let target = header("x-amz-target").unwrap_or_default();
+        let caller = Caller {
+            scope: match scope {
+                Some(Ok(scope)) => Some(scope),
+                Some(Err(_)) | None => None,
+            },
+            signed: scope_given(header("authorization")),
+            host: header("host").unwrap_or_default().to_owned(),
+            content_type: header("content-type").unwrap_or_default().to_owned(),
+            target: target.to_owned(),
+        };
+        if parts.method == Method::GET && parts.uri.path() == "/" && !caller.signed {
+            return text(StatusCode::OK, "healthy: stillwire\n");
+        }
+        let body = match body(incoming, REQUEST_BYTES_MAX).await {
+            Ok(body) => body,
+            Err(BodyError::TooLarge) => return text(StatusCode::PAYLOAD_TOO_LARGE, ""),
+            Err(BodyError::Incomplete) => return text(StatusCode::BAD_REQUEST, ""),
+        };
+        if dynamodb::is_for(&caller) {
+            return dynamodb::answer(self.tables.as_ref(), &caller, body).await;
+        }
+        if identity::is_for(&caller, &body) {
+            return identity::answer(&caller, &self.account);
+        }
+        unserved::answer(&caller)
+    }
+}
+
+/// Who calls, and what for.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    /// What the signature names, if it is one.
+    pub(crate) scope: Option<CredentialScope>,
+    /// Whether there is an `Authorization` header at all.
+    pub(crate) signed: bool,
+    pub(crate) host: String,
+    pub(crate) content_type: String,
+    pub(crate) target: String,
+}
+
+impl Caller {
+    /// The service by its signing name, from the signature or else from a host name of AWS.
+    pub(crate) fn service(&self) -> Option<&str> {
+        match &self.scope {
+            Some(scope) => Some(&scope.service),
+            None => service::of_host(&self.host),
+        }
+    }
+}
+
+fn scope_given(authorization: Option<&str>) -> bool {
+    authorization.is_some_and(|text| !text.is_empty())
+}
+
+/// An answer with the request id that SDKs print.
+pub(crate) fn reply(status: u16, content_type: &str, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    if let Ok(content_type) = HeaderValue::from_str(content_type) {
+        headers.insert(header::CONTENT_TYPE, content_type);
+    }
+    response
+}
+
+fn text(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+    reply(status.as_u16(), "text/plain", Bytes::from_static(text.as_bytes()))
+}
