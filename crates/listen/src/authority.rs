@@ -38,6 +38,11 @@ const SYSTEM_BUNDLES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
+/// The file in which the system keeps the public authorities, if it has one.
+pub fn system_bundle() -> Option<PathBuf> {
+    SYSTEM_BUNDLES.iter().map(PathBuf::from).find(|path| path.exists())
+}
+
 /// The authority could not be made or read.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
@@ -116,7 +121,7 @@ impl Authority {
             path: certificate.clone(),
             source,
         })?;
-        let system = SYSTEM_BUNDLES.iter().find_map(|path| fs::read_to_string(path).ok());
+        let system = system_bundle().and_then(|path| fs::read_to_string(path).ok());
         replace(&bundle, format!("{}\n{pem}", system.unwrap_or_default()).as_bytes())?;
 
         let minter = Minter { issuer: Issuer::new(params, key), first_day: epoch_millis };

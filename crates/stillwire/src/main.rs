@@ -1,1 +1,33 @@
-fn main() {}
+//! The program: commands, and the only place where the rooms meet.
+
+mod check;
+mod cli;
+mod clock;
+mod connect;
+mod dev;
+mod report;
+mod settings;
+mod style;
+
+use std::ffi::OsStr;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    // What Stillwire starts of itself; not for people, and not worth parsing a command line for.
+    match std::env::args_os().nth(1).as_deref().and_then(OsStr::to_str) {
+        Some("supervise") => return stillwire_functions::supervisor::run(),
+        Some("enter") => return stillwire_functions::supervisor::enter(),
+        Some("bundle") => return dev::synthesis::bundle(std::env::args_os().skip(2).collect()),
+        _ => {}
+    }
+    let ran = match Cli::parse().command {
+        Command::Dev(args) => dev::run(&args),
+        Command::Connect(args) => connect::run(&args),
+        Command::Check(args) => check::run(&args),
+    };
+    ran.unwrap_or_else(|error| report::failure(&error))
+}

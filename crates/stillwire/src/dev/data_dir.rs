@@ -1,0 +1,111 @@
+//! Where an app's state is kept, for one Stillwire at a time.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use tempfile::TempDir;
+
+use crate::cli::DevArgs;
+use crate::report::Hinted;
+
+/// The folder of an app's state. Dropping it lets the next Stillwire in.
+#[derive(Debug)]
+pub(crate) struct DataDir {
+    path: PathBuf,
+    /// Held as long as this process lives.
+    _lock: File,
+    /// Removed at the end, where nothing is to be kept.
+    temporary: Option<TempDir>,
+}
+
+impl DataDir {
+    /// Opens the folder that the arguments name, or `.stillwire` beside the app.
+    pub(crate) fn open(args: &DevArgs, app_dir: &Path) -> Result<Self> {
+        let temporary = args.in_memory.then(TempDir::new).transpose()?;
+        let path = match (&temporary, &args.data_dir) {
+            (Some(temporary), _) => temporary.path().to_owned(),
+            (None, Some(path)) => path.clone(),
+            (None, None) => app_dir.join(".stillwire"),
+        };
+        let lock = lock(&path)?;
+        let path = fs::canonicalize(&path)?;
+        if temporary.is_none() {
+            // What is kept here is no source.
+            let ignore = path.join(".gitignore");
+            if !ignore.exists() {
+                fs::write(ignore, "*\n")?;
+            }
+        }
+        Ok(Self { path, _lock: lock, temporary })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where state is kept, for the person at the terminal.
+    pub(crate) fn shown(&self) -> String {
+        match self.temporary {
+            Some(_) => "memory".to_owned(),
+            None => self.path.display().to_string(),
+        }
+    }
+
+    /// A folder for files that nobody needs after this run.
+    pub(crate) fn work_dir(&self) -> Result<PathBuf> {
+        let work = self.path.join("work");
+        if work.exists() {
+            fs::remove_dir_all(&work).with_context(|| format!("cannot empty {}", work.display()))?;
+        }
+        fs::create_dir_all(&work)?;
+        Ok(work)
+    }
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let usable = || -> std::io::Result<File> {
+        fs::create_dir_all(path)?;
+        File::options().read(true).write(true).create(true).truncate(false).open(path.join("lock"))
+    };
+    let mut file = usable().map_err(|error| {
+        Hinted::new(
+            format!("cannot keep state in {}: {error}", path.display()),
+            "name another folder with --data-dir, or keep nothing with --in-memory",
+        )
+    })?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            let mut owner = String::new();
+            file.read_to_string(&mut owner).ok();
+            return Err(Hinted::new(
+                format!("another Stillwire (process {}) uses {}", owner.trim(), path.display()),
+                "stop it, or name another folder with --data-dir, or keep nothing with --in-memory",
+            ));
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_for_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = lock(folder.path()).unwrap();
+        let error = lock(folder.path()).unwrap_err().to_string();
+        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        drop(first);
+        lock(folder.path()).unwrap();
+    }
+}

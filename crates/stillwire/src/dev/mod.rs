@@ -1,0 +1,198 @@
+//! `stillwire dev`: an app, live on this machine.
+//!
+//! Reads the app, takes its ports, opens its tables, starts its functions, and only then lets clients in.
+
+mod addresses;
+mod data_dir;
+mod logs;
+mod ready;
+mod screen;
+pub(crate) mod synthesis;
+mod variables;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use stillwire_deploy::rewrite_addresses;
+use stillwire_drain::Drain;
+use stillwire_front::Front;
+use stillwire_functions::supervisor::Supervisor;
+use stillwire_functions::{Config as FunctionsConfig, Functions};
+use stillwire_gateway::{Config as GatewayConfig, ConnectionLimits, Gateway, Ports};
+use stillwire_listen::{Authority, Capacity, Door};
+use stillwire_model::{App, Clock as _};
+use stillwire_tables::{Engine, Storage};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+
+use crate::cli::DevArgs;
+use crate::clock::SystemClock;
+use crate::dev::addresses::Addresses;
+use crate::dev::data_dir::DataDir;
+use crate::dev::logs::Terminal;
+use crate::dev::screen::Screen;
+use crate::dev::synthesis::Source;
+use crate::settings::Settings;
+
+/// Descriptors that are not for clients: functions, tables, files.
+const DESCRIPTORS_RESERVED: u64 = 1024;
+
+/// Environments of all functions together.
+const ENVIRONMENTS_MAX: usize = 64;
+
+/// How long an environment may be idle before it is ended.
+const ENVIRONMENT_IDLE: Duration = Duration::from_secs(300);
+
+/// How long a stop waits for clients, invocations and `$disconnect`s. A second ^C does not wait.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+
+/// Runs the command.
+pub(crate) fn run(args: &DevArgs) -> Result<ExitCode> {
+    let settings = Settings::read();
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    // First of all, while this process is small and has one thread: it starts all others.
+    let supervisor = Supervisor::launch(&program, &["supervise"]).context("cannot start the supervisor")?;
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let ended = runtime.block_on(serve(args, &settings, supervisor, &program));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+async fn serve(
+    args: &DevArgs,
+    settings: &Settings,
+    supervisor: Supervisor,
+    program: &Path,
+) -> Result<ExitCode> {
+    let began = Instant::now();
+    let screen = Screen::new(settings.no_color);
+    let terminal = Terminal::start(args.verbose, settings)?;
+    let connections_max = raise_descriptor_limit();
+
+    let source = Source::find(&args.app.path)?;
+    let data = DataDir::open(args, source.app_dir())?;
+    let mut loaded = source.load(args, &data, program, &screen).await?;
+    screen.notices(&loaded.notices);
+
+    let authority = Authority::open(&settings.state_dir, SystemClock.epoch_millis())?;
+    let (addresses, doors) = Addresses::take(&loaded.app, args.port, &data)?;
+    rewrite_addresses(&mut loaded.app, &|id| addresses.host_of(id));
+    let app = loaded.app;
+
+    let engine = Engine::open(&if args.in_memory {
+        Storage::Memory
+    } else {
+        Storage::File(data.path().join("tables.db"))
+    })?;
+    for table in app.tables() {
+        engine.provision(table).await?;
+    }
+
+    let drain = Drain::new();
+    let clock = Arc::new(SystemClock);
+    let functions_config = FunctionsConfig {
+        cache_dir: settings.cache_dir.clone(),
+        work_dir: data.work_dir()?,
+        python_places: stillwire_functions::usual_places(),
+        cores: available_parallelism().map_or(2, usize::from),
+        environments_max: ENVIRONMENTS_MAX,
+        idle_timeout: ENVIRONMENT_IDLE,
+        hosts: addresses.execute_api_hosts(&app),
+        aws: addresses.aws(),
+        reload: true,
+    };
+    let functions = Functions::start(
+        functions_config,
+        supervisor,
+        terminal.clone(),
+        clock.clone(),
+        drain.clone(),
+    )?;
+    functions.deploy(variables::for_functions(&app, &addresses, &authority, settings));
+
+    let gateway_config =
+        GatewayConfig { connections_max, connection: ConnectionLimits::default() };
+    let ports = Ports { invoke: Arc::new(functions.clone()), clock };
+    let gateway = Gateway::new(gateway_config, ports).context("the system has no random source")?;
+    let capacity = Capacity::new(connections_max);
+    let door = |listener| Door { listener, tls: Arc::clone(&authority.tls), capacity: capacity.clone() };
+    let account = app.stacks.first().map_or("000000000000", |stack| stack.account.as_str());
+    Front::new(Arc::new(engine.clone()), account).serve(door(doors.aws), &drain);
+    for (api, listener) in app.apis().zip(doors.apis) {
+        let host = addresses.host_of(&api.id).unwrap_or_default();
+        gateway.serve(Arc::clone(api), host, door(listener));
+    }
+
+    screen.addresses(&app, &addresses, &source, &data, began.elapsed());
+    if let Some(path) = &args.ready_file {
+        ready::write(path, &app, &addresses, &authority)?;
+    }
+    interrupted().await?;
+    screen.stopping(gateway.connections());
+    tokio::select! {
+        () = stop(&gateway, &functions, &drain) => {}
+        again = interrupted() => again?,
+    }
+    terminal.finish();
+    drop(engine);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for ^C or a polite request to end.
+async fn interrupted() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+        _ = terminate.recv() => Ok(()),
+        _ = hang_up.recv() => Ok(()),
+    }
+}
+
+/// Clients leave first, then their functions, then everything else.
+async fn stop(gateway: &Gateway, functions: &Functions, drain: &Drain) {
+    let late = gateway.stop(STOP_GRACE).await;
+    if !late.is_empty() {
+        tracing::warn!(?late, "stopped before these were done");
+    }
+    functions.stop(Duration::from_secs(1)).await;
+    drain.finish(Duration::from_secs(1)).await;
+}
+
+/// Raises the limit on open files to what the operator allows; gives how many connections fit.
+fn raise_descriptor_limit() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // Where it cannot be raised the old limit stands.
+    let current = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    let room = current.unwrap_or(1 << 20).saturating_sub(DESCRIPTORS_RESERVED).clamp(64, 1 << 20);
+    usize::try_from(room).unwrap_or(64)
+}
+
+/// Where everything listens.
+const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((LOOPBACK, port))
+}
+
+/// Whether the app has anything to serve.
+fn check_not_empty(app: &App) -> Result<()> {
+    if app.apis().next().is_some() {
+        return Ok(());
+    }
+    Err(crate::report::Hinted::new(
+        "there is no WebSocket API in what was loaded",
+        "`stillwire check` lists every resource; --stage and --stack may leave it out",
+    ))
+}

@@ -1,0 +1,58 @@
+//! The ready file: all addresses as JSON, once everything answers. A stable interface for tests and scripts.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use stillwire_listen::Authority;
+use stillwire_model::App;
+
+use crate::dev::addresses::Addresses;
+
+/// Writes the file whole: whoever sees it sees all of it.
+pub(crate) fn write(
+    path: &Path,
+    app: &App,
+    addresses: &Addresses,
+    authority: &Authority,
+) -> Result<()> {
+    let text = serde_json::to_string_pretty(&content(app, addresses, authority))?;
+    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    fs::write(&temporary, text + "\n")
+        .and_then(|()| fs::rename(&temporary, path))
+        .with_context(|| format!("cannot write the ready file {}", path.display()))
+}
+
+fn content(app: &App, addresses: &Addresses, authority: &Authority) -> Value {
+    let apis = app.apis().flat_map(|api| {
+        api.stages.keys().map(move |stage| {
+            let url = |scheme| addresses.url(scheme, api, stage);
+            json!({
+                "stack": *api.stack, "logical_id": *api.logical_id, "name": api.name,
+                "id": api.id.as_str(), "stage": stage.as_str(),
+                "ws": url("ws"), "wss": url("wss"), "https": url("https"), "http": url("http"),
+            })
+        })
+    });
+    let functions = app.functions().map(|function| {
+        json!({
+            "stack": *function.stack, "logical_id": *function.logical_id,
+            "name": function.name(), "arn": function.arn.as_str(),
+        })
+    });
+    let tables = app.tables().map(|table| {
+        json!({
+            "stack": *table.stack, "logical_id": *table.logical_id,
+            "name": table.name, "arn": table.arn,
+        })
+    });
+    json!({
+        "pid": std::process::id(),
+        "aws_endpoint": addresses.aws_url(),
+        "ca": authority.certificate,
+        "apis": apis.collect::<Vec<_>>(),
+        "functions": functions.collect::<Vec<_>>(),
+        "tables": tables.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,109 @@
+//! What the person at the terminal sees: one table of addresses within the first screen, and what matters.
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use stillwire_deploy::{Notice, Severity};
+use stillwire_model::App;
+
+use crate::dev::addresses::Addresses;
+use crate::dev::data_dir::DataDir;
+use crate::dev::synthesis::Source;
+use crate::style::Style;
+
+/// The terminal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Screen {
+    style: Style,
+}
+
+impl Screen {
+    pub(crate) fn new(no_color: bool) -> Self {
+        Self { style: Style::of(&io::stderr(), no_color) }
+    }
+
+    /// Something that takes a while, or a line of it.
+    pub(crate) fn progress(self, text: &str) {
+        self.line(&format!("{}", self.style.dim(text)));
+    }
+
+    /// What differs from AWS.
+    pub(crate) fn notices(self, notices: &[Notice]) {
+        for notice in notices.iter().filter(|notice| notice.severity == Severity::Warning) {
+            self.line(&format!("{} {}", self.style.yellow("note:"), notice.text));
+            if let Some(hint) = &notice.hint {
+                self.line(&format!("  {} {hint}", self.style.cyan("hint:")));
+            }
+        }
+    }
+
+    /// The addresses, once everything answers.
+    pub(crate) fn addresses(
+        self,
+        app: &App,
+        addresses: &Addresses,
+        source: &Source,
+        data: &DataDir,
+        took: Duration,
+    ) {
+        let style = self.style;
+        let mut rows = Vec::new();
+        for api in app.apis() {
+            for stage in api.stages.keys() {
+                rows.push((
+                    api.stack.to_string(),
+                    api.name.clone(),
+                    addresses.url("ws", api, stage),
+                    addresses.url("wss", api, stage),
+                ));
+            }
+        }
+        let width = |of: fn(&(String, String, String, String)) -> usize| {
+            rows.iter().map(of).max().unwrap_or(0)
+        };
+        let (stacks, names, plain) =
+            (width(|row| row.0.len()), width(|row| row.1.len()), width(|row| row.2.len()));
+        self.line("");
+        self.line(&format!("  {} {source}", style.bold("stillwire")));
+        self.line("");
+        for (stack, name, ws, wss) in &rows {
+            self.line(&format!(
+                "  {stack:stacks$}  {:names$}  {}{:pad$}  {}",
+                name,
+                style.green(ws),
+                "",
+                style.dim(wss),
+                pad = plain - ws.len(),
+            ));
+        }
+        self.line("");
+        let counts = [
+            count(app.functions().count(), "function"),
+            format!("{} in {}", count(app.tables().count(), "table"), data.shown()),
+            format!("AWS endpoint {}", addresses.aws_url()),
+        ];
+        self.line(&format!("  {}", counts.join(" · ")));
+        let seconds = took.as_secs_f64();
+        let ready = style.green(format!("ready in {seconds:.2} s"));
+        self.line(&format!("  {ready} · watching for changes · ^C stops"));
+        if let Some((_, _, ws, _)) = rows.first() {
+            self.line(&format!("  {} stillwire connect {ws}", style.dim("talk to it:")));
+        }
+        self.line("");
+    }
+
+    /// The stop has begun.
+    pub(crate) fn stopping(self, connections: usize) {
+        let clients = count(connections, "client");
+        self.line(&format!("stopping: {clients} to say goodbye to; ^C again does not wait"));
+    }
+
+    fn line(self, text: &str) {
+        // A terminal that has gone away needs no lines.
+        writeln!(io::stderr(), "{text}").ok();
+    }
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

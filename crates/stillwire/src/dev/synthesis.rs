@@ -1,0 +1,150 @@
+//! From the path a person gave to a loaded app: the app's own synth, or the assembly that is there.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use stillwire_deploy::{
+    Assembly, CdkApp, Input, LoadOptions, Loaded, SynthError, SynthOptions, load, synthesize,
+};
+
+use crate::cli::{AppArgs, DevArgs};
+use crate::dev::data_dir::DataDir;
+use crate::dev::screen::Screen;
+use crate::report::{self, Hinted};
+
+/// What `dev` runs.
+#[derive(Debug)]
+pub(crate) struct Source {
+    input: Input,
+    app_dir: PathBuf,
+    /// How it was read, for the person at the terminal.
+    how: std::sync::OnceLock<&'static str>,
+}
+
+impl Source {
+    /// Finds out what `path` names.
+    pub(crate) fn find(path: &Path) -> Result<Self> {
+        let input = Input::find(path)?;
+        let beside = |path: &Path| path.parent().map(Path::to_owned).unwrap_or_default();
+        let app_dir = match &input {
+            Input::CdkApp(app) => app.dir.clone(),
+            Input::Assembly(assembly) => {
+                let full = std::path::absolute(&assembly.dir)?;
+                assembly.app_dir.clone().unwrap_or_else(|| beside(&full))
+            }
+            Input::Template(file) => beside(&std::path::absolute(file)?),
+        };
+        Ok(Self { input, app_dir, how: std::sync::OnceLock::new() })
+    }
+
+    /// The folder that holds the app, or the assembly, or the template.
+    pub(crate) fn app_dir(&self) -> &Path {
+        &self.app_dir
+    }
+
+    /// Loads the app, synthesizing it first where that can be done.
+    pub(crate) async fn load(
+        &self,
+        args: &DevArgs,
+        data: &DataDir,
+        program: &Path,
+        screen: &Screen,
+    ) -> Result<Loaded> {
+        let options = options(&args.app);
+        let input = match &self.input {
+            Input::CdkApp(app) => self.assembly_of(app, args, data, program, screen).await?,
+            other => {
+                self.how.set("read as it is").ok();
+                other.clone()
+            }
+        };
+        Ok(load(&input, &options)?)
+    }
+
+    async fn assembly_of(
+        &self,
+        app: &CdkApp,
+        args: &DevArgs,
+        data: &DataDir,
+        program: &Path,
+        screen: &Screen,
+    ) -> Result<Input> {
+        let there = |dir: &Path| {
+            Input::Assembly(Assembly { dir: dir.to_owned(), app_dir: Some(app.dir.clone()) })
+        };
+        let existing = app.assembly.as_deref();
+        match (&app.command, existing) {
+            (None, Some(dir)) => {
+                self.how.set("its assembly, as cdk.json names it").ok();
+                return Ok(there(dir));
+            }
+            (Some(_), Some(dir)) if args.no_synth => {
+                self.how.set("its cdk.out, as it is").ok();
+                return Ok(there(dir));
+            }
+            (Some(_), None) if args.no_synth => {
+                return Err(Hinted::new(
+                    format!("{} has no cdk.out", app.dir.display()),
+                    "leave out --no-synth, or run `cdk synth` once",
+                ));
+            }
+            _ => {}
+        }
+        let options =
+            SynthOptions { program: program.to_owned(), out_dir: data.path().join("synth/cdk.out") };
+        let command = app.command.as_deref().unwrap_or_default();
+        screen.progress(&format!("synthesizing with `{command}` …"));
+        let told = |line: &str| {
+            if args.verbose {
+                screen.progress(&format!("  {line}"));
+            }
+        };
+        match (synthesize(app, &options, &told).await, existing) {
+            (Ok(dir), _) => {
+                self.how.set("synthesized from source").ok();
+                Ok(there(&dir))
+            }
+            (Err(SynthError::CdkMissing { reason, hint, .. }), Some(dir)) => {
+                screen.progress(&format!(
+                    "the CDK is not installed here ({reason}): using {} as it is ({hint})",
+                    dir.display()
+                ));
+                self.how.set("its cdk.out, as it is").ok();
+                Ok(there(dir))
+            }
+            (Err(error), _) => Err(error.into()),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = match &self.input {
+            Input::CdkApp(app) => app.dir.display(),
+            Input::Assembly(assembly) => assembly.dir.display(),
+            Input::Template(file) => file.display(),
+        };
+        write!(out, "{path} ({})", self.how.get().copied().unwrap_or("not loaded"))
+    }
+}
+
+/// What to load, from the command line.
+pub(crate) fn options(args: &AppArgs) -> LoadOptions {
+    LoadOptions {
+        stage: args.stage.clone(),
+        stacks: args.stacks.clone(),
+        parameters: args.parameters.iter().cloned().collect(),
+        app_dir: None,
+    }
+}
+
+/// The hidden subcommand that stands in for Docker while a CDK app bundles its functions.
+pub(crate) fn bundle(arguments: Vec<OsString>) -> ExitCode {
+    match stillwire_deploy::bundle::run(arguments) {
+        Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(1)),
+        Err(error) => report::failure(&error.into()),
+    }
+}

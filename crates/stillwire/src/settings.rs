@@ -1,0 +1,84 @@
+//! What the environment says: the only place that reads it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Settings from the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Where the certificate authority and the history of `connect` are kept, per user.
+    pub(crate) state_dir: PathBuf,
+    /// Where what can be made again is kept: libraries for functions.
+    pub(crate) cache_dir: PathBuf,
+    /// `AWS_ENDPOINT_URL_<SERVICE>` variables: services that the user runs elsewhere.
+    pub(crate) services: BTreeMap<String, String>,
+    /// Filter of the log (`STILLWIRE_LOG`), in the notation of `tracing`.
+    pub(crate) log: Option<String>,
+    /// Whether colours are unwanted (`NO_COLOR`).
+    pub(crate) no_color: bool,
+}
+
+impl Settings {
+    /// Reads the environment of this process.
+    pub(crate) fn read() -> Self {
+        Self::from_variables(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }))
+    }
+
+    fn from_variables(variables: impl Iterator<Item = (String, String)>) -> Self {
+        let all: BTreeMap<String, String> =
+            variables.filter(|(_, value)| !value.is_empty()).collect();
+        let get = |name: &str| all.get(name).cloned();
+        let home = get("HOME").map_or_else(std::env::temp_dir, PathBuf::from);
+        let folder = |own: &str, base: &str, fallback: &str| match (get(own), get(base)) {
+            (Some(own), _) => PathBuf::from(own),
+            (None, Some(base)) => PathBuf::from(base).join("stillwire"),
+            (None, None) => home.join(fallback).join("stillwire"),
+        };
+        let services = all
+            .iter()
+            .filter(|(name, _)| name.starts_with("AWS_ENDPOINT_URL_"))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        Self {
+            state_dir: folder("STILLWIRE_STATE_DIR", "XDG_STATE_HOME", ".local/state"),
+            cache_dir: folder("STILLWIRE_CACHE_DIR", "XDG_CACHE_HOME", ".cache"),
+            services,
+            log: get("STILLWIRE_LOG"),
+            no_color: get("NO_COLOR").is_some(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(variables: &[(&str, &str)]) -> Settings {
+        let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        Settings::from_variables(variables)
+    }
+
+    #[test]
+    fn folders_follow_the_desktop_conventions_and_can_be_set() {
+        let home = settings(&[("HOME", "/home/ada")]);
+        assert_eq!(home.state_dir, PathBuf::from("/home/ada/.local/state/stillwire"));
+        assert_eq!(home.cache_dir, PathBuf::from("/home/ada/.cache/stillwire"));
+        let xdg = settings(&[("HOME", "/home/ada"), ("XDG_CACHE_HOME", "/c")]);
+        assert_eq!(xdg.cache_dir, PathBuf::from("/c/stillwire"));
+        let own = settings(&[("STILLWIRE_CACHE_DIR", "/x"), ("XDG_CACHE_HOME", "/c")]);
+        assert_eq!(own.cache_dir, PathBuf::from("/x"));
+    }
+
+    #[test]
+    fn services_that_run_elsewhere_are_known_by_the_sdks_own_variables() {
+        let settings = settings(&[
+            ("AWS_ENDPOINT_URL_SQS", "http://localhost:9324"),
+            ("AWS_ENDPOINT_URL_S3", ""),
+            ("AWS_ENDPOINT_URL", "http://everything"),
+        ]);
+        let names: Vec<_> = settings.services.keys().collect();
+        assert_eq!(names, ["AWS_ENDPOINT_URL_SQS"]);
+    }
+}
