@@ -1,7 +1,7 @@
 //! From a CDK app, cloud assembly or template to the model.
 //!
 //! * [`Input::find`] says what a path names.
-//! * (synthesis follows)
+//! * [`synthesize`] runs a CDK app and gives its assembly; [`bundle`] stands in for Docker meanwhile.
 //! * [`load`] reads an assembly or template, resolves its functions and gives a [`Loaded`]: the app, a row for
 //!   every resource, and notices.
 //! * [`rewrite_addresses`] points the app's addresses at us.
@@ -13,6 +13,7 @@
 mod address;
 mod assembly;
 mod assets;
+pub mod bundle;
 mod bundle_record;
 mod conditions;
 mod input;
@@ -25,8 +26,10 @@ mod problem;
 mod report;
 mod resolver;
 mod resources;
+mod rsync;
 mod select;
 mod source;
+mod synth;
 mod template;
 mod values;
 
@@ -36,3 +39,5 @@ pub use json::Position;
 pub use load::{LoadOptions, Loaded, load};
 pub use problem::{Location, Problem, Problems};
 pub use report::{Action, Notice, ResourceRow, Severity};
+pub use rsync::RsyncError;
+pub use synth::{SynthError, SynthOptions, synthesize};
