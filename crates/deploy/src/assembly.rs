@@ -222,7 +222,7 @@ impl Reading {
         display_name: String,
         assets: Rc<Assets>,
     ) -> Option<usize> {
-        let template = match self.read_template(file) {
+        let template = match Self::read_template(file) {
             Ok(template) => template,
             Err(problems) => {
                 self.problems.extend(problems);
@@ -245,7 +245,7 @@ impl Reading {
         Some(self.add(unit, 0))
     }
 
-    fn read_template(&self, file: &Path) -> Result<Template, Vec<Problem>> {
+    fn read_template(file: &Path) -> Result<Template, Vec<Problem>> {
         let text = read_text(file).map_err(|problem| vec![problem])?;
         Template::parse(file, &text)
     }
@@ -271,7 +271,7 @@ impl Reading {
                         "stacks are nested too deeply",
                     )]);
                 }
-                self.read_template(&file)
+                Self::read_template(&file)
             });
             let template = match read {
                 Ok(template) => template,
@@ -314,7 +314,7 @@ impl Reading {
 
 /// The file of a nested stack: by the key it is uploaded to, by the CDK's metadata, or a local path.
 fn nested_template(unit: &Unit, id: &str) -> Result<PathBuf, Problem> {
-    let folder = unit.template.file.parent().unwrap_or(Path::new("."));
+    let folder = unit.template.file.parent().unwrap_or_else(|| Path::new("."));
     let resource = unit.template.resources.get(id);
     let url = resource.and_then(|resource| resource.property("TemplateURL"));
     let mut text = String::new();

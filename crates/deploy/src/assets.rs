@@ -23,7 +23,7 @@ impl Assets {
     /// Reads an asset manifest; paths in it are relative to its folder.
     pub(crate) fn read(file: &Path) -> Result<Self, Problem> {
         let root = read_json(file)?;
-        let folder = file.parent().unwrap_or(Path::new("."));
+        let folder = file.parent().unwrap_or_else(|| Path::new("."));
         let entries = root.get("files").and_then(Node::as_map);
         let files = entries.into_iter().flat_map(|map| &map.0).filter_map(|member| {
             // An asset that a command makes (`executable`) has no path; a function using it is told so.

@@ -227,15 +227,12 @@ impl Links {
                     after.chars().next().is_none_or(|c| !c.is_alphanumeric() && !"._-".contains(c));
                 ends.then_some((host, after))
             });
-            match found {
-                Some((host, after)) => {
-                    out.push_str(host);
-                    rest = after;
-                }
-                None => {
-                    out.push(next);
-                    rest = rest.get(next.len_utf8()..).unwrap_or_default();
-                }
+            if let Some((host, after)) = found {
+                out.push_str(host);
+                rest = after;
+            } else {
+                out.push(next);
+                rest = rest.get(next.len_utf8()..).unwrap_or_default();
             }
         }
         out

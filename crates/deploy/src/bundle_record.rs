@@ -16,7 +16,7 @@ const UNFINISHED: &str = "-building";
 
 /// Adds a line: `output` was made from `input`.
 pub(crate) fn append(output: &Path, input: &Path) -> io::Result<()> {
-    let folder = output.parent().unwrap_or(Path::new("."));
+    let folder = output.parent().unwrap_or_else(|| Path::new("."));
     let line = serde_json::json!({ "output": output, "input": input });
     let mut file = OpenOptions::new().create(true).append(true).open(folder.join(FILE_NAME))?;
     // One write per line: two bundlings at once do not mix.

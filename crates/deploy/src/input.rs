@@ -75,7 +75,7 @@ impl Input {
         }
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
+        let folder = folder.unwrap_or_else(|| Path::new("."));
         if name == "cdk.json" || name == "manifest.json" {
             return find_in_folder(folder);
         }

@@ -177,13 +177,11 @@ impl Resolver<'_> {
         let separator = self.resolve_text(unit, separator)?;
         let mut texts = Vec::new();
         for item in self.list(unit, items)? {
-            match item.scalar() {
-                Some(text) => texts.push(text),
-                None => {
-                    let message = format!("Fn::Join joins texts, not {}", item.kind());
-                    return self.fail(item.at, message);
-                }
-            }
+            let Some(text) = item.scalar() else {
+                let message = format!("Fn::Join joins texts, not {}", item.kind());
+                return self.fail(item.at, message);
+            };
+            texts.push(text);
         }
         // A dynamic reference may only be complete once it is joined.
         Ok(Some(self.finished_text(at, &texts.join(&separator))))
@@ -320,9 +318,8 @@ impl Resolver<'_> {
     }
 
     fn call_cidr(&mut self, unit: usize, at: Position, argument: &Node) -> Resolved {
-        let items = match argument.as_list() {
-            Some(items @ ([_, _] | [_, _, _])) => items,
-            _ => return self.fail(argument.at, "Fn::Cidr [block, count, bits] is expected here"),
+        let Some(items @ ([_, _] | [_, _, _])) = argument.as_list() else {
+            return self.fail(argument.at, "Fn::Cidr [block, count, bits] is expected here");
         };
         let mut texts = Vec::new();
         for item in items {
@@ -359,7 +356,7 @@ impl Resolver<'_> {
                 return self.fail(node.at, "`${` without `}`");
             };
             match name.strip_prefix('!') {
-                Some(literal) => out.push_str(&format!("${{{literal}}}")),
+                Some(literal) => out.extend(["${", literal, "}"]),
                 None => out.push_str(&self.sub_variable(unit, node.at, name.trim(), variables)?),
             }
             rest = after;

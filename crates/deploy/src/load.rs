@@ -47,24 +47,22 @@ pub fn load(input: &Input, options: &LoadOptions) -> Result<Loaded, Problems> {
     let (place, app_dir, reading) = match input {
         Input::Template(file) => {
             let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let folder = folder.unwrap_or(Path::new("."));
+            let folder = folder.unwrap_or_else(|| Path::new("."));
             (folder, None, Reading::template(file, &options.parameters))
         }
         Input::Assembly(assembly) => {
             let reading = Reading::assembly(&assembly.dir, &options.parameters);
             (assembly.dir.as_path(), assembly.app_dir.as_deref(), reading)
         }
-        Input::CdkApp(app) => match &app.assembly {
-            Some(dir) => {
-                let reading = Reading::assembly(dir, &options.parameters);
-                (dir.as_path(), Some(app.dir.as_path()), reading)
-            }
-            None => {
+        Input::CdkApp(app) => {
+            let Some(dir) = &app.assembly else {
                 let location = Location::file(&app.dir.join("cdk.json"));
                 let problem = Problem::new(location, "this CDK app has no assembly yet");
                 return Err(problem.hint("synthesize it first").into());
-            }
-        },
+            };
+            let reading = Reading::assembly(dir, &options.parameters);
+            (dir.as_path(), Some(app.dir.as_path()), reading)
+        }
     };
     Problems::check(reading.problems)?;
     let app_dir = options.app_dir.as_deref().or(app_dir);
@@ -103,9 +101,15 @@ impl<'w> Loading<'w> {
         let mut built = resources::build(&mut self.resolver, &mut self.sources, &pieces);
         let stacks = order.iter().map(|index| self.stack(*index, &mut built)).collect();
         self.check_names(&built);
-        Problems::check(self.resolver.problems)?;
+        Problems::check(std::mem::take(&mut self.resolver.problems))?;
         let rows = rows(world, &order, &built);
+        // What the CDK noted about a stack that was not chosen is of no interest.
+        let names: Vec<&str> =
+            order.iter().map(|index| self.resolver.unit(*index).display_name.as_str()).collect();
         let mut notices = self.notices;
+        notices.retain(|notice| {
+            notice.location.stack.as_deref().is_none_or(|stack| names.contains(&stack))
+        });
         notices.extend(self.resolver.notices);
         Ok(Loaded { app: App { stacks }, resources: rows, notices })
     }

@@ -40,11 +40,9 @@ pub(crate) fn part_id(scope: &Scope, logical_id: &str) -> String {
 
 /// A UUID, for ids that are one on AWS.
 pub(crate) fn uuid(scope: &Scope, purpose: &str, logical_id: &str) -> String {
-    let hex: String = hash(scope, purpose, logical_id)
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = hash(scope, purpose, logical_id);
+    let half = digest.iter().take(16).flat_map(|byte| [byte >> 4, byte & 0xF]);
+    let hex: String = half.filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect();
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
     format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
 }

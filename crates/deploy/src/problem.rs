@@ -52,7 +52,7 @@ impl fmt::Display for Location {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// Where.
-    pub location: Location,
+    pub location: Box<Location>,
     /// What.
     pub message: String,
     /// The remedy, if one is known.
@@ -61,7 +61,7 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn new(location: Location, message: impl Into<String>) -> Self {
-        Self { location, message: message.into(), hint: None }
+        Self { location: Box::new(location), message: message.into(), hint: None }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -159,20 +159,25 @@ impl Resolver<'_> {
                     scope.url_suffix()
                 )
             }
-            (kind, "ApiId" | "RouteId" | "IntegrationId" | "AuthorizerId" | "DeploymentId")
-            | (kind, "RouteResponseId" | "IntegrationResponseId" | "ModelId" | "ApiMappingId")
-            | (kind, "VpcLinkId")
-                if kind.starts_with("AWS::ApiGatewayV2::") =>
-            {
-                reference
-            }
+            (
+                kind,
+                "ApiId"
+                | "RouteId"
+                | "IntegrationId"
+                | "AuthorizerId"
+                | "DeploymentId"
+                | "RouteResponseId"
+                | "IntegrationResponseId"
+                | "ModelId"
+                | "ApiMappingId"
+                | "VpcLinkId",
+            ) if kind.starts_with("AWS::ApiGatewayV2::") => reference,
             ("AWS::Lambda::Function", "Arn") => {
                 scope.arn("lambda", &format!("function:{reference}"))
             }
             ("AWS::Lambda::Version", "Version") => "1".to_owned(),
-            ("AWS::Lambda::Version", "FunctionArn")
+            ("AWS::Lambda::Version" | "AWS::Lambda::Url", "FunctionArn")
             | ("AWS::Lambda::Alias", "AliasArn")
-            | ("AWS::Lambda::Url", "FunctionArn")
             | ("AWS::Lambda::LayerVersion", "LayerVersionArn")
             | ("AWS::SNS::Topic", "TopicArn" | "Arn")
             | ("AWS::SecretsManager::Secret", "Id" | "Arn")

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stillwire_deploy::{Action, Input, LoadOptions, Loaded, load, rewrite_addresses};
-use stillwire_model::{Authorization, Code, IdentitySource, IntegrationTarget, Runtime};
+use stillwire_model::{Authorization, Code, IdentitySource, IntegrationTarget, Runtime, StageName};
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name)
 }
 
 fn loaded(name: &str, options: &LoadOptions) -> Loaded {
-    load(&Input::find(&example(name)).unwrap(), options).unwrap_or_else(|e| panic!("{e}"))
+    let input = Input::find(&example(name)).expect("the example is there");
+    load(&input, options).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn stage(name: &str) -> LoadOptions {
@@ -81,7 +82,7 @@ fn each_route_calls_its_function_and_only_connect_has_the_authorizer() {
     let api = loaded.app.apis().next().unwrap();
     assert_eq!((api.name.as_str(), api.id.as_str().len()), ("WebsocketAPI", 10));
     assert_eq!(api.route_selection.as_str(), "$request.body.action");
-    assert_eq!(api.stages.keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["dev"]);
+    assert_eq!(api.stages.keys().map(StageName::as_str).collect::<Vec<_>>(), ["dev"]);
     let mut keys: Vec<_> = api.routes().map(|route| route.key.as_str()).collect();
     keys.sort_unstable();
     assert_eq!(keys, ["$connect", "$disconnect", "chat"]);

@@ -195,17 +195,14 @@ fn environment(resolver: &mut Resolver<'_>, piece: &Piece<'_>) -> BTreeMap<Strin
         } else if !shaped {
             refuse(member.at, format!("{name:?} is not the name of an environment variable"));
         }
-        match member.node.scalar() {
-            Some(text) => {
-                environment.insert(name.clone(), text);
-            }
-            None => {
-                let kind = member.node.kind();
-                refuse(
-                    member.node.at,
-                    format!("the environment variable {name} is {kind}, not a text"),
-                );
-            }
+        if let Some(text) = member.node.scalar() {
+            environment.insert(name.clone(), text);
+        } else {
+            let kind = member.node.kind();
+            refuse(
+                member.node.at,
+                format!("the environment variable {name} is {kind}, not a text"),
+            );
         }
     }
     environment
@@ -232,28 +229,22 @@ fn code(
         let extension = if matches!(runtime, Runtime::Python(_)) { "py" } else { "js" };
         return Some(Code::Inline { file_name: format!("{module}.{extension}"), text });
     }
-    let path = match &code.value {
+    let path = if let Value::Text(path) = &code.value {
         // A folder or zip beside the template, as before `aws cloudformation package`.
-        Value::Text(path) => {
-            let folder = unit.template.file.parent().unwrap_or(std::path::Path::new("."));
-            tidy(&folder.join(path))
-        }
-        _ => {
-            let Some(key) = text("S3Key") else {
-                piece.fail(resolver, "Code", "the code is neither an asset nor inline");
-                return None;
-            };
-            let bucket = text("S3Bucket").unwrap_or_default();
-            match asset(piece, unit, &bucket, &key) {
-                Some(path) => path,
-                None => {
-                    let message =
-                        format!("the code is {key} in {bucket}, which no asset of this stack is");
-                    piece.fail(resolver, "Code", message);
-                    return None;
-                }
-            }
-        }
+        let folder = unit.template.file.parent().unwrap_or_else(|| std::path::Path::new("."));
+        tidy(&folder.join(path))
+    } else {
+        let Some(key) = text("S3Key") else {
+            piece.fail(resolver, "Code", "the code is neither an asset nor inline");
+            return None;
+        };
+        let bucket = text("S3Bucket").unwrap_or_default();
+        let Some(path) = asset(piece, unit, &bucket, &key) else {
+            let message = format!("the code is {key} in {bucket}, which no asset of this stack is");
+            piece.fail(resolver, "Code", message);
+            return None;
+        };
+        path
     };
     if path.is_dir() {
         return Some(sources.code(&path, &entries(runtime, handler)));
@@ -277,7 +268,7 @@ fn asset(
 ) -> Option<PathBuf> {
     let noted = || {
         let path = piece.resource.metadata("aws:asset:path")?;
-        let folder = unit.template.file.parent().unwrap_or(std::path::Path::new("."));
+        let folder = unit.template.file.parent().unwrap_or_else(|| std::path::Path::new("."));
         Some(tidy(&folder.join(path)))
     };
     unit.assets.find(&unit.scope, bucket, key).map(std::path::Path::to_owned).or_else(noted)

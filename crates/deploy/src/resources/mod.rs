@@ -126,7 +126,7 @@ pub(crate) fn build<'w>(
                     fate.1 = format!("{} {}", function.runtime, function.handler);
                     built.stacks.entry(piece.unit).or_default().functions.push(Arc::new(function));
                 }
-                None => fate.1 = "it has problems".to_owned(),
+                None => "it has problems".clone_into(&mut fate.1),
             },
             "AWS::DynamoDB::Table" | "AWS::DynamoDB::GlobalTable" => {
                 if let Some(table) = table::build(resolver, piece) {
