@@ -2,7 +2,13 @@
 //!
 //! Source: CloudFormation Template Reference, "Intrinsic functions".
 
+mod nearest;
+mod network;
+mod text;
+
 use base64::Engine as _;
+
+use self::nearest::nearest;
 
 use crate::json::{Member, Node, Position, Value};
 use crate::resolver::{Failed, Key, Resolved, Resolver, What};
@@ -172,46 +178,6 @@ impl Resolver<'_> {
         }
     }
 
-    fn call_join(&mut self, unit: usize, at: Position, argument: &Node) -> Resolved {
-        let [separator, items] = self.arguments::<2>(argument, "Fn::Join [separator, list]")?;
-        let separator = self.resolve_text(unit, separator)?;
-        let mut texts = Vec::new();
-        for item in self.list(unit, items)? {
-            let Some(text) = item.scalar() else {
-                let message = format!("Fn::Join joins texts, not {}", item.kind());
-                return self.fail(item.at, message);
-            };
-            texts.push(text);
-        }
-        // A dynamic reference may only be complete once it is joined.
-        Ok(Some(self.finished_text(at, &texts.join(&separator))))
-    }
-
-    fn call_split(&mut self, unit: usize, at: Position, argument: &Node) -> Resolved {
-        let [separator, text] = self.arguments::<2>(argument, "Fn::Split [separator, text]")?;
-        let separator_text = self.resolve_text(unit, separator)?;
-        if separator_text.is_empty() {
-            return self.fail(separator.at, "the separator of Fn::Split is not empty");
-        }
-        let text = self.resolve_text(unit, text)?;
-        let pieces = text.split(&separator_text).map(|piece| Node::text(at, piece)).collect();
-        Ok(Some(Node { at, value: Value::List(pieces) }))
-    }
-
-    fn call_select(&mut self, unit: usize, argument: &Node) -> Resolved {
-        let [index, items] = self.arguments::<2>(argument, "Fn::Select [index, list]")?;
-        let text = self.resolve_text(unit, index)?;
-        let items = self.list(unit, items)?;
-        let count = items.len();
-        match text.parse::<usize>().ok().and_then(|number| items.into_iter().nth(number)) {
-            Some(item) => Ok(Some(item)),
-            None => self.fail(
-                index.at,
-                format!("Fn::Select asks for element {text} of {count}, counted from 0"),
-            ),
-        }
-    }
-
     fn call_if(&mut self, unit: usize, argument: &Node) -> Resolved {
         let [condition, yes, no] =
             self.arguments::<3>(argument, "Fn::If [condition, then, otherwise]")?;
@@ -307,138 +273,4 @@ impl Resolver<'_> {
             })
         })
     }
-
-    fn call_zones(&mut self, unit: usize, at: Position, argument: &Node) -> Resolved {
-        let mut region = self.resolve_text(unit, argument)?;
-        if region.is_empty() {
-            region.clone_from(&self.unit(unit).scope.region);
-        }
-        let zones = ["a", "b", "c"].map(|zone| Node::text(at, format!("{region}{zone}")));
-        Ok(Some(Node { at, value: Value::List(zones.into()) }))
-    }
-
-    fn call_cidr(&mut self, unit: usize, at: Position, argument: &Node) -> Resolved {
-        let Some(items @ ([_, _] | [_, _, _])) = argument.as_list() else {
-            return self.fail(argument.at, "Fn::Cidr [block, count, bits] is expected here");
-        };
-        let mut texts = Vec::new();
-        for item in items {
-            texts.push(self.resolve_text(unit, item)?);
-        }
-        let bits = texts.get(2).map_or("8", String::as_str);
-        let blocks =
-            texts.first().zip(texts.get(1)).and_then(|(block, count)| cidr(block, count, bits));
-        match blocks {
-            Some(blocks) => {
-                let nodes = blocks.into_iter().map(|block| Node::text(at, block)).collect();
-                Ok(Some(Node { at, value: Value::List(nodes) }))
-            }
-            None => self.fail(argument.at, format!("Fn::Cidr cannot cut {}", texts.join(", "))),
-        }
-    }
-
-    fn call_sub(&mut self, unit: usize, argument: &Node) -> Resolved {
-        let (node, variables) = match &argument.value {
-            Value::List(items) => match items.as_slice() {
-                [node, variables] => (node, Some(variables)),
-                _ => return self.fail(argument.at, "Fn::Sub [text, variables] is expected here"),
-            },
-            _ => (argument, None),
-        };
-        let Some(text) = node.as_text() else {
-            return self.fail(node.at, format!("Fn::Sub takes a text, not {}", node.kind()));
-        };
-        let mut out = String::new();
-        let mut rest = text;
-        while let Some((before, from)) = rest.split_once("${") {
-            out.push_str(before);
-            let Some((name, after)) = from.split_once('}') else {
-                return self.fail(node.at, "`${` without `}`");
-            };
-            match name.strip_prefix('!') {
-                Some(literal) => out.extend(["${", literal, "}"]),
-                None => out.push_str(&self.sub_variable(unit, node.at, name.trim(), variables)?),
-            }
-            rest = after;
-        }
-        out.push_str(rest);
-        Ok(Some(self.finished_text(argument.at, &out)))
-    }
-
-    fn sub_variable(
-        &mut self,
-        unit: usize,
-        at: Position,
-        name: &str,
-        variables: Option<&Node>,
-    ) -> Result<String, Failed> {
-        if name.starts_with("Token[") {
-            return self.fail_with(
-                at,
-                format!("${{{name}}} is a value the CDK never resolved"),
-                "use the token itself, not a text made of it before synthesis",
-            );
-        }
-        if let Some(node) = variables.and_then(|variables| variables.get(name)) {
-            return self.resolve_text(unit, node);
-        }
-        let value = match name.split_once('.') {
-            Some((id, attribute)) if !name.starts_with("AWS::") => {
-                self.get_att(unit, at, id, attribute)?
-            }
-            _ => self.named(unit, at, name)?,
-        };
-        match value.as_ref().map(|node| (node, node.scalar())) {
-            Some((_, Some(text))) => Ok(text),
-            Some((node, None)) => {
-                self.fail(at, format!("${{{name}}} is {}, not a text", node.kind()))
-            }
-            None => self.fail(at, format!("${{{name}}} has no text")),
-        }
-    }
-}
-
-/// The known name that is most likely meant.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Option<&'a str> {
-    known
-        .map(|other| (distance(name, other), other))
-        .filter(|(steps, _)| *steps <= 2.max(name.len() / 5))
-        .min()
-        .map(|(_, other)| other.as_str())
-}
-
-/// How many insertions, deletions and replacements lead from `a` to `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let other: Vec<char> = b.chars().take(256).collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, left) in a.chars().take(256).enumerate() {
-        let mut next = vec![line + 1];
-        for ((right, diagonal), above) in other.iter().zip(&row).zip(row.iter().skip(1)) {
-            let before = next.last().copied().unwrap_or_default();
-            let replaced = diagonal + usize::from(left != *right);
-            next.push(replaced.min(above + 1).min(before + 1));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-/// `count` IPv4 blocks with `bits` host bits, from the start of `block`.
-fn cidr(block: &str, count: &str, bits: &str) -> Option<Vec<String>> {
-    let (address, length) = block.split_once('/')?;
-    let address: std::net::Ipv4Addr = address.parse().ok()?;
-    let length: u32 = length.parse().ok().filter(|length| *length <= 32)?;
-    let bits: u32 = bits.parse().ok().filter(|bits| *bits <= 32)?;
-    let count: u64 = count.parse().ok().filter(|count| (1..=256).contains(count))?;
-    let size = 1_u64 << bits;
-    if count * size > 1_u64 << (32 - length) {
-        return None;
-    }
-    (0..count)
-        .map(|index| {
-            let start = u64::from(u32::from(address)) + index * size;
-            let start = std::net::Ipv4Addr::from(u32::try_from(start).ok()?);
-            Some(format!("{start}/{}", 32 - bits))
-        })
-        .collect()
 }

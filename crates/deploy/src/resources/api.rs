@@ -2,15 +2,18 @@
 //!
 //! Parts find each other by the ids their properties resolved to, so it does not matter in which stack they are.
 
+mod authorization;
+mod integration;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use stillwire_model::{
-    Api, ApiId, Authorization, Authorizer, FunctionArn, IdentitySource, Integration,
-    IntegrationTarget, Route, RouteKey, SelectionExpression, Stage, StageName, limits,
+    Api, ApiId, Integration, IntegrationTarget, Route, RouteKey, SelectionExpression, Stage,
+    StageName,
 };
 
+pub(super) use self::integration::called_function;
 use super::permission::Permissions;
 use super::{Built, Piece};
 use crate::json::Node;
@@ -74,21 +77,6 @@ fn check_owner(resolver: &mut Resolver<'_>, pieces: &[Piece<'_>], piece: &Piece<
             format!("the API {wanted} is not in these stacks; this is not served"),
         );
     }
-}
-
-/// The function that a URI calls, and the alias or version it names.
-///
-/// Source: API Gateway v2, `IntegrationUri`: `arn:…:lambda:path/2015-03-31/functions/{function}/invocations`; a
-/// bare function ARN is accepted too.
-pub(super) fn called_function(uri: &str) -> Option<(FunctionArn, Option<String>)> {
-    let arn = match uri.split_once(":lambda:path/") {
-        Some((_, path)) => path.split_once("/functions/")?.1.strip_suffix("/invocations")?,
-        None => uri,
-    };
-    if arn.contains("${") {
-        return None;
-    }
-    FunctionArn::parse(arn).ok()
 }
 
 struct ApiBuilder<'a, 'w> {
@@ -261,217 +249,5 @@ impl<'a, 'w> ApiBuilder<'a, 'w> {
                     && response.text("RouteResponseKey").as_deref() == Some("$default")
             });
         Some(Route { key, integration, authorization, two_way })
-    }
-
-    fn target(&mut self, piece: &Piece<'_>) -> Option<Arc<Integration>> {
-        let target = piece.text("Target")?;
-        let Some(id) = target.strip_prefix("integrations/") else {
-            piece.fail(
-                self.resolver,
-                "Target",
-                format!("{target:?} is not a target (integrations/ID)"),
-            );
-            return None;
-        };
-        let Some(part) = self.part("AWS::ApiGatewayV2::Integration", id) else {
-            piece.fail(
-                self.resolver,
-                "Target",
-                format!("{target} names no integration of this API"),
-            );
-            return None;
-        };
-        if let Some(known) = self.integrations.get(id) {
-            return known.clone();
-        }
-        let built = self.integration(part, id).map(Arc::new);
-        self.integrations.insert(id.to_owned(), built.clone());
-        built
-    }
-
-    fn integration(&mut self, piece: &Piece<'_>, id: &str) -> Option<Integration> {
-        piece.properties.as_ref()?;
-        let kind = piece.text("IntegrationType").unwrap_or_default();
-        let uri = piece.text("IntegrationUri").unwrap_or_default();
-        let timeout = self.timeout(piece);
-        let target = match (kind.as_str(), called_function(&uri)) {
-            ("AWS_PROXY", Some((function, qualifier))) => {
-                if !self.functions.contains(function.as_str()) {
-                    let text =
-                        format!("the function {function} is not in these stacks: every call fails");
-                    piece.warn(self.resolver, "IntegrationUri", text);
-                }
-                IntegrationTarget::Function { function, qualifier }
-            }
-            ("AWS_PROXY", None) if uri.contains("${stageVariables.") => {
-                IntegrationTarget::Unsupported(
-                    "stage variables in an integration's URI are not run here".into(),
-                )
-            }
-            ("AWS_PROXY", None) => {
-                IntegrationTarget::Unsupported(format!("{uri:?} is not a function"))
-            }
-            ("AWS" | "HTTP" | "HTTP_PROXY" | "MOCK", _) => IntegrationTarget::Unsupported(format!(
-                "integrations of type {kind} are not run here"
-            )),
-            _ => {
-                piece.fail(
-                    self.resolver,
-                    "IntegrationType",
-                    format!("{kind:?} is not an integration type"),
-                );
-                return None;
-            }
-        };
-        match &target {
-            IntegrationTarget::Function { function, .. } => {
-                self.fate(piece, Action::Runs, &format!("calls {}", function.name()));
-            }
-            IntegrationTarget::Unsupported(reason) => self.decline(piece, reason),
-        }
-        Some(Integration { id: id.to_owned(), target, timeout })
-    }
-
-    fn timeout(&mut self, piece: &Piece<'_>) -> Duration {
-        let Some(text) = piece.text("TimeoutInMillis") else {
-            return limits::INTEGRATION_TIMEOUT_MAX;
-        };
-        let range = limits::INTEGRATION_TIMEOUT_MIN..=limits::INTEGRATION_TIMEOUT_MAX;
-        match text.parse().map(Duration::from_millis) {
-            Ok(timeout) if range.contains(&timeout) => timeout,
-            _ => {
-                let message = format!("TimeoutInMillis is {text}; it may be 50 to 29000");
-                piece.fail(self.resolver, "TimeoutInMillis", message);
-                limits::INTEGRATION_TIMEOUT_MAX
-            }
-        }
-    }
-
-    fn authorization(&mut self, piece: &Piece<'_>, key: &RouteKey) -> Authorization {
-        match piece.text("AuthorizationType").as_deref() {
-            None | Some("NONE") => Authorization::None,
-            // Source: API Gateway, "only the $connect route supports authorization".
-            Some(kind) if *key != RouteKey::Connect => {
-                let text =
-                    format!("authorization {kind} has no effect on {key}: only $connect has it");
-                piece.warn(self.resolver, "AuthorizationType", text);
-                Authorization::None
-            }
-            Some("CUSTOM") => self.authorizer(piece),
-            Some(kind) => {
-                let reason = format!("authorization {kind} is not available here: nobody gets in");
-                piece.warn(self.resolver, "AuthorizationType", reason.clone());
-                Authorization::Unsupported(reason)
-            }
-        }
-    }
-
-    fn authorizer(&mut self, route: &Piece<'_>) -> Authorization {
-        let id = route.text("AuthorizerId").unwrap_or_default();
-        let Some(piece) = self.part("AWS::ApiGatewayV2::Authorizer", &id) else {
-            let message = format!("{id:?} names no authorizer of this API");
-            route.fail(self.resolver, "AuthorizerId", message.clone());
-            return Authorization::Unsupported(message);
-        };
-        let kind = piece.text("AuthorizerType").unwrap_or_default();
-        if kind != "REQUEST" {
-            let reason =
-                format!("authorizers of type {kind} are not for WebSocket APIs: nobody gets in");
-            self.decline(piece, &reason);
-            return Authorization::Unsupported(reason);
-        }
-        let uri = piece.text("AuthorizerUri").unwrap_or_default();
-        let Some((function, _)) = called_function(&uri) else {
-            let reason = format!(
-                "the authorizer's {uri:?} is not a function that runs here: nobody gets in"
-            );
-            self.decline(piece, &reason);
-            return Authorization::Unsupported(reason);
-        };
-        let mut identity_sources = Vec::new();
-        for node in piece.get("IdentitySource").and_then(Node::as_list).unwrap_or_default() {
-            match IdentitySource::parse(&node.scalar().unwrap_or_default()) {
-                Ok(source) => identity_sources.push(source),
-                Err(error) => piece.fail(self.resolver, "IdentitySource", error.to_string()),
-            }
-        }
-        self.fate(piece, Action::Runs, &format!("calls {}", function.name()));
-        let name = piece.text("Name").unwrap_or_else(|| piece.id.to_owned());
-        Authorization::Custom(Arc::new(Authorizer { id, name, function, identity_sources }))
-    }
-
-    /// Notices what AWS would refuse: calls that no permission allows.
-    fn check_permissions(
-        &mut self,
-        piece: &Piece<'_>,
-        api: &str,
-        stages: &BTreeMap<StageName, Stage>,
-        route: &Route,
-    ) {
-        let scope = &self.resolver.unit(piece.unit).scope;
-        let arn = |rest: &str| scope.arn("execute-api", &format!("{api}/{rest}"));
-        let stage = stages.keys().next().map_or("stage", StageName::as_str);
-        let as_route = arn(&format!("{stage}/{}", route.key));
-        let mut missing = Vec::new();
-        if let Some(IntegrationTarget::Function { function, .. }) =
-            route.integration.as_deref().map(|found| &found.target)
-            && self.functions.contains(function.as_str())
-            && !self.permissions.allow(function.as_str(), &as_route)
-        {
-            missing.push(format!(
-                "no Lambda permission lets API Gateway call {} for the route {}: on AWS the call would fail",
-                function.name(),
-                route.key
-            ));
-        }
-        if let Authorization::Custom(authorizer) = &route.authorization
-            && self.functions.contains(authorizer.function.as_str())
-            && !self.permissions.allow(
-                authorizer.function.as_str(),
-                &arn(&format!("authorizers/{}", authorizer.id)),
-            )
-        {
-            missing.push(format!(
-                "no Lambda permission lets API Gateway call {} as authorizer {}: on AWS nobody would get in",
-                authorizer.function.name(),
-                authorizer.name
-            ));
-        }
-        for text in missing {
-            piece.warn(self.resolver, "", text);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_form_of_a_functions_uri_names_the_function() {
-        let arn = "arn:aws:lambda:us-east-1:999999999999:function:chat";
-        let path = |arn: &str| {
-            format!(
-                "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{arn}/invocations"
-            )
-        };
-        for (uri, qualifier) in [
-            (path(arn), None),
-            (path(&format!("{arn}:live")), Some("live")),
-            (path(&format!("{arn}:7")), Some("7")),
-            (arn.to_owned(), None),
-            (format!("{arn}:live"), Some("live")),
-        ] {
-            let (function, found) = called_function(&uri).unwrap();
-            assert_eq!((function.as_str(), found.as_deref()), (arn, qualifier), "{uri}");
-        }
-        for uri in [
-            "",
-            "https://example.com/",
-            "arn:aws:apigateway:us-east-1:sqs:path/1/queue",
-            &path(&format!("{arn}:${{stageVariables.alias}}")),
-        ] {
-            assert!(called_function(uri).is_none(), "{uri}");
-        }
     }
 }
