@@ -195,3 +195,20 @@ fn inline_code_becomes_the_file_that_the_handler_names() {
         Code::Inline { file_name: "index.js".to_owned(), text: "exports.x = 1".to_owned() };
     assert_eq!(code, &expected);
 }
+
+#[test]
+fn code_that_lies_beside_a_template_is_found_by_the_end_of_its_key() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("app.json");
+    let mut template = with_environment(&json!({}), &json!({}));
+    template["Resources"]["Fn"]["Properties"]["Code"] =
+        json!({ "S3Bucket": "b", "S3Key": "serverless/app/dev/code.zip" });
+    fs::write(&file, template.to_string()).expect("written");
+    let try_it = || load(&Input::Template(file.clone()), &LoadOptions::default());
+    let text = try_it().expect_err("a problem").to_string();
+    assert!(text.contains("uploaded to serverless/app/dev/code.zip in b"), "{text}");
+    fs::write(dir.path().join("code.zip"), "zip").expect("written");
+    let loaded = try_it().expect("it loads");
+    let code = &loaded.app.functions().next().expect("a function").code;
+    assert!(matches!(code, Code::Archive(path) if path.ends_with("code.zip")), "{code:?}");
+}

@@ -240,8 +240,11 @@ fn code(
         };
         let bucket = text("S3Bucket").unwrap_or_default();
         let Some(path) = asset(piece, unit, &bucket, &key) else {
-            let message = format!("the code is {key} in {bucket}, which no asset of this stack is");
-            piece.fail(resolver, "Code", message);
+            let message = format!("no asset of this stack is uploaded to {key} in {bucket}");
+            let problem = crate::problem::Problem::new(piece.location(resolver, "Code"), message);
+            resolver
+                .problems
+                .push(problem.hint("put the file or folder of that name beside the template"));
             return None;
         };
         path
@@ -259,17 +262,23 @@ fn code(
     None
 }
 
-/// The asset's file: by the manifest, else by the CDK's note beside the resource.
+/// The asset's file: by the manifest, by the CDK's note beside the resource, or beside the template, where SAM and
+/// the Serverless Framework put what a key names.
 fn asset(
     piece: &Piece<'_>,
     unit: &crate::resolver::Unit,
     bucket: &str,
     key: &str,
 ) -> Option<PathBuf> {
-    let noted = || {
-        let path = piece.resource.metadata("aws:asset:path")?;
-        let folder = unit.template.file.parent().unwrap_or_else(|| std::path::Path::new("."));
-        Some(tidy(&folder.join(path)))
+    let folder = unit.template.file.parent().unwrap_or_else(|| std::path::Path::new("."));
+    let noted = piece.resource.metadata("aws:asset:path").map(|path| tidy(&folder.join(path)));
+    let beside = || {
+        let names = [key, key.rsplit('/').next().unwrap_or(key)];
+        names.into_iter().map(|name| tidy(&folder.join(name))).find(|path| path.exists())
     };
-    unit.assets.find(&unit.scope, bucket, key).map(std::path::Path::to_owned).or_else(noted)
+    unit.assets
+        .find(&unit.scope, bucket, key)
+        .map(std::path::Path::to_owned)
+        .or(noted)
+        .or_else(beside)
 }
