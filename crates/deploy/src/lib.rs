@@ -1,1 +1,43 @@
-//! .
+//! From a CDK app, cloud assembly or template to the model.
+//!
+//! * [`Input::find`] says what a path names.
+//! * [`synthesize`] runs a CDK app and gives its assembly; [`bundle`] stands in for Docker meanwhile.
+//! * [`load`] reads an assembly or template, resolves its functions and gives a [`Loaded`]: the app, a row for
+//!   every resource, and notices.
+//! * [`rewrite_addresses`] points the app's addresses at us.
+//!
+//! Start reading in `load.rs`, then `assembly.rs`, `resolver.rs` and `resources/`. Nothing here runs an app or
+//! opens a socket; the only process ever started is the one that synthesizes. A load either gives a whole app
+//! or all the problems that were found, each with file, line, logical id and property.
+
+mod address;
+mod assembly;
+mod assets;
+pub mod bundle;
+mod bundle_record;
+mod conditions;
+mod input;
+mod intrinsics;
+mod json;
+mod load;
+mod parameters;
+mod physical;
+mod problem;
+mod report;
+mod resolver;
+mod resources;
+mod rsync;
+mod select;
+mod source;
+mod synth;
+mod template;
+mod values;
+
+pub use address::rewrite_addresses;
+pub use input::{Assembly, CdkApp, FindError, Input};
+pub use json::Position;
+pub use load::{LoadOptions, Loaded, load};
+pub use problem::{Location, Problem, Problems};
+pub use report::{Action, Notice, ResourceRow, Severity};
+pub use rsync::RsyncError;
+pub use synth::{SynthError, SynthOptions, synthesize};

@@ -1,0 +1,358 @@
+//! The cloud assembly: manifests, nested assemblies and nested stacks, read into a [`World`].
+//!
+//! Artifacts and fields that are not known are ignored, as newer CDKs add some with every release.
+//!
+//! Source: aws-cdk `cloud-assembly-schema`, versions 35 and 55.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use crate::assets::{Assets, read_json, read_text, tidy};
+use crate::json::{Node, Value};
+use crate::physical;
+use crate::problem::{Location, Problem};
+use crate::report::Notice;
+use crate::resolver::{Unit, World};
+use crate::template::{Scope, Template};
+
+/// The newest assembly schema whose fields are known here.
+const SCHEMA_KNOWN: u32 = 55;
+
+/// How deep assemblies and stacks may be nested; keeps a folder that contains itself from being read for ever.
+const NESTING_MAX: usize = 16;
+
+/// The account of a stack that names none.
+const ACCOUNT: &str = "000000000000";
+
+/// The region of a stack that names none.
+const REGION: &str = "us-east-1";
+
+/// What was read, and what was noticed meanwhile.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) world: World,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) notices: Vec<Notice>,
+    parameters: BTreeMap<String, String>,
+}
+
+impl Reading {
+    /// Reads a whole assembly.
+    pub(crate) fn assembly(dir: &Path, parameters: &BTreeMap<String, String>) -> Self {
+        let mut reading = Self::new(parameters);
+        reading.manifest(dir, 0);
+        reading.check_parameters(dir);
+        reading
+    }
+
+    /// Reads one template that stands alone; its stack is named after the file.
+    pub(crate) fn template(file: &Path, parameters: &BTreeMap<String, String>) -> Self {
+        let mut reading = Self::new(parameters);
+        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("stack");
+        let stem = stem.strip_suffix(".template").unwrap_or(stem);
+        let name: String =
+            stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let manifest = file.with_file_name(format!("{stem}.assets.json"));
+        let assets = if manifest.is_file() { reading.assets(&manifest) } else { Rc::default() };
+        let scope = Scope::new(&name, ACCOUNT, REGION);
+        reading.stack(file, scope, name, assets);
+        reading.check_parameters(file);
+        reading
+    }
+
+    fn new(parameters: &BTreeMap<String, String>) -> Self {
+        Self {
+            world: World { units: Vec::new() },
+            problems: Vec::new(),
+            notices: Vec::new(),
+            parameters: parameters.clone(),
+        }
+    }
+
+    fn manifest(&mut self, dir: &Path, depth: usize) {
+        let file = dir.join("manifest.json");
+        let root = match read_json(&file) {
+            Ok(root) => root,
+            Err(problem) => return self.problems.push(problem),
+        };
+        self.check_manifest(&file, &root);
+        let artifacts = root.get("artifacts").and_then(Node::as_map);
+        let mut stacks: Vec<(&str, usize, Vec<&str>)> = Vec::new();
+        for artifact in artifacts.into_iter().flat_map(|map| &map.0) {
+            let kind = artifact.node.get("type").and_then(Node::as_text);
+            let property = |name: &str| artifact.node.get("properties")?.get(name)?.as_text();
+            match kind {
+                Some("cdk:cloud-assembly") => match property("directoryName") {
+                    Some(_) if depth == NESTING_MAX => {
+                        let location = Location::at(&file, artifact.at);
+                        let problem = Problem::new(location, "assemblies are nested too deeply");
+                        self.problems.push(problem);
+                    }
+                    Some(name) => self.manifest(&tidy(&dir.join(name)), depth + 1),
+                    None => {}
+                },
+                Some("aws:cloudformation:stack") => {
+                    let needed = texts(artifact.node.get("dependencies"));
+                    let manifest = needed.iter().find_map(|id| {
+                        let other = root.get("artifacts")?.get(id)?;
+                        let is_assets = other.get("type")?.as_text() == Some("cdk:asset-manifest");
+                        is_assets.then(|| other.get("properties")?.get("file")?.as_text()).flatten()
+                    });
+                    if let Some(index) =
+                        self.artifact(dir, &file, &artifact.name, &artifact.node, manifest)
+                    {
+                        stacks.push((&artifact.name, index, needed));
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (_, index, needed) in &stacks {
+            let after =
+                stacks.iter().filter(|(id, ..)| needed.contains(id)).map(|(_, other, _)| *other);
+            if let Some(unit) = self.world.units.get_mut(*index) {
+                unit.after = after.collect();
+            }
+        }
+    }
+
+    fn check_manifest(&mut self, file: &Path, root: &Node) {
+        let version = root.get("version").and_then(Node::as_text).unwrap_or_default();
+        let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        if major.is_some_and(|major| major > SCHEMA_KNOWN) {
+            let text = format!(
+                "this assembly has schema {version}, newer than {SCHEMA_KNOWN}, the newest that is known \
+                 here; what is known of it is read"
+            );
+            self.notices.push(Notice::warning(Location::file(file), text));
+        }
+        let missing = root.get("missing").and_then(Node::as_list).unwrap_or_default();
+        if let Some(first) = missing.first() {
+            let keys: Vec<&str> =
+                missing.iter().filter_map(|one| one.get("key")?.as_text()).collect();
+            let message = format!(
+                "the app asks for values that only AWS can tell: {}",
+                if keys.is_empty() { "(no names given)".to_owned() } else { keys.join(", ") }
+            );
+            let problem = Problem::new(Location::at(file, first.at), message).hint(
+                "run `cdk synth` once with access to the account: it keeps them in cdk.context.json",
+            );
+            self.problems.push(problem);
+        }
+    }
+
+    fn artifact(
+        &mut self,
+        dir: &Path,
+        file: &Path,
+        id: &str,
+        node: &Node,
+        manifest: Option<&str>,
+    ) -> Option<usize> {
+        let property = |name: &str| node.get("properties")?.get(name)?.as_text();
+        let name = property("stackName").unwrap_or(id);
+        let display = node.get("displayName").and_then(Node::as_text).unwrap_or(name).to_owned();
+        self.messages(dir, file, node, &display);
+        let Some(template) = property("templateFile") else {
+            let problem = Problem::new(
+                Location::at(file, node.at),
+                format!("the stack {id} has no templateFile"),
+            );
+            self.problems.push(problem);
+            return None;
+        };
+        // Source: cloud-assembly-schema, `aws://unknown-account/unknown-region` for environment-agnostic stacks.
+        let environment = node.get("environment").and_then(Node::as_text).unwrap_or_default();
+        let environment = environment.strip_prefix("aws://").unwrap_or_default();
+        let (account, region) = environment.split_once('/').unwrap_or_default();
+        let known = |text: &str, default: &str| {
+            if text.is_empty() || text.starts_with("unknown-") {
+                default.to_owned()
+            } else {
+                text.to_owned()
+            }
+        };
+        let scope = Scope::new(name, &known(account, ACCOUNT), &known(region, REGION));
+        let by_name =
+            format!("{}.assets.json", template.strip_suffix(".template.json").unwrap_or(template));
+        let manifest = dir.join(manifest.unwrap_or(&by_name));
+        let assets = if manifest.is_file() { self.assets(&manifest) } else { Rc::default() };
+        self.stack(&tidy(&dir.join(template)), scope, display, assets)
+    }
+
+    /// What the CDK noted about a stack: warnings are passed on, an error stops.
+    fn messages(&mut self, dir: &Path, file: &Path, node: &Node, display: &str) {
+        let beside =
+            node.get("additionalMetadataFile").and_then(Node::as_text).map(|name| dir.join(name));
+        let beside = beside.filter(|path| path.is_file()).and_then(|path| read_json(&path).ok());
+        for entries in [node.get("metadata"), beside.as_ref()].into_iter().flatten() {
+            let Some(map) = entries.as_map() else { continue };
+            for member in &map.0 {
+                for entry in member.node.as_list().unwrap_or_default() {
+                    let kind = entry.get("type").and_then(Node::as_text).unwrap_or_default();
+                    let data = entry.get("data").and_then(Node::scalar).unwrap_or_default();
+                    let mut location = Location::at(file, node.at);
+                    location.stack = Some(display.to_owned());
+                    let text = format!("{}: {data}", member.name);
+                    match kind {
+                        "aws:cdk:error" => self.problems.push(Problem::new(location, text)),
+                        "aws:cdk:warning" => self.notices.push(Notice::warning(location, text)),
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn assets(&mut self, file: &Path) -> Rc<Assets> {
+        match Assets::read(file) {
+            Ok(assets) => Rc::new(assets),
+            Err(problem) => {
+                self.problems.push(problem);
+                Rc::default()
+            }
+        }
+    }
+
+    fn stack(
+        &mut self,
+        file: &Path,
+        scope: Scope,
+        display_name: String,
+        assets: Rc<Assets>,
+    ) -> Option<usize> {
+        let template = match Self::read_template(file) {
+            Ok(template) => template,
+            Err(problems) => {
+                self.problems.extend(problems);
+                return None;
+            }
+        };
+        let given =
+            self.parameters.iter().filter(|(name, _)| template.parameters.contains_key(*name));
+        let given = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let unit = Unit {
+            scope,
+            display_name,
+            template,
+            assets,
+            parent: None,
+            children: BTreeMap::new(),
+            given,
+            after: Vec::new(),
+        };
+        Some(self.add(unit, 0))
+    }
+
+    fn read_template(file: &Path) -> Result<Template, Vec<Problem>> {
+        let text = read_text(file).map_err(|problem| vec![problem])?;
+        Template::parse(file, &text)
+    }
+
+    /// Adds a stack and the stacks nested in it.
+    fn add(&mut self, unit: Unit, depth: usize) -> usize {
+        let index = self.world.units.len();
+        let nested: Vec<(String, Result<PathBuf, Problem>)> = unit
+            .template
+            .resources
+            .iter()
+            .filter(|(_, resource)| resource.kind == "AWS::CloudFormation::Stack")
+            .map(|(id, _)| (id.clone(), nested_template(&unit, id)))
+            .collect();
+        let (scope, display, assets) =
+            (unit.scope.clone(), unit.display_name.clone(), Rc::clone(&unit.assets));
+        self.world.units.push(unit);
+        for (id, found) in nested {
+            let read = found.map_err(|problem| vec![problem]).and_then(|file| {
+                if depth == NESTING_MAX {
+                    return Err(vec![Problem::new(
+                        Location::file(&file),
+                        "stacks are nested too deeply",
+                    )]);
+                }
+                Self::read_template(&file)
+            });
+            let template = match read {
+                Ok(template) => template,
+                Err(problems) => {
+                    self.problems.extend(problems);
+                    continue;
+                }
+            };
+            let name = physical::name(&scope, &id, 128);
+            let child = Unit {
+                scope: Scope::new(&name, &scope.account, &scope.region),
+                display_name: format!("{display}/{id}"),
+                template,
+                assets: Rc::clone(&assets),
+                parent: Some((index, id.clone())),
+                children: BTreeMap::new(),
+                given: BTreeMap::new(),
+                after: Vec::new(),
+            };
+            let child = self.add(child, depth + 1);
+            if let Some(unit) = self.world.units.get_mut(index) {
+                unit.children.insert(id, child);
+            }
+        }
+        index
+    }
+
+    /// A parameter that no template has is most likely a slip of the pen.
+    fn check_parameters(&mut self, place: &Path) {
+        for name in self.parameters.keys() {
+            let known =
+                self.world.units.iter().any(|unit| unit.template.parameters.contains_key(name));
+            if !known && !self.world.units.is_empty() {
+                let message = format!("no template has a parameter {name}");
+                self.problems.push(Problem::new(Location::file(place), message));
+            }
+        }
+    }
+}
+
+/// The file of a nested stack: by the key it is uploaded to, by the CDK's metadata, or a local path.
+fn nested_template(unit: &Unit, id: &str) -> Result<PathBuf, Problem> {
+    let folder = unit.template.file.parent().unwrap_or_else(|| Path::new("."));
+    let resource = unit.template.resources.get(id);
+    let url = resource.and_then(|resource| resource.property("TemplateURL"));
+    let mut text = String::new();
+    if let Some(url) = url {
+        gather(url, &mut text);
+    }
+    let key = text.rsplit('/').next().unwrap_or_default();
+    let uploaded = unit.assets.find(&unit.scope, "", key).map(Path::to_owned);
+    let noted = resource.and_then(|resource| resource.metadata("aws:asset:path"));
+    [uploaded, noted.map(|path| folder.join(path)), Some(folder.join(&text))]
+        .into_iter()
+        .flatten()
+        .map(|path| tidy(&path))
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            let at = url.map_or_else(
+                || resource.map_or(crate::json::Position::START, |r| r.at),
+                |url| url.at,
+            );
+            let mut location = Location::at(&unit.template.file, at);
+            location.stack = Some(unit.scope.stack.clone());
+            location.logical_id = Some(id.to_owned());
+            location.property = Some("Properties.TemplateURL".to_owned());
+            Problem::new(location, "the template of this nested stack was not found")
+        })
+}
+
+/// The literal texts in a value, one after the other.
+fn gather(node: &Node, out: &mut String) {
+    match &node.value {
+        Value::Text(text) => out.push_str(text),
+        Value::List(items) => items.iter().for_each(|item| gather(item, out)),
+        Value::Map(map) => map.0.iter().for_each(|member| gather(&member.node, out)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn texts(node: Option<&Node>) -> Vec<&str> {
+    let items = node.and_then(Node::as_list).unwrap_or_default();
+    items.iter().filter_map(Node::as_text).collect()
+}

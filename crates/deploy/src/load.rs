@@ -1,0 +1,298 @@
+//! Loading: from files to a [`Loaded`], in one pass that collects every problem.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use stillwire_model::{App, Output, Stack};
+
+use crate::assembly::Reading;
+use crate::input::Input;
+use crate::problem::{Location, Problem, Problems};
+use crate::report::{Notice, ResourceRow};
+use crate::resolver::{Resolver, World};
+use crate::resources::{self, Built, Piece};
+use crate::select;
+use crate::source::Sources;
+
+/// What to load, of what there is.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// Only the stacks of this stage: those whose display name begins with it, or whose API declares it.
+    pub stage: Option<String>,
+    /// Only these stacks, by name or display path, with `*` and `**`; what they depend on comes along.
+    pub stacks: Vec<String>,
+    /// Values for the templates' parameters.
+    pub parameters: BTreeMap<String, String>,
+    /// Where the app's sources are; without it, [`Input`] says where.
+    pub app_dir: Option<PathBuf>,
+}
+
+/// An app, and what a person should know about it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What runs.
+    pub app: App,
+    /// Every resource of every chosen template, in the templates' order.
+    pub resources: Vec<ResourceRow>,
+    /// What differs from AWS, or may surprise.
+    pub notices: Vec<Notice>,
+}
+
+/// Loads an assembly or template.
+///
+/// # Errors
+/// All problems that were found. A CDK app without an assembly is one: synthesize it first.
+pub fn load(input: &Input, options: &LoadOptions) -> Result<Loaded, Problems> {
+    let (place, app_dir, reading) = match input {
+        Input::Template(file) => {
+            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or_else(|| Path::new("."));
+            (folder, None, Reading::template(file, &options.parameters))
+        }
+        Input::Assembly(assembly) => {
+            let reading = Reading::assembly(&assembly.dir, &options.parameters);
+            (assembly.dir.as_path(), assembly.app_dir.as_deref(), reading)
+        }
+        Input::CdkApp(app) => {
+            let Some(dir) = &app.assembly else {
+                let location = Location::file(&app.dir.join("cdk.json"));
+                let problem = Problem::new(location, "this CDK app has no assembly yet");
+                return Err(problem.hint("synthesize it first").into());
+            };
+            let reading = Reading::assembly(dir, &options.parameters);
+            (dir.as_path(), Some(app.dir.as_path()), reading)
+        }
+    };
+    Problems::check(reading.problems)?;
+    let app_dir = options.app_dir.as_deref().or(app_dir);
+    Loading {
+        place,
+        sources: Sources::new(app_dir, place),
+        resolver: Resolver::new(&reading.world),
+        notices: reading.notices,
+    }
+    .run(options)
+}
+
+struct Loading<'w> {
+    place: &'w Path,
+    sources: Sources,
+    resolver: Resolver<'w>,
+    notices: Vec<Notice>,
+}
+
+impl<'w> Loading<'w> {
+    fn run(mut self, options: &LoadOptions) -> Result<Loaded, Problems> {
+        let world = self.resolver.world;
+        let chosen = select::select(&mut self.resolver, options.stage.as_deref(), &options.stacks);
+        let chosen = match chosen {
+            Ok(chosen) => chosen,
+            Err(message) => return Err(Problem::new(Location::file(self.place), message).into()),
+        };
+        let order: Vec<usize> = select::in_order(world, &chosen)
+            .into_iter()
+            .filter(|index| self.is_wanted(*index))
+            .collect();
+        let pieces = self.pieces(&order);
+        for index in &order {
+            self.check_depends_on(*index);
+        }
+        let mut built = resources::build(&mut self.resolver, &mut self.sources, &pieces);
+        let stacks = order.iter().map(|index| self.stack(*index, &mut built)).collect();
+        self.check_names(&built);
+        Problems::check(std::mem::take(&mut self.resolver.problems))?;
+        let rows = rows(world, &order, &built);
+        // What the CDK noted about a stack that was not chosen is of no interest.
+        let names: Vec<&str> =
+            order.iter().map(|index| self.resolver.unit(*index).display_name.as_str()).collect();
+        let mut notices = self.notices;
+        notices.retain(|notice| {
+            notice.location.stack.as_deref().is_none_or(|stack| names.contains(&stack))
+        });
+        notices.extend(self.resolver.notices);
+        Ok(Loaded { app: App { stacks }, resources: rows, notices })
+    }
+
+    /// Whether a nested stack is created: its condition holds, and so does its parent's.
+    fn is_wanted(&mut self, index: usize) -> bool {
+        let Some((parent, id)) = &self.resolver.unit(index).parent else { return true };
+        let active = match self.resolver.resource(*parent, id) {
+            Some(resource) => self.resolver.is_active(*parent, &resource.node).unwrap_or(false),
+            None => false,
+        };
+        active && self.is_wanted(*parent)
+    }
+
+    /// The resources that are created, with their properties resolved.
+    fn pieces(&mut self, order: &[usize]) -> Vec<Piece<'w>> {
+        let mut pieces = Vec::new();
+        for unit in order {
+            for (id, resource) in in_template_order(self.resolver.world, *unit) {
+                let active = self
+                    .resolver
+                    .within(*unit, id, "", |resolver| resolver.is_active(*unit, &resource.node));
+                if active != Ok(true) {
+                    continue;
+                }
+                let resolver = &mut self.resolver;
+                let before = resolver.problems.len();
+                let properties = resource.node.get("Properties").map(|node| {
+                    resolver.within(*unit, id, "Properties", |this| this.resolve(*unit, node))
+                });
+                // A resource with a problem is left out; what points to it must not add to the problems.
+                let properties = match properties {
+                    None => None,
+                    Some(Ok(node)) => node,
+                    Some(Err(_)) => {
+                        debug_assert!(resolver.problems.len() >= before);
+                        None
+                    }
+                };
+                pieces.push(Piece { unit: *unit, id, resource, properties });
+            }
+        }
+        pieces
+    }
+
+    /// `DependsOn` names resources, and never in a circle.
+    fn check_depends_on(&mut self, unit: usize) {
+        let template = &self.resolver.unit(unit).template;
+        for (id, resource) in &template.resources {
+            for node in depends_on(&resource.node) {
+                let Some(name) = node.as_text() else { continue };
+                if !template.resources.contains_key(name) {
+                    let message = format!("it depends on {name}, which is not a resource");
+                    self.fail(unit, id, node.at, message);
+                }
+            }
+        }
+        let mut done = BTreeSet::new();
+        for id in template.resources.keys() {
+            let mut path = Vec::new();
+            if let Some(circle) = circle(self.resolver.world, unit, id, &mut path, &mut done) {
+                let at =
+                    template.resources.get(id).map_or(crate::Position::START, |found| found.at);
+                let message =
+                    format!("these resources depend on each other: {}", circle.join(" -> "));
+                self.fail(unit, id, at, message);
+            }
+        }
+    }
+
+    fn fail(&mut self, unit: usize, id: &str, at: crate::Position, message: String) {
+        self.resolver.within(unit, id, "DependsOn", |resolver| {
+            let problem = Problem::new(resolver.location(at), message);
+            resolver.problems.push(problem);
+        });
+    }
+
+    /// Two tables or functions of one name would be one.
+    fn check_names(&mut self, built: &Built) {
+        for (unit, id, message) in &built.clashes {
+            let at =
+                self.resolver.resource(*unit, id).map_or(crate::Position::START, |found| found.at);
+            self.resolver.within(*unit, id, "", |resolver| {
+                let problem = Problem::new(resolver.location(at), message.clone());
+                resolver.problems.push(problem);
+            });
+        }
+    }
+
+    fn stack(&mut self, index: usize, built: &mut Built) -> Stack {
+        let unit = self.resolver.unit(index);
+        let mut outputs = Vec::new();
+        for key in &unit.template.output_order {
+            let Some(node) = unit.template.outputs.get(key) else { continue };
+            if self.resolver.is_active(index, node) != Ok(true) {
+                continue;
+            }
+            if let Ok(Some(value)) = self.resolver.output(index, node.at, key) {
+                let value = value.scalar().unwrap_or_else(|| value.to_json().to_string());
+                outputs.push(Output { key: key.clone(), value });
+            }
+        }
+        let parts = built.stacks.remove(&index).unwrap_or_default();
+        Stack {
+            name: Arc::from(unit.scope.stack.as_str()),
+            display_name: unit.display_name.clone(),
+            account: unit.scope.account.clone(),
+            region: unit.scope.region.clone(),
+            apis: parts.apis,
+            functions: parts.functions,
+            tables: parts.tables,
+            outputs,
+        }
+    }
+}
+
+/// The resources of a stack as its template orders them.
+fn in_template_order(world: &World, unit: usize) -> Vec<(&str, &crate::template::Resource)> {
+    let resources = world.units.get(unit).map(|unit| &unit.template.resources);
+    let mut list: Vec<_> =
+        resources.into_iter().flatten().map(|(id, resource)| (id.as_str(), resource)).collect();
+    list.sort_by_key(|(_, resource)| resource.index);
+    list
+}
+
+fn depends_on(node: &crate::json::Node) -> Vec<&crate::json::Node> {
+    match node.get("DependsOn") {
+        None => Vec::new(),
+        Some(node) => node.as_list().map_or_else(|| vec![node], |items| items.iter().collect()),
+    }
+}
+
+/// A circle of `DependsOn` that leads through `id`, as its names.
+fn circle(
+    world: &World,
+    unit: usize,
+    id: &str,
+    path: &mut Vec<String>,
+    done: &mut BTreeSet<String>,
+) -> Option<Vec<String>> {
+    if let Some(start) = path.iter().position(|other| other == id) {
+        let mut circle: Vec<String> = path.iter().skip(start).cloned().collect();
+        circle.push(id.to_owned());
+        return Some(circle);
+    }
+    // A chain of more than a thousand is beyond what a template can hold.
+    if path.len() > 1000 || !done.insert(id.to_owned()) {
+        return None;
+    }
+    path.push(id.to_owned());
+    let resource = world.units.get(unit).and_then(|unit| unit.template.resources.get(id));
+    let next = resource.map(|found| depends_on(&found.node)).unwrap_or_default();
+    let found = next
+        .into_iter()
+        .filter_map(crate::json::Node::as_text)
+        .find_map(|name| circle(world, unit, name, path, done));
+    path.pop();
+    found
+}
+
+/// A row for every resource, also of those that a condition leaves out.
+fn rows(world: &World, order: &[usize], built: &Built) -> Vec<ResourceRow> {
+    let mut rows = Vec::new();
+    for index in order {
+        let Some(unit) = world.units.get(*index) else { continue };
+        for (id, resource) in in_template_order(world, *index) {
+            let (action, note) = match built.fates.get(&(*index, id.to_owned())) {
+                Some((action, note)) => (*action, note.clone()),
+                None => (crate::Action::Skipped, "its condition does not hold".to_owned()),
+            };
+            let mut location = Location::at(&unit.template.file, resource.at);
+            location.stack = Some(unit.scope.stack.clone());
+            location.logical_id = Some(id.to_owned());
+            rows.push(ResourceRow {
+                stack: unit.scope.stack.clone(),
+                logical_id: id.to_owned(),
+                construct_path: resource.metadata("aws:cdk:path").map(str::to_owned),
+                kind: resource.kind.clone(),
+                action,
+                note,
+                location,
+            });
+        }
+    }
+    rows
+}

@@ -1,0 +1,76 @@
+//! What was understood: a row for every resource, and notices for what a person should know.
+
+use serde::Serialize;
+
+use crate::problem::Location;
+
+/// What becomes of one resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ResourceRow {
+    /// The stack's name.
+    pub stack: String,
+    /// Its logical id in the template.
+    pub logical_id: String,
+    /// Its path in the CDK's construct tree.
+    pub construct_path: Option<String>,
+    /// Its type (`AWS::Lambda::Function`).
+    pub kind: String,
+    /// What is done with it.
+    pub action: Action,
+    /// What that means, in a few words.
+    pub note: String,
+    /// Where it is declared.
+    pub location: Location,
+}
+
+/// What is done with a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// It runs here.
+    Runs,
+    /// References to it have values; it does nothing.
+    ValueOnly,
+    /// It has no meaning at run time here.
+    Skipped,
+    /// It would do something on AWS that does not happen here.
+    NotRun,
+}
+
+/// Something a person should know; it stops nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Notice {
+    /// How much it matters.
+    pub severity: Severity,
+    /// Where.
+    pub location: Location,
+    /// What.
+    pub text: String,
+    /// What to do about it, if something is to be done.
+    pub hint: Option<String>,
+}
+
+/// How much a notice matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// The app behaves as on AWS; good to know.
+    Info,
+    /// The app may behave differently than on AWS.
+    Warning,
+}
+
+impl Notice {
+    pub(crate) fn warning(location: Location, text: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, location, text: text.into(), hint: None }
+    }
+
+    pub(crate) fn info(location: Location, text: impl Into<String>) -> Self {
+        Self { severity: Severity::Info, location, text: text.into(), hint: None }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}

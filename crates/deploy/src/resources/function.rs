@@ -1,0 +1,284 @@
+//! `AWS::Lambda::Function`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stillwire_model::{Code, Function, FunctionArn, Runtime, limits};
+
+use super::Piece;
+use crate::assets::tidy;
+use crate::json::{Node, Value};
+use crate::resolver::Resolver;
+use crate::source::{Sources, entries};
+
+/// Variables that Lambda sets itself and refuses in a template.
+///
+/// Source: AWS Lambda Developer Guide, "Reserved environment variables".
+const RESERVED: [&str; 18] = [
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_LAMBDA_RUNTIME_API",
+    "LAMBDA_TASK_ROOT",
+    "LAMBDA_RUNTIME_DIR",
+];
+
+/// Source: AWS Lambda, `MemorySize` (128 to 10,240 MB).
+const MEMORY_MB: std::ops::RangeInclusive<u32> = 128..=10_240;
+
+/// The ARN of a function that a template declares.
+pub(super) fn arn(resolver: &Resolver<'_>, piece: &Piece<'_>) -> String {
+    let scope = &resolver.unit(piece.unit).scope;
+    let name =
+        piece.text("FunctionName").unwrap_or_else(|| crate::physical::name(scope, piece.id, 64));
+    scope.function_arn(&name)
+}
+
+/// Builds a function; `None` when it has problems, which are in the resolver's list.
+pub(super) fn build(
+    resolver: &mut Resolver<'_>,
+    sources: &mut Sources,
+    piece: &Piece<'_>,
+) -> Option<Function> {
+    piece.properties.as_ref()?;
+    let before = resolver.problems.len();
+    let arn = arn(resolver, piece);
+    let arn = match FunctionArn::parse(&arn) {
+        Ok((arn, _)) => arn,
+        Err(error) => {
+            piece.fail(resolver, "FunctionName", error.to_string());
+            return None;
+        }
+    };
+    let image = piece.text("PackageType").as_deref() == Some("Image")
+        || piece.get("Code").is_some_and(|code| code.get("ImageUri").is_some());
+    let runtime = runtime(resolver, piece, image)?;
+    let handler = handler(resolver, piece, image, &runtime);
+    let memory = number(resolver, piece, "MemorySize", limits::FUNCTION_MEMORY_MB, MEMORY_MB);
+    let timeout = {
+        let max = u32::try_from(limits::FUNCTION_TIMEOUT_MAX.as_secs()).unwrap_or(u32::MAX);
+        let default = u32::try_from(limits::FUNCTION_TIMEOUT.as_secs()).unwrap_or(u32::MAX);
+        number(resolver, piece, "Timeout", default, 1..=max)
+    };
+    let reserved = piece
+        .get("ReservedConcurrentExecutions")
+        .map(|_| number(resolver, piece, "ReservedConcurrentExecutions", 0, 0..=u32::MAX));
+    let environment = environment(resolver, piece);
+    let code = code(resolver, sources, piece, &runtime, &handler);
+    for (property, text) in [
+        (
+            "Layers",
+            "layers are not mounted here: install what they hold beside the function's source",
+        ),
+        ("FileSystemConfigs", "file systems are not mounted here"),
+        ("DeadLetterConfig", "failed events are not sent to a dead-letter queue here"),
+    ] {
+        if piece
+            .get(property)
+            .is_some_and(|node| node.as_list().is_none_or(|items| !items.is_empty()))
+        {
+            piece.warn(resolver, property, text);
+        }
+    }
+    if image {
+        piece.warn(
+            resolver,
+            "Code",
+            "this function is a container image, which is not run here: every call fails",
+        );
+    }
+    if resolver.problems.len() > before {
+        return None;
+    }
+    Some(Function {
+        stack: Arc::from(resolver.unit(piece.unit).scope.stack.as_str()),
+        logical_id: Arc::from(piece.id),
+        arn,
+        runtime,
+        handler,
+        code: code?,
+        environment,
+        memory_mb: memory,
+        timeout: Duration::from_secs(timeout.into()),
+        reserved_concurrency: reserved,
+    })
+}
+
+fn runtime(resolver: &mut Resolver<'_>, piece: &Piece<'_>, image: bool) -> Option<Runtime> {
+    if image {
+        return Some(Runtime::Other("container image".to_owned()));
+    }
+    let Some(text) = piece.text("Runtime") else {
+        piece.fail(resolver, "Runtime", "this function has no `Runtime`");
+        return None;
+    };
+    match Runtime::parse(&text) {
+        Ok(runtime) => Some(runtime),
+        Err(error) => {
+            piece.fail(resolver, "Runtime", error.to_string());
+            None
+        }
+    }
+}
+
+fn handler(
+    resolver: &mut Resolver<'_>,
+    piece: &Piece<'_>,
+    image: bool,
+    runtime: &Runtime,
+) -> String {
+    let handler = piece.text("Handler").unwrap_or_default();
+    let needs_one = matches!(runtime, Runtime::Python(_) | Runtime::Node(_)) && !image;
+    if needs_one && handler.is_empty() {
+        piece.fail(resolver, "Handler", "this function has no `Handler`");
+    } else if needs_one && !handler.contains('.') {
+        piece.fail(resolver, "Handler", format!("{handler:?} is not a handler (MODULE.FUNCTION)"));
+    }
+    handler
+}
+
+fn number(
+    resolver: &mut Resolver<'_>,
+    piece: &Piece<'_>,
+    property: &str,
+    default: u32,
+    range: std::ops::RangeInclusive<u32>,
+) -> u32 {
+    let Some(node) = piece.get(property) else { return default };
+    match node.scalar().and_then(|text| text.parse().ok()) {
+        Some(number) if range.contains(&number) => number,
+        _ => {
+            let shown = node.scalar().unwrap_or_else(|| node.kind().to_owned());
+            let (min, max) = (range.start(), range.end());
+            piece.fail(
+                resolver,
+                property,
+                format!("{property} is {shown}; it may be {min} to {max}"),
+            );
+            default
+        }
+    }
+}
+
+fn environment(resolver: &mut Resolver<'_>, piece: &Piece<'_>) -> BTreeMap<String, String> {
+    let variables = piece.get("Environment").and_then(|node| node.get("Variables"));
+    let members = variables.and_then(Node::as_map).map(|map| map.0.as_slice()).unwrap_or_default();
+    let mut environment = BTreeMap::new();
+    for member in members {
+        let name = &member.name;
+        let place = format!("Environment.Variables.{name}");
+        let mut refuse = |at, message: String| {
+            let mut location = piece.location(resolver, &place);
+            location.position = at;
+            resolver.problems.push(crate::problem::Problem::new(location, message));
+        };
+        // Source: AWS Lambda, `EnvironmentVariableName` ([a-zA-Z]([a-zA-Z0-9_])+).
+        let shaped = name.len() >= 2
+            && name.starts_with(|first: char| first.is_ascii_alphabetic())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if RESERVED.contains(&name.as_str()) {
+            refuse(member.at, format!("the environment variable {name} is reserved by Lambda"));
+        } else if !shaped {
+            refuse(member.at, format!("{name:?} is not the name of an environment variable"));
+        }
+        if let Some(text) = member.node.scalar() {
+            environment.insert(name.clone(), text);
+        } else {
+            let kind = member.node.kind();
+            refuse(
+                member.node.at,
+                format!("the environment variable {name} is {kind}, not a text"),
+            );
+        }
+    }
+    environment
+}
+
+fn code(
+    resolver: &mut Resolver<'_>,
+    sources: &mut Sources,
+    piece: &Piece<'_>,
+    runtime: &Runtime,
+    handler: &str,
+) -> Option<Code> {
+    let Some(code) = piece.get("Code") else {
+        piece.fail(resolver, "Code", "this function has no `Code`");
+        return None;
+    };
+    let unit = resolver.unit(piece.unit);
+    let text = |name: &str| code.get(name).and_then(Node::scalar);
+    if let Some(uri) = text("ImageUri") {
+        return Some(Code::Image(uri));
+    }
+    if let Some(text) = text("ZipFile") {
+        let module = handler.rsplit_once('.').map_or("index", |(module, _)| module);
+        let extension = if matches!(runtime, Runtime::Python(_)) { "py" } else { "js" };
+        return Some(Code::Inline { file_name: format!("{module}.{extension}"), text });
+    }
+    let path = if let Value::Text(path) = &code.value {
+        // A folder or zip beside the template, as before `aws cloudformation package`.
+        let folder = unit.template.file.parent().unwrap_or_else(|| std::path::Path::new("."));
+        tidy(&folder.join(path))
+    } else {
+        let Some(key) = text("S3Key") else {
+            piece.fail(resolver, "Code", "the code is neither an asset nor inline");
+            return None;
+        };
+        let bucket = text("S3Bucket").unwrap_or_default();
+        let Some(path) = asset(piece, unit, &bucket, &key) else {
+            let message = format!("no asset of this stack is uploaded to {key} in {bucket}");
+            let problem = crate::problem::Problem::new(piece.location(resolver, "Code"), message);
+            resolver
+                .problems
+                .push(problem.hint("put the file or folder of that name beside the template"));
+            return None;
+        };
+        path
+    };
+    if path.is_dir() {
+        return Some(sources.code(&path, &entries(runtime, handler)));
+    }
+    if path.is_file() {
+        return Some(Code::Archive(path));
+    }
+    let message =
+        format!("the code of this function is missing: {} does not exist", path.display());
+    let problem = crate::problem::Problem::new(piece.location(resolver, "Code"), message);
+    resolver.problems.push(problem.hint("synthesize the app again"));
+    None
+}
+
+/// The asset's file: by the manifest, by the CDK's note beside the resource, or beside the template, where SAM and
+/// the Serverless Framework put what a key names.
+fn asset(
+    piece: &Piece<'_>,
+    unit: &crate::resolver::Unit,
+    bucket: &str,
+    key: &str,
+) -> Option<PathBuf> {
+    let folder = unit.template.file.parent().unwrap_or_else(|| std::path::Path::new("."));
+    let noted = piece.resource.metadata("aws:asset:path").map(|path| tidy(&folder.join(path)));
+    let beside = || {
+        let names = [key, key.rsplit('/').next().unwrap_or(key)];
+        names.into_iter().map(|name| tidy(&folder.join(name))).find(|path| path.exists())
+    };
+    unit.assets
+        .find(&unit.scope, bucket, key)
+        .map(std::path::Path::to_owned)
+        .or(noted)
+        .or_else(beside)
+}
