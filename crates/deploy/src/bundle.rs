@@ -2,7 +2,7 @@
 //!
 //! The CDK runs `docker build` and `docker run -v SOURCE:/asset-input -v ASSET:/asset-output IMAGE bash -c …`. No
 //! container is needed for that: the command runs on this machine, with the paths of the container replaced by
-//! those they stand for. `rsync`, which many machines lack, is done by [`rsync`].
+//! those they stand for. `rsync`, which many machines lack, is done by a small emulation of it.
 //!
 //! Source: argument lists observed from `aws-lambda-python-alpha` 2.114.1 and `NodejsFunction` 2.275.
 

@@ -2,7 +2,7 @@
 //!
 //! * [`Input::find`] says what a path names.
 //! * [`synthesize`] runs a CDK app and gives its assembly; [`bundle`] stands in for Docker meanwhile.
-//! * [`load`] reads an assembly or template, resolves its functions and gives a [`Loaded`]: the app, a row for
+//! * [`load()`] reads an assembly or template, resolves its functions and gives a [`Loaded`]: the app, a row for
 //!   every resource, and notices.
 //! * [`rewrite_addresses`] points the app's addresses at us.
 //!
