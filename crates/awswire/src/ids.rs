@@ -84,7 +84,7 @@ impl RequestIds {
     /// Source: AWS X-Ray Developer Guide, "Tracing header": 8 and 24 hexadecimal digits.
     pub fn trace(&self, epoch_millis: u64) -> String {
         let [x, y, z] = self.salt;
-        let seconds = epoch_millis / 1000 & 0xffff_ffff;
+        let seconds = (epoch_millis / 1000) & 0xffff_ffff;
         format!("Root=1-{seconds:08x}-{:016x}{x:02x}{y:02x}{z:02x}00", self.number())
     }
 
@@ -117,8 +117,14 @@ mod tests {
 
     #[test]
     fn a_path_is_not_a_connection_id() {
-        for text in ["", "abc", "L0SM9cOFvHcCIhw", "L0SM9cOFvHcCIhw==", "../../../../etc/", "L0SM9cOF+HcCIhw="]
-        {
+        for text in [
+            "",
+            "abc",
+            "L0SM9cOFvHcCIhw",
+            "L0SM9cOFvHcCIhw==",
+            "../../../../etc/",
+            "L0SM9cOF+HcCIhw=",
+        ] {
             let error = ConnectionId::parse(text).unwrap_err();
             assert_eq!(error.to_string(), format!("Invalid connectionId: {text}"));
         }

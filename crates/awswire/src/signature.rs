@@ -24,8 +24,7 @@ pub struct InvalidAuthorization;
 impl CredentialScope {
     /// Reads the scope out of an `Authorization` header.
     pub fn parse(authorization: &str) -> Result<Self, InvalidAuthorization> {
-        let fields =
-            authorization.strip_prefix("AWS4-HMAC-SHA256").ok_or(InvalidAuthorization)?;
+        let fields = authorization.strip_prefix("AWS4-HMAC-SHA256").ok_or(InvalidAuthorization)?;
         let credential = fields
             .split(',')
             .find_map(|field| field.trim().strip_prefix("Credential="))

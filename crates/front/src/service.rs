@@ -23,14 +23,16 @@ const SERVICE_IDS: [(&str, &str); 14] = [
 /// The environment variable that names a service's endpoint to SDKs.
 pub(crate) fn endpoint_variable(signing_name: &str) -> String {
     let known = SERVICE_IDS.iter().find(|(name, _)| *name == signing_name).map(|(_, id)| *id);
-    let id = known.map_or_else(|| signing_name.to_ascii_uppercase().replace('-', "_"), str::to_owned);
+    let id =
+        known.map_or_else(|| signing_name.to_ascii_uppercase().replace('-', "_"), str::to_owned);
     format!("AWS_ENDPOINT_URL_{id}")
 }
 
 /// The service in a host name of AWS: `sqs.eu-west-1.amazonaws.com`, `bucket.s3.eu-west-1.amazonaws.com`.
 pub(crate) fn of_host(host: &str) -> Option<&str> {
     let name = host.split(':').next()?;
-    let rest = name.strip_suffix(".amazonaws.com").or_else(|| name.strip_suffix(".amazonaws.com.cn"))?;
+    let rest =
+        name.strip_suffix(".amazonaws.com").or_else(|| name.strip_suffix(".amazonaws.com.cn"))?;
     let mut labels: Vec<&str> = rest.split('.').collect();
     if labels.last().is_some_and(|label| label.contains('-')) && labels.len() > 1 {
         labels.pop(); // the region

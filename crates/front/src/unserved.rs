@@ -21,9 +21,11 @@ pub(crate) fn answer(caller: &Caller) -> Response<Full<Bytes>> {
                  {variable}=http://HOST:PORT in its environment; nothing is sent to AWS."
             )
         }
-        None => "Stillwire does not know which service this request is for: it is not signed, and its \
+        None => {
+            "Stillwire does not know which service this request is for: it is not signed, and its \
                  host names none."
-            .to_owned(),
+                .to_owned()
+        }
     };
     tracing::warn!("{message}");
     let is_json = caller.content_type.contains("json") || !caller.target.is_empty();

@@ -94,8 +94,8 @@ fn is_present(source: &IdentitySource, api: &Api, peer: &Peer, request: &Request
         IdentitySource::StageVariable(name) => stage_variable(api, &peer.stage, name),
         // What a handshake always has counts as present; anything else is absent.
         IdentitySource::Context(name) => match name.as_str() {
-            "identity.sourceIp" | "apiId" | "stage" | "connectionId" | "domainName" | "routeKey"
-            | "eventType" | "requestId" | "extendedRequestId" => Some("present"),
+            "identity.sourceIp" | "apiId" | "stage" | "connectionId" | "domainName"
+            | "routeKey" | "eventType" | "requestId" | "extendedRequestId" => Some("present"),
             "identity.userAgent" => peer.user_agent.as_deref(),
             _ => None,
         },
@@ -148,9 +148,9 @@ fn judge(result: &[u8], resource: &str) -> Result<Authorized, Denied> {
         .filter(|(name, _)| name != "principalId" && name != "integrationLatency")
         .map(|(name, value)| match scalar(&value) {
             Some(text) => Ok((name, text)),
-            None => Err(Denied::Failed(format!(
-                "context.{name} is not a string, number or boolean"
-            ))),
+            None => {
+                Err(Denied::Failed(format!("context.{name} is not a string, number or boolean")))
+            }
         })
         .collect::<Result<_, _>>()?;
     if !judgement.policy_document.allows(resource) {

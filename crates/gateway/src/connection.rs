@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
 use crate::authorizer::Authorized;
-use crate::departure::Ending;
+use crate::departure::{Ending, Goodbye};
 use crate::event::{self, Moment};
 use crate::gateway::{LiveApi, Shared};
 use crate::outbox::PostError;
@@ -262,14 +262,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.note_message();
                 self.dispatch(&text);
             }
-            Message::Binary(_) => {} // refused by the decoder
             Message::Ping(payload) => {
                 // Of pings that pile up only the newest need an answer. Source: RFC 6455, section 5.5.3.
                 if self.out.len() - self.written < WRITE_AHEAD_BYTES {
                     encode_pong(&payload, Masking::None, &mut self.out);
                 }
             }
-            Message::Pong(_) => {}
+            // Nobody asked for a pong; binary was refused by the decoder.
+            Message::Pong(_) | Message::Binary(_) => {}
             Message::Close(frame) => {
                 self.close(Ending::by_client(frame));
                 if let State::Closing { answered, .. } = &mut self.state {
@@ -304,9 +304,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let invocation = InFlight::begin(&live);
         self.drain.spawn("message", async move {
             let result = call.await;
-            let reply = result.and_then(|result| {
-                if two_way { response::reply(&result) } else { Ok(None) }
-            });
+            let reply =
+                result.and_then(|result| if two_way { response::reply(&result) } else { Ok(None) });
             match reply {
                 Ok(Some(reply)) => send(&live, reply),
                 Ok(None) => {}
@@ -324,8 +323,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.shared.registry.forget(self.live.peer.id);
         self.live.outbox.close();
         self.unread = Vec::new();
-        if let Some(frame) = &ending.close {
-            encode_close(frame.as_ref(), Masking::None, &mut self.out);
+        match &ending.goodbye {
+            Goodbye::Frame(frame) => encode_close(Some(frame), Masking::None, &mut self.out),
+            Goodbye::Bare => encode_close(None, Masking::None, &mut self.out),
+            Goodbye::Silent => {}
         }
         let until = Instant::now() + CLOSE_TIMEOUT;
         self.state = State::Closing { ending, until, answered: false };

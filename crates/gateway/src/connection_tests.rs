@@ -56,8 +56,12 @@ struct Line {
 }
 
 fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool) -> Line {
-    let function =
-        Arc::new(Scripted { calls: AtomicUsize::new(0), answer, delay, payloads: Mutex::default() });
+    let function = Arc::new(Scripted {
+        calls: AtomicUsize::new(0),
+        answer,
+        delay,
+        payloads: Mutex::default(),
+    });
     let expression = SelectionExpression::parse("$request.body.action").unwrap();
     let integration = Integration {
         id: "i".to_owned(),
@@ -73,8 +77,7 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
         authorization: Authorization::None,
         two_way,
     };
-    let mut api =
-        Api::new(ApiId::parse("abc").unwrap(), expression).with_routes([route]).unwrap();
+    let mut api = Api::new(ApiId::parse("abc").unwrap(), expression).with_routes([route]).unwrap();
     let stage = StageName::parse("dev").unwrap();
     api.stages.insert(stage.clone(), Stage { name: stage.clone(), variables: BTreeMap::new() });
     let shared = Arc::new(Shared {
@@ -129,8 +132,7 @@ impl Line {
 
     /// The next message of the server.
     async fn receive(&mut self) -> Message<'static> {
-        let limits =
-            Limits { frame_bytes_max: 32_768, message_bytes_max: 131_072, binary: false };
+        let limits = Limits { frame_bytes_max: 32_768, message_bytes_max: 131_072, binary: false };
         let mut decoder = Decoder::new(Role::Client, limits);
         loop {
             let mut byte = [0];
@@ -215,10 +217,10 @@ async fn a_client_gets_its_own_close_code_back_and_the_ending_has_its_reason() {
 #[tokio::test(start_paused = true)]
 async fn a_violation_closes_with_its_code_and_calls_nothing() {
     for (bytes, code) in [
-        (b"\x82\x80\0\0\0\0".as_slice(), 1003),                  // binary
-        (b"\x81\xff\0\0\0\0\0\x01\0\0\0\0\0\0", 1009),           // a frame of 64 KB
-        (b"\x81\x02hi", 1002),                                   // not masked
-        (b"\x81\x82\0\0\0\0\xc3\x28", 1007),                     // not UTF-8
+        (b"\x82\x80\0\0\0\0".as_slice(), 1003),        // binary
+        (b"\x81\xff\0\0\0\0\0\x01\0\0\0\0\0\0", 1009), // a frame of 64 KB
+        (b"\x81\x02hi", 1002),                         // not masked
+        (b"\x81\x82\0\0\0\0\xc3\x28", 1007),           // not UTF-8
     ] {
         let mut line = silent();
         line.send_raw(bytes).await;

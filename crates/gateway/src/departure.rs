@@ -23,8 +23,19 @@ pub(crate) struct Ending {
     pub(crate) status_code: u16,
     /// `disconnectReason`.
     pub(crate) reason: String,
-    /// The close frame that is due to the client, if any.
-    pub(crate) close: Option<Option<CloseFrame>>,
+    /// What is due to the client.
+    pub(crate) goodbye: Goodbye,
+}
+
+/// The close frame that a client gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Goodbye {
+    /// None: its socket is gone.
+    Silent,
+    /// One without a code.
+    Bare,
+    /// One with a code and a reason.
+    Frame(CloseFrame),
 }
 
 impl Ending {
@@ -36,12 +47,12 @@ impl Ending {
             Some(frame) => Self {
                 status_code: frame.code.get(),
                 reason: frame.reason.clone(),
-                close: Some(Some(CloseFrame { reason: String::new(), ..frame })),
+                goodbye: Goodbye::Frame(CloseFrame { reason: String::new(), ..frame }),
             },
             None => Self {
                 status_code: 1005,
                 reason: "Client-side close frame status not set".to_owned(),
-                close: Some(None),
+                goodbye: Goodbye::Bare,
             },
         }
     }
@@ -71,12 +82,13 @@ impl Ending {
 
     /// The TCP connection is gone, or the task that held it. Choice: 1006 without a reason.
     pub(crate) fn lost() -> Self {
-        Self { status_code: 1006, reason: String::new(), close: None }
+        Self { status_code: 1006, reason: String::new(), goodbye: Goodbye::Silent }
     }
 
     fn by_gateway(code: CloseCode, reason: &str) -> Self {
         let frame = CloseFrame { code, reason: reason.to_owned() };
-        Self { status_code: code.get(), reason: reason.to_owned(), close: Some(Some(frame)) }
+        let goodbye = Goodbye::Frame(frame);
+        Self { status_code: code.get(), reason: reason.to_owned(), goodbye }
     }
 }
 
@@ -175,12 +187,11 @@ async fn deliver(Departure { peer, ending }: &Departure, shared: &Shared) {
             }
             Err(problem) => problem,
         };
-        match (RETRY_WAITS.get(attempt), &problem) {
-            (Some(wait), InvokeError::Throttled { .. }) => tokio::time::sleep(*wait).await,
-            _ => {
-                tracing::error!(connection = %peer.id, %problem, "$disconnect could not be delivered");
-                return;
-            }
+        if let (Some(wait), InvokeError::Throttled { .. }) = (RETRY_WAITS.get(attempt), &problem) {
+            tokio::time::sleep(*wait).await;
+        } else {
+            tracing::error!(connection = %peer.id, %problem, "$disconnect could not be delivered");
+            return;
         }
     }
 }

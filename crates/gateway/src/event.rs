@@ -84,12 +84,22 @@ pub(crate) fn disconnect(
     epoch_millis: u64,
 ) -> Bytes {
     // The service sends these four, and no header of the client. Source: captured events.
-    let headers =
-        [("Host", peer.domain_name()), ("x-api-key", ""), ("X-Forwarded-For", ""), ("x-restapi", "")];
+    let headers = [
+        ("Host", peer.domain_name()),
+        ("x-api-key", ""),
+        ("X-Forwarded-For", ""),
+        ("x-restapi", ""),
+    ];
     let mut event = Object::begin();
-    event.object("headers", |out| headers.iter().for_each(|(name, value)| out.text(name, value)));
+    event.object("headers", |out| {
+        for (name, value) in headers {
+            out.text(name, value);
+        }
+    });
     event.object("multiValueHeaders", |out| {
-        headers.iter().for_each(|(name, value)| out.texts(name, [*value]));
+        for (name, value) in headers {
+            out.texts(name, [value]);
+        }
     });
     write_stage_variables(&mut event, peer);
     event.object("requestContext", |context| {
@@ -113,7 +123,9 @@ pub(crate) fn authorizer(peer: &Peer, api: &Api, request: &Request, moment: Mome
     let none = BTreeMap::new();
     let variables = api.stages.get(&peer.stage).map_or(&none, |stage| &stage.variables);
     event.object("stageVariables", |out| {
-        variables.iter().for_each(|(name, value)| out.text(name, value));
+        for (name, value) in variables {
+            out.text(name, value);
+        }
     });
     event.object("requestContext", |context| {
         context.text("routeKey", RouteKey::Connect.as_str());
@@ -163,7 +175,9 @@ fn write_stage_variables(event: &mut Object, peer: &Peer) {
         && !stage.variables.is_empty()
     {
         event.object("stageVariables", |out| {
-            stage.variables.iter().for_each(|(name, value)| out.text(name, value));
+            for (name, value) in &stage.variables {
+                out.text(name, value);
+            }
         });
     }
 }
@@ -175,7 +189,9 @@ fn write_authorizer(context: &mut Object, peer: &Peer, integration_millis: Optio
             if let Some(millis) = integration_millis {
                 out.raw("integrationLatency", &millis.to_string());
             }
-            authorized.context.iter().for_each(|(name, value)| out.text(name, value));
+            for (name, value) in &authorized.context {
+                out.text(name, value);
+            }
         });
     }
 }

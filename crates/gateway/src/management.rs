@@ -42,7 +42,7 @@ pub(crate) async fn answer(
 /// What a path asks for.
 #[derive(Debug, PartialEq, Eq)]
 enum Target {
-    /// `[/{stage}]/@connections/{id}`. Connection ids are unique, so a stage is not needed to find one.
+    /// A connection, with its stage before it or without: ids are unique.
     Connection { stage: Option<StageName>, id: String },
     /// `/{stage}`, where only WebSockets live.
     Stage,
@@ -211,8 +211,14 @@ mod tests {
 
     #[test]
     fn other_paths_name_nothing() {
-        for path in ["/", "/prod", "/prod/@connections/x", "/dev/x", "/dev/@connections", "/dev/@connections/a/b"]
-        {
+        for path in [
+            "/",
+            "/prod",
+            "/prod/@connections/x",
+            "/dev/x",
+            "/dev/@connections",
+            "/dev/@connections/a/b",
+        ] {
             assert_eq!(target(path), Target::Nothing, "{path}");
         }
         assert_eq!(target("/dev"), Target::Stage);

@@ -38,7 +38,7 @@ impl ProxyResponse {
         let status = status
             .and_then(|status| u16::try_from(status).ok())
             .filter(|status| (100..600).contains(status))
-            .ok_or(bad("statusCode is missing or is no HTTP status"))?;
+            .ok_or_else(|| bad("statusCode is missing or is no HTTP status"))?;
         let mut headers = Vec::new();
         for member in ["headers", "multiValueHeaders"] {
             match response.get(member) {

@@ -230,7 +230,9 @@ mod tests {
     #[test]
     fn arrays_are_entered_by_index_from_either_end() {
         let message = r#"{"items":[{"type":"a"},{"type":"b"}]}"#;
-        for (index, expected) in [("0", "a"), ("1", "b"), ("-1", "b"), ("-2", "a"), ("2", ""), ("-3", "")] {
+        for (index, expected) in
+            [("0", "a"), ("1", "b"), ("-1", "b"), ("-2", "a"), ("2", ""), ("-3", "")]
+        {
             let expression = format!("$request.body.items[{index}].type");
             assert_eq!(key(&expression, message).as_deref(), Some(expected), "{index}");
         }
@@ -241,7 +243,8 @@ mod tests {
         for message in ["{}", "[]", "\"x\"", "5", "null", r#"{"action":null}"#] {
             assert_eq!(key("$request.body.action", message).as_deref(), Some(""), "{message}");
         }
-        for message in ["", "hi", "{", "{\"action\":\"chat\"", "{\"action\":\"chat\"} x", "{'a':1}"] {
+        for message in ["", "hi", "{", "{\"action\":\"chat\"", "{\"action\":\"chat\"} x", "{'a':1}"]
+        {
             assert_eq!(key("$request.body.action", message), None, "{message}");
         }
         assert_eq!(key("fixed", "not json").as_deref(), Some("fixed"));

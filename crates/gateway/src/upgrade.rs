@@ -11,7 +11,7 @@ use stillwire_awswire::ConnectionId;
 use stillwire_drain::Drain;
 use stillwire_listen::Stream;
 use stillwire_model::{Api, Authorization, StageName};
-use stillwire_websocket::{RequestHead, Upgrade};
+use stillwire_websocket::{RequestHead, Upgrade, UpgradeError};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{Duration, timeout};
@@ -75,7 +75,10 @@ impl Request {
         let mut query = Vec::new();
         if let (_, Some(text)) = arrival.request.path_and_query() {
             for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-                match query.iter_mut().find(|(known, _): &&mut (String, Vec<String>)| *known == name) {
+                match query
+                    .iter_mut()
+                    .find(|(known, _): &&mut (String, Vec<String>)| *known == name)
+                {
                     Some((_, values)) => values.push(value.into_owned()),
                     None => query.push((name.into_owned(), vec![value.into_owned()])),
                 }
@@ -86,7 +89,8 @@ impl Request {
 
     /// The last value of a header, compared without case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let (_, values) = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+        let (_, values) =
+            self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
         values.last().map(String::as_str)
     }
 
@@ -179,7 +183,7 @@ async fn admit(
     shared: &Arc<Shared>,
 ) -> Result<Admitted, Refusal> {
     let stage = stage_of(&arrival.request, api).ok_or(403)?;
-    let upgrade = Upgrade::check(&arrival.request).map_err(|error| error.status())?;
+    let upgrade = Upgrade::check(&arrival.request).map_err(UpgradeError::status)?;
     // Room for the `$disconnect` comes first: without it nobody is let in.
     let place = reserve(shared).ok_or(503)?;
     let epoch_millis = shared.clock.epoch_millis();
@@ -295,7 +299,8 @@ fn write_headers(head: &mut String, answer: &ProxyResponse, upgrade: &Upgrade) {
             continue;
         }
         let Ok(value) = value.to_str() else { continue };
-        if name == "sec-websocket-protocol" && !upgrade.protocols.iter().any(|offer| offer == value) {
+        if name == "sec-websocket-protocol" && !upgrade.protocols.iter().any(|offer| offer == value)
+        {
             tracing::warn!(
                 protocol = value,
                 "$connect chose a sub-protocol that the client did not offer: the client will refuse it"

@@ -92,25 +92,27 @@ impl Authority {
         let certificate = folder.join("ca.pem");
         let bundle = folder.join("ca-bundle.pem");
         let made = |source| AuthorityError::Certificate { path: key_file.clone(), source };
-        create_private_dir(folder)
-            .map_err(|source| AuthorityError::File { action: "create", path: folder.into(), source })?;
-        let key = match fs::read_to_string(&key_file) {
-            Ok(pem) => KeyPair::from_pem(&pem).map_err(made)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let key = KeyPair::generate().map_err(made)?;
-                // Another process may be first: then its key is the one.
-                publish_new(&key_file, key.serialize_pem().as_bytes())?;
-                let pem = fs::read_to_string(&key_file).map_err(|source| AuthorityError::File {
-                    action: "read",
-                    path: key_file.clone(),
-                    source,
-                })?;
-                KeyPair::from_pem(&pem).map_err(made)?
-            }
-            Err(source) => {
-                return Err(AuthorityError::File { action: "read", path: key_file, source });
-            }
-        };
+        create_private_dir(folder).map_err(|source| AuthorityError::File {
+            action: "create",
+            path: folder.into(),
+            source,
+        })?;
+        let key =
+            match fs::read_to_string(&key_file) {
+                Ok(pem) => KeyPair::from_pem(&pem).map_err(made)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let key = KeyPair::generate().map_err(made)?;
+                    // Another process may be first: then its key is the one.
+                    publish_new(&key_file, key.serialize_pem().as_bytes())?;
+                    let pem = fs::read_to_string(&key_file).map_err(|source| {
+                        AuthorityError::File { action: "read", path: key_file.clone(), source }
+                    })?;
+                    KeyPair::from_pem(&pem).map_err(made)?
+                }
+                Err(source) => {
+                    return Err(AuthorityError::File { action: "read", path: key_file, source });
+                }
+            };
         let params = authority_params();
         if !certificate.exists() {
             let own = params.self_signed(&key).map_err(made)?;
@@ -227,9 +229,8 @@ impl ResolvesServerCert for Resolver {
             None | Some("localhost") => return Some(Arc::clone(&self.default)),
             Some(name) => name.to_ascii_lowercase(),
         };
-        let vouched = |suffix: &&str| {
-            name.strip_suffix(*suffix).is_some_and(|rest| rest.ends_with('.'))
-        };
+        let vouched =
+            |suffix: &&str| name.strip_suffix(*suffix).is_some_and(|rest| rest.ends_with('.'));
         SUFFIXES.iter().find(|suffix| vouched(suffix))?;
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = made.get(&name) {
@@ -258,15 +259,22 @@ fn publish_new(path: &Path, content: &[u8]) -> Result<(), AuthorityError> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(AuthorityError::File { action: "create", path: path.into(), source: error })
         }
-        _ => removed.map_err(|source| AuthorityError::File { action: "remove", path: temporary, source }),
+        _ => removed.map_err(|source| AuthorityError::File {
+            action: "remove",
+            path: temporary,
+            source,
+        }),
     }
 }
 
 /// Writes a file whole: readers see the old text or the new one.
 fn replace(path: &Path, content: &[u8]) -> Result<(), AuthorityError> {
     let temporary = write_beside(path, content)?;
-    fs::rename(&temporary, path)
-        .map_err(|source| AuthorityError::File { action: "replace", path: path.into(), source })
+    fs::rename(&temporary, path).map_err(|source| AuthorityError::File {
+        action: "replace",
+        path: path.into(),
+        source,
+    })
 }
 
 fn write_beside(path: &Path, content: &[u8]) -> Result<PathBuf, AuthorityError> {

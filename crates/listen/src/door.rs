@@ -38,8 +38,7 @@ pub struct BindError {
 /// Takes a port; port 0 is any free one.
 pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     let listen = || {
-        let socket =
-            if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)
@@ -125,7 +124,8 @@ impl Door {
 async fn opening(stream: TcpStream, tls: TlsAcceptor) -> io::Result<Stream> {
     stream.set_nodelay(true)?;
     let mut first = [0];
-    let seen = timeout(OPENING_TIMEOUT, stream.peek(&mut first)).await.map_err(io::Error::other)??;
+    let seen =
+        timeout(OPENING_TIMEOUT, stream.peek(&mut first)).await.map_err(io::Error::other)??;
     if seen == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }

@@ -14,10 +14,10 @@ use stillwire_drain::Drain;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// How long a client may take to send a request's head, and how long it may stay idle between requests.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long a client may take to send a request's body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Serves requests until the client leaves or the drain begins; a request in flight is finished first.
 pub async fn serve<S, F>(

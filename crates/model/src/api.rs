@@ -119,7 +119,9 @@ pub enum RouteKey {
 
 /// A route key that API Gateway would not take.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a route key: only $connect, $disconnect and $default begin with `$`, and a key is not empty")]
+#[error(
+    "{0:?} is not a route key: only $connect, $disconnect and $default begin with `$`, and a key is not empty"
+)]
 pub struct InvalidRouteKey(pub String);
 
 impl RouteKey {
@@ -205,7 +207,9 @@ pub enum IdentitySource {
 
 /// A text that is not an identity source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not an identity source (route.request.header.NAME, route.request.querystring.NAME, stageVariables.NAME or context.NAME)")]
+#[error(
+    "{0:?} is not an identity source (route.request.header.NAME, route.request.querystring.NAME, stageVariables.NAME or context.NAME)"
+)]
 pub struct InvalidIdentitySource(pub String);
 
 impl IdentitySource {
@@ -224,7 +228,9 @@ impl IdentitySource {
         FORMS
             .iter()
             .find_map(|(prefix, kind)| {
-                bare.strip_prefix(prefix).filter(|name| !name.is_empty()).map(|name| kind(name.into()))
+                bare.strip_prefix(prefix)
+                    .filter(|name| !name.is_empty())
+                    .map(|name| kind(name.into()))
             })
             .ok_or_else(|| InvalidIdentitySource(text.to_owned()))
     }

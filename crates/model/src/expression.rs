@@ -184,7 +184,9 @@ impl<'a> Reader<'a> {
         } else {
             let digits = self.take_while(|c| c.is_ascii_digit() || c == '-');
             let index = digits.parse();
-            PathStep::Element(index.map_err(|_| self.fail("an index or a quoted name belongs here"))?)
+            PathStep::Element(
+                index.map_err(|_| self.fail("an index or a quoted name belongs here"))?,
+            )
         };
         if self.eat("]") { Ok(step) } else { Err(self.fail("`]` is missing")) }
     }
@@ -230,7 +232,11 @@ mod tests {
             ("$request.header.x", vec![Part::Absent("request".to_owned())]),
             ("${request.body.v}-beta.", vec![Part::Body(vec![member("v")]), text("-beta.")]),
         ] {
-            assert_eq!(SelectionExpression::parse(expression).unwrap().parts(), parts, "{expression}");
+            assert_eq!(
+                SelectionExpression::parse(expression).unwrap().parts(),
+                parts,
+                "{expression}"
+            );
         }
     }
 

@@ -163,7 +163,10 @@ mod tests {
         let (arn, qualifier) =
             FunctionArn::parse("arn:aws:lambda:us-east-1:999999999999:function:chat:live").unwrap();
         assert_eq!(arn.as_str(), "arn:aws:lambda:us-east-1:999999999999:function:chat");
-        assert_eq!((arn.name(), arn.region(), arn.account()), ("chat", "us-east-1", "999999999999"));
+        assert_eq!(
+            (arn.name(), arn.region(), arn.account()),
+            ("chat", "us-east-1", "999999999999")
+        );
         assert_eq!(qualifier.as_deref(), Some("live"));
         for text in ["chat", "arn:aws:lambda:us-east-1:9:function:", "arn:aws:s3:::b:c:d"] {
             assert!(FunctionArn::parse(text).is_err(), "{text:?}");

@@ -16,6 +16,10 @@ pub(crate) struct Settings {
     pub(crate) log: Option<String>,
     /// Whether colours are unwanted (`NO_COLOR`).
     pub(crate) no_color: bool,
+    /// Where programs are looked for (`PATH`).
+    pub(crate) path: Option<String>,
+    /// The user's own folder.
+    pub(crate) home: PathBuf,
 }
 
 impl Settings {
@@ -47,6 +51,8 @@ impl Settings {
             services,
             log: get("STILLWIRE_LOG"),
             no_color: get("NO_COLOR").is_some(),
+            path: get("PATH"),
+            home,
         }
     }
 }

@@ -137,7 +137,7 @@ impl TableApi for Engine {
         // A task of the engine's own threads, so that a request runs on when its caller goes away.
         let running = self.inner.wire.runtime().spawn(async move {
             let names = &engine.inner.names;
-            let translated = names.is_translated(&target);
+            let translated = Names::is_translated(&target);
             let body = if translated { names.inward(body) } else { body };
             let mut reply = engine.inner.wire.call(&target, body).await;
             if translated {

@@ -36,7 +36,7 @@ pub(crate) fn refuse(body: &[u8]) -> Option<Reply> {
     Some(Reply { status: 400, body: Bytes::from(text.to_string()) })
 }
 
-/// The name of a member that holds too deep an expression. serde_json has bounded the depth of the tree.
+/// The name of a member that holds too deep an expression. `serde_json` has bounded the depth of the tree.
 fn deep_expression(value: &Value) -> Option<&'static str> {
     match value {
         Value::Object(members) => members.iter().find_map(|(name, value)| match value {

@@ -1,6 +1,6 @@
 //! The DynamoDB API over an embedded engine.
 //!
-//! The engine is a library (`dynoxide`, over SQLite) that lives behind [`stillwire_model::TableApi`]: nothing
+//! The engine is a library (`dynoxide`, over `SQLite`) that lives behind [`stillwire_model::TableApi`]: nothing
 //! outside this crate knows it. It runs on threads of its own, with deep stacks, so that neither a slow disk
 //! nor a deeply nested expression touches the threads that serve connections.
 //!

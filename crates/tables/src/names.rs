@@ -45,7 +45,7 @@ impl Names {
     }
 
     /// Whether ARNs in an operation's request and answer name resources.
-    pub(crate) fn is_translated(&self, target: &str) -> bool {
+    pub(crate) fn is_translated(target: &str) -> bool {
         target.split_once('.').is_some_and(|(_, operation)| TRANSLATED.contains(&operation))
     }
 
@@ -93,7 +93,7 @@ mod tests {
         let outside = r#"{"TableArn":"arn:aws:dynamodb:eu-west-1:999999999999:table/Chat","S":"arn:aws:dynamodb:eu-west-1:999999999999:table/Chat/stream/x"}"#;
         assert_eq!(names.outward(inside.into()), outside);
         assert_eq!(names.inward(outside.into()), inside);
-        assert!(names.is_translated("DynamoDB_20120810.DescribeTable"));
-        assert!(!names.is_translated("DynamoDB_20120810.PutItem"));
+        assert!(Names::is_translated("DynamoDB_20120810.DescribeTable"));
+        assert!(!Names::is_translated("DynamoDB_20120810.PutItem"));
     }
 }

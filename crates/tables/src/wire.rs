@@ -20,7 +20,7 @@ use crate::engine::internal_error;
 const IDLE_MAX: usize = 32;
 
 /// How long the engine may take for one request.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The engine insists on a signature but does not check it; who may call is decided before.
 const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=STILLWIRE/20250101/us-east-1/dynamodb/aws4_request, \

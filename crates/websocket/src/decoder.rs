@@ -127,7 +127,9 @@ impl Decoder {
             if self.frame.is_none() {
                 match self.read_header(rest)? {
                     (read, true) => consumed += read,
-                    (read, false) => return Ok(Decoded { consumed: consumed + read, message: None }),
+                    (read, false) => {
+                        return Ok(Decoded { consumed: consumed + read, message: None });
+                    }
                 }
             }
             let Some(frame) = self.frame else { continue };
@@ -191,8 +193,12 @@ impl Decoder {
         }
         match (header.opcode, &self.message) {
             (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
-            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::UnfinishedMessage),
-            (Opcode::Binary, None) if !self.limits.binary => return Err(ProtocolError::BinaryRefused),
+            (Opcode::Text | Opcode::Binary, Some(_)) => {
+                return Err(ProtocolError::UnfinishedMessage);
+            }
+            (Opcode::Binary, None) if !self.limits.binary => {
+                return Err(ProtocolError::BinaryRefused);
+            }
             _ => {}
         }
         let limits = self.limits;
@@ -207,7 +213,10 @@ impl Decoder {
         Ok(())
     }
 
-    fn borrow_message(header: FrameHeader, payload: &mut [u8]) -> Result<Message<'_>, ProtocolError> {
+    fn borrow_message(
+        header: FrameHeader,
+        payload: &mut [u8],
+    ) -> Result<Message<'_>, ProtocolError> {
         if let Some(mask) = header.mask {
             apply_mask(payload, mask, 0);
         }
@@ -253,7 +262,10 @@ impl Decoder {
         if complete && frame.header.fin { self.finish_message() } else { Ok(None) }
     }
 
-    fn finish_control(&mut self, opcode: Opcode) -> Result<Option<Message<'static>>, ProtocolError> {
+    fn finish_control(
+        &mut self,
+        opcode: Opcode,
+    ) -> Result<Option<Message<'static>>, ProtocolError> {
         let payload = std::mem::take(&mut self.control);
         Ok(Some(match opcode {
             Opcode::Ping => Message::Ping(Cow::Owned(payload)),

@@ -68,13 +68,13 @@ fn empty_fragments_make_one_empty_message() {
 #[test]
 fn each_violation_has_its_close_code() {
     for (bytes, code) in [
-        (b"\x81\x02hi".to_vec(), 1002),                                      // not masked
-        (masked(0x80, b"x"), 1002),                                          // continues nothing
-        ([masked(0x01, b"a"), masked(0x81, b"b")].concat(), 1002),           // unfinished message
-        (masked(0x88, b"\x03"), 1002),                                       // close payload of one byte
-        (masked(0x88, b"\x03\xed"), 1002),                                   // close code 1005
-        (masked(0x81, b"\xc3\x28"), 1007),                                   // not UTF-8
-        ([masked(0x01, b"\xc3"), masked(0x80, b"")].concat(), 1007),         // half a character
+        (b"\x81\x02hi".to_vec(), 1002), // not masked
+        (masked(0x80, b"x"), 1002),     // continues nothing
+        ([masked(0x01, b"a"), masked(0x81, b"b")].concat(), 1002), // unfinished message
+        (masked(0x88, b"\x03"), 1002),  // close payload of one byte
+        (masked(0x88, b"\x03\xed"), 1002), // close code 1005
+        (masked(0x81, b"\xc3\x28"), 1007), // not UTF-8
+        ([masked(0x01, b"\xc3"), masked(0x80, b"")].concat(), 1007), // half a character
     ] {
         assert_eq!(decode(&bytes).unwrap_err().close_code().get(), code, "{bytes:x?}");
     }

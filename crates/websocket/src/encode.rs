@@ -91,7 +91,11 @@ mod tests {
     fn a_long_reason_is_cut_at_a_character() {
         let mut out = Vec::new();
         let reason = "é".repeat(100);
-        encode_close(Some(&CloseFrame { code: CloseCode::NORMAL, reason }), Masking::None, &mut out);
+        encode_close(
+            Some(&CloseFrame { code: CloseCode::NORMAL, reason }),
+            Masking::None,
+            &mut out,
+        );
         assert_eq!(out[1], 2 + 122); // 61 characters of two bytes
     }
 }

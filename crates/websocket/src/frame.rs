@@ -74,6 +74,12 @@ pub(crate) const CONTROL_BYTES_MAX: usize = 125;
 /// The longest frame header: 2 bytes, 8 of extended length, 4 of mask.
 pub(crate) const HEADER_BYTES_MAX: usize = 14;
 
+/// What the short length says when the length follows in 16 bits.
+const LENGTH_OF_16_BITS: u8 = 126;
+
+/// What the short length says when the length follows in 64 bits.
+const LENGTH_OF_64_BITS: u8 = 127;
+
 /// A frame header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FrameHeader {
@@ -108,11 +114,11 @@ impl FrameHeader {
             return Err(ProtocolError::LongControl);
         }
         let (payload_len, len) = match short {
-            126 => match bytes.get(2..4) {
+            LENGTH_OF_16_BITS => match bytes.get(2..4) {
                 Some(&[a, b]) => (u64::from(u16::from_be_bytes([a, b])), 4),
                 _ => return Ok(None),
             },
-            127 => match bytes.get(2..10) {
+            LENGTH_OF_64_BITS => match bytes.get(2..10) {
                 Some(&[a, b, c, d, e, f, g, h]) => {
                     (u64::from_be_bytes([a, b, c, d, e, f, g, h]), 10)
                 }
@@ -120,8 +126,8 @@ impl FrameHeader {
             },
             short => (u64::from(short), 2),
         };
-        if short == 126 && payload_len < 126
-            || short == 127 && (payload_len < 65_536 || payload_len >> 63 != 0)
+        if short == LENGTH_OF_16_BITS && payload_len < 126
+            || short == LENGTH_OF_64_BITS && (payload_len < 0x1_0000 || payload_len >> 63 != 0)
         {
             return Err(ProtocolError::BadLength);
         }
@@ -140,14 +146,14 @@ impl FrameHeader {
     /// Writes a header.
     pub(crate) fn write(self, out: &mut Vec<u8>) {
         let masked = if self.mask.is_some() { 0x80 } else { 0 };
-        out.push(if self.fin { 0x80 } else { 0 } | self.opcode.bits());
+        out.push(if self.fin { 0x80 } else { 0x00 } | self.opcode.bits());
         if self.payload_len < 126 {
             out.push(masked | u8::try_from(self.payload_len).unwrap_or(0));
         } else if let Ok(len) = u16::try_from(self.payload_len) {
-            out.push(masked | 126);
+            out.push(masked | LENGTH_OF_16_BITS);
             out.extend_from_slice(&len.to_be_bytes());
         } else {
-            out.push(masked | 127);
+            out.push(masked | LENGTH_OF_64_BITS);
             out.extend_from_slice(&self.payload_len.to_be_bytes());
         }
         if let Some(mask) = self.mask {
@@ -160,9 +166,7 @@ impl FrameHeader {
 pub(crate) fn apply_mask(bytes: &mut [u8], mask: [u8; 4], offset: usize) {
     let mut key = mask;
     key.rotate_left(offset % 4);
-    let wide = u64::from_ne_bytes([
-        key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3],
-    ]);
+    let wide = u64::from_ne_bytes([key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3]]);
     let mut chunks = bytes.chunks_exact_mut(8);
     for chunk in &mut chunks {
         if let Ok(word) = <[u8; 8]>::try_from(&*chunk) {

@@ -148,7 +148,9 @@ impl RequestHead {
             return Err(HeadError::Malformed("there are two Content-Length"));
         }
         if count("content-length") > 0 && count("transfer-encoding") > 0 {
-            return Err(HeadError::Malformed("Content-Length and Transfer-Encoding exclude each other"));
+            return Err(HeadError::Malformed(
+                "Content-Length and Transfer-Encoding exclude each other",
+            ));
         }
         if !self.all("content-length").all(|len| {
             !len.is_empty() && len.len() < 19 && len.bytes().all(|byte| byte.is_ascii_digit())
@@ -220,7 +222,8 @@ fn header(line: &[u8]) -> Result<Header, HeadError> {
 }
 
 fn is_token(bytes: &[u8]) -> bool {
-    let is_token_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let is_token_byte =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     !bytes.is_empty() && bytes.iter().all(is_token_byte)
 }
 
@@ -242,7 +245,8 @@ mod tests {
 
     #[test]
     fn headers_keep_their_case_and_order() {
-        let head = parse("GET /dev?a=1 HTTP/1.1\r\nHost: x\r\nX-B:  two \r\nx-a: one\r\n\r\n").unwrap();
+        let head =
+            parse("GET /dev?a=1 HTTP/1.1\r\nHost: x\r\nX-B:  two \r\nx-a: one\r\n\r\n").unwrap();
         let names: Vec<_> = head.headers.iter().map(|header| header.name.as_str()).collect();
         assert_eq!(names, ["Host", "X-B", "x-a"]);
         assert_eq!(head.first("x-b"), Some("two"));

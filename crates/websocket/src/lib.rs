@@ -25,5 +25,5 @@ pub use decoder::{Decoded, Decoder, Limits, Message};
 pub use encode::{encode_close, encode_message, encode_ping, encode_pong};
 pub use error::ProtocolError;
 pub use frame::{Masking, Opcode, Role};
-pub use handshake::{HEAD_BYTES_MAX, HEADERS_MAX, Header, HeadError, RequestHead};
+pub use handshake::{HEAD_BYTES_MAX, HEADERS_MAX, HeadError, Header, RequestHead};
 pub use upgrade::{Upgrade, UpgradeError, accept_key};

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::report::Hinted;
+use crate::report::hinted;
 
 /// Where to connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +24,9 @@ impl Address {
     /// Source: RFC 6455, section 3.
     pub(crate) fn parse(url: &str) -> Result<Self> {
         let refused = |why: &str| {
-            let hint = "an address looks like ws://localhost:7800/dev or wss://host/stage?key=value";
-            Hinted::new(format!("{url:?} is no WebSocket address: {why}"), hint)
+            let hint =
+                "an address looks like ws://localhost:7800/dev or wss://host/stage?key=value";
+            hinted(format!("{url:?} is no WebSocket address: {why}"), hint)
         };
         let (scheme, rest) = url.split_once("://").unwrap_or(("ws", url));
         let secure = match scheme {
@@ -72,7 +73,8 @@ mod tests {
             ("https://h?q", true, "h", 443, "/?q"),
         ] {
             let address = Address::parse(url).unwrap();
-            let parts = (address.secure, address.host.as_str(), address.port, address.target.as_str());
+            let parts =
+                (address.secure, address.host.as_str(), address.port, address.target.as_str());
             assert_eq!(parts, (secure, host, port, target), "{url}");
         }
     }

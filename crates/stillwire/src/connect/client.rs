@@ -25,10 +25,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::connect::address::Address;
-use crate::report::Hinted;
+use crate::report::hinted;
 
 /// How long a connection may take until it is open: a `$connect` may run for its 29 s and an authorizer before.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
+const OPEN_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long the server may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -73,8 +73,32 @@ pub(crate) enum Event {
     Binary(Vec<u8>),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
-    /// The connection is over; `None` where no close frame came (1006).
-    Closed(Option<Option<CloseFrame>>),
+    /// The connection is over.
+    Closed(End),
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// With a close frame that has a code.
+    Code(CloseFrame),
+    /// With a close frame that has none.
+    NoCode,
+    /// Without a close frame.
+    Lost,
+}
+
+impl End {
+    /// The code as clients count it, and the reason.
+    ///
+    /// Source: RFC 6455, section 7.4.1: 1005 stands for no code, 1006 for no close frame.
+    pub(crate) fn code_and_reason(&self) -> (u16, &str) {
+        match self {
+            Self::Code(frame) => (frame.code.get(), &frame.reason),
+            Self::NoCode => (1005, ""),
+            Self::Lost => (1006, ""),
+        }
+    }
 }
 
 /// An open connection.
@@ -168,9 +192,10 @@ impl Client {
                     encode_pong(payload, masking()?, &mut bytes);
                     self.write(&bytes).await?;
                 }
-                if let (Event::Closed(Some(frame)), false) = (&event, self.closing) {
+                if let (Event::Closed(end), false) = (&event, self.closing) {
+                    let frame = if let End::Code(frame) = end { Some(frame) } else { None };
                     let mut bytes = Vec::new();
-                    encode_close(frame.as_ref(), masking()?, &mut bytes);
+                    encode_close(frame, masking()?, &mut bytes);
                     // The server may be gone already; it has said its goodbye.
                     self.write(&bytes).await.ok();
                 }
@@ -183,9 +208,9 @@ impl Client {
                 reading.await
             };
             match read {
-                Ok(0) => return Ok(Event::Closed(None)),
+                Ok(0) => return Ok(Event::Closed(End::Lost)),
                 Ok(_) => {}
-                Err(error) if is_goodbye(&error) => return Ok(Event::Closed(None)),
+                Err(error) if is_goodbye(&error) => return Ok(Event::Closed(End::Lost)),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -195,13 +220,15 @@ impl Client {
         if self.buffer.is_empty() {
             return Ok(None);
         }
-        let decoded = self.decoder.decode(&mut self.buffer).context("the server broke the protocol")?;
+        let decoded =
+            self.decoder.decode(&mut self.buffer).context("the server broke the protocol")?;
         let event = decoded.message.map(|message| match message {
             Message::Text(text) => Event::Text(text.into_owned()),
             Message::Binary(bytes) => Event::Binary(bytes.into_owned()),
             Message::Ping(bytes) => Event::Ping(bytes.into_owned()),
             Message::Pong(bytes) => Event::Pong(bytes.into_owned()),
-            Message::Close(frame) => Event::Closed(Some(frame)),
+            Message::Close(Some(frame)) => Event::Closed(End::Code(frame)),
+            Message::Close(None) => Event::Closed(End::NoCode),
         });
         let consumed = decoded.consumed;
         self.buffer.drain(..consumed);
@@ -223,17 +250,18 @@ async fn transport(opening: &Opening<'_>) -> Result<Pin<Box<dyn Transport>>> {
         } else {
             "check the host and the port"
         };
-        Hinted::new(format!("cannot connect to {authority}: {error}"), hint)
+        hinted(format!("cannot connect to {authority}: {error}"), hint)
     })?;
     stream.set_nodelay(true)?;
     if !*secure {
         return Ok(Box::pin(stream));
     }
-    let name = ServerName::try_from(host.clone()).context("the host's name is not valid for TLS")?;
+    let name =
+        ServerName::try_from(host.clone()).context("the host's name is not valid for TLS")?;
     let connector = TlsConnector::from(Arc::new(tls(&opening.authorities)?));
     let stream = connector.connect(name, stream).await.map_err(|error| {
         let hint = "to trust another authority, name its PEM file with --ca";
-        Hinted::new(format!("no TLS with {authority}: {error}"), hint)
+        hinted(format!("no TLS with {authority}: {error}"), hint)
     })?;
     Ok(Box::pin(stream))
 }
@@ -278,7 +306,10 @@ async fn refusal_body(
 /// Errors by which a TCP or TLS connection merely ends.
 fn is_goodbye(error: &io::Error) -> bool {
     use io::ErrorKind as K;
-    matches!(error.kind(), K::ConnectionReset | K::UnexpectedEof | K::BrokenPipe | K::ConnectionAborted)
+    matches!(
+        error.kind(),
+        K::ConnectionReset | K::UnexpectedEof | K::BrokenPipe | K::ConnectionAborted
+    )
 }
 
 fn masking() -> Result<Masking> {

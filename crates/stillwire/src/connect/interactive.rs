@@ -1,9 +1,11 @@
 //! `connect` at a terminal: a prompt with history, and messages above it as they come.
 
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{Config, Editor, ExternalPrinter as _};
@@ -11,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::connect::client::{Client, Event};
 use crate::connect::line::{HELP, Line};
-use crate::connect::output::Output;
+use crate::connect::output::{Output, note};
 
 /// Lines kept between sessions.
 const HISTORY_MAX: usize = 1000;
@@ -21,6 +23,7 @@ const LINES_AHEAD: usize = 16;
 
 /// Runs the conversation until either side ends it.
 pub(crate) async fn run(mut client: Client, output: Output, state_dir: &Path) -> Result<ExitCode> {
+    let _terminal = TerminalMode::keep();
     let config = Config::builder().max_history_size(HISTORY_MAX)?.auto_add_history(true).build();
     let mut editor: Editor<(), FileHistory> = Editor::with_config(config)?;
     let history = state_dir.join("connect-history");
@@ -28,7 +31,7 @@ pub(crate) async fn run(mut client: Client, output: Output, state_dir: &Path) ->
     std::fs::create_dir_all(state_dir).ok();
     editor.load_history(&history).ok();
     let mut printer = editor.create_external_printer()?;
-    output.note("type a message and Enter; /help lists commands, ^D leaves");
+    note("type a message and Enter; /help lists commands, ^D leaves");
 
     // Reading a line blocks, so it has a thread of its own; a line at a time is handed over.
     let (lines, mut typed) = mpsc::channel(LINES_AHEAD);
@@ -51,7 +54,7 @@ pub(crate) async fn run(mut client: Client, output: Output, state_dir: &Path) ->
 
     let mut show = |text: String| {
         if printer.print(format!("{text}\n")).is_err() {
-            output.note(&text);
+            note(&text);
         }
     };
     loop {
@@ -81,8 +84,25 @@ pub(crate) async fn run(mut client: Client, output: Output, state_dir: &Path) ->
             },
         }
     }
-    // The server closed while the prompt waits for a line: the terminal is put right by leaving.
     Ok(ExitCode::SUCCESS)
+}
+
+/// Puts the terminal back as it was: the prompt may still wait for a line when the server has closed.
+struct TerminalMode(Option<Termios>);
+
+impl TerminalMode {
+    fn keep() -> Self {
+        Self(tcgetattr(io::stdin()).ok())
+    }
+}
+
+impl Drop for TerminalMode {
+    fn drop(&mut self) {
+        if let Some(mode) = &self.0 {
+            // Nothing more can be done about a terminal that refuses.
+            tcsetattr(io::stdin(), OptionalActions::Now, mode).ok();
+        }
+    }
 }
 
 async fn farewell(mut client: Client, output: Output) -> Result<ExitCode> {

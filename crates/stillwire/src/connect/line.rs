@@ -28,7 +28,11 @@ impl Line {
     /// Reads a line.
     pub(crate) fn parse(line: &str) -> Self {
         let Some(command) = line.strip_prefix('/') else {
-            return if line.trim().is_empty() { Self::Empty } else { Self::Message(line.to_owned()) };
+            return if line.trim().is_empty() {
+                Self::Empty
+            } else {
+                Self::Message(line.to_owned())
+            };
         };
         if command.starts_with('/') {
             return Self::Message(command.to_owned());

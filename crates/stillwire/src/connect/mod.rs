@@ -17,7 +17,7 @@ use crate::cli::ConnectArgs;
 use crate::connect::address::Address;
 use crate::connect::client::{Client, Opening};
 use crate::connect::output::Output;
-use crate::report::Hinted;
+use crate::report::hinted;
 use crate::settings::Settings;
 
 /// Runs the command. The exit code is 0 unless the connection was refused or ended abnormally.
@@ -52,9 +52,8 @@ pub(crate) fn run(args: &ConnectArgs) -> Result<ExitCode> {
 }
 
 fn header(text: &str) -> Result<(String, String)> {
-    let malformed = || {
-        Hinted::new(format!("{text:?} is not a header"), "write it as -H 'Name: value', on one line")
-    };
+    let malformed =
+        || hinted(format!("{text:?} is not a header"), "write it as -H 'Name: value', on one line");
     let (name, value) = text.split_once(':').ok_or_else(malformed)?;
     let (name, value) = (name.trim(), value.trim());
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);

@@ -3,7 +3,6 @@
 use std::io::{self, Write as _};
 
 use serde_json::{Value, json};
-use stillwire_websocket::CloseFrame;
 
 use crate::connect::client::{Event, Refusal};
 use crate::style::{Style, visible};
@@ -25,17 +24,17 @@ impl Output {
     /// The connection is open.
     pub(crate) fn opened(self, url: &str, subprotocol: Option<&str>) {
         if self.json {
-            return self.data(&json!({ "type": "open", "subprotocol": subprotocol }).to_string());
+            return data(&json!({ "type": "open", "subprotocol": subprotocol }).to_string());
         }
         let chosen = subprotocol.map(|name| format!(" ({name})")).unwrap_or_default();
-        self.note(&format!("{} {url}{}", self.err.green("connected"), visible(&chosen)));
+        note(&format!("{} {url}{}", self.err.green("connected"), visible(&chosen)));
     }
 
     /// The server said no.
     pub(crate) fn refused(self, Refusal { status, body }: &Refusal) {
         if self.json {
             let line = json!({ "type": "refused", "status": status, "body": body });
-            return self.data(&line.to_string());
+            return data(&line.to_string());
         }
         let meaning = match status {
             401 => ": the authorizer needs something that was not sent (-H 'Authorization: …'?)",
@@ -44,9 +43,9 @@ impl Output {
             502 => ": the function behind $connect failed",
             _ => "",
         };
-        self.note(&format!("{} {status}{meaning}", self.err.red("refused")));
+        note(&format!("{} {status}{meaning}", self.err.red("refused")));
         if !body.is_empty() {
-            self.note(&visible(body));
+            note(&visible(body));
         }
     }
 
@@ -57,15 +56,19 @@ impl Output {
         }
         Some(match event {
             Event::Text(text) => format!("{} {}", self.out.dim("<"), pretty(text)),
-            Event::Binary(bytes) => format!("{} {} bytes of binary", self.out.dim("<"), bytes.len()),
+            Event::Binary(bytes) => {
+                format!("{} {} bytes of binary", self.out.dim("<"), bytes.len())
+            }
             Event::Ping(_) => return None,
             Event::Pong(payload) => {
                 let payload = visible(&String::from_utf8_lossy(payload));
                 format!("{} {payload}", self.out.cyan("pong"))
             }
-            Event::Closed(frame) => {
-                let (code, reason) = code_of(frame.as_ref());
-                format!("{} {code} {}", self.out.yellow("closed"), visible(reason)).trim_end().to_owned()
+            Event::Closed(end) => {
+                let (code, reason) = end.code_and_reason();
+                format!("{} {code} {}", self.out.yellow("closed"), visible(reason))
+                    .trim_end()
+                    .to_owned()
             }
         })
     }
@@ -74,38 +77,29 @@ impl Output {
     pub(crate) fn event(self, event: &Event) {
         let Some(text) = self.text_of(event) else { return };
         if self.json || matches!(event, Event::Text(_) | Event::Binary(_)) {
-            self.data(&text);
+            data(&text);
         } else {
-            self.note(&text);
+            note(&text);
         }
-    }
-
-    /// Prints a line of data.
-    fn data(self, line: &str) {
-        // A reader that has gone away wants no more lines.
-        writeln!(io::stdout(), "{line}").ok();
-    }
-
-    /// Prints a line for the person at the terminal.
-    pub(crate) fn note(self, line: &str) {
-        writeln!(io::stderr(), "{line}").ok();
     }
 
     /// A message that was sent, where the person did not type it.
     pub(crate) fn sent(self, text: &str) {
         if !self.json {
-            self.note(&format!("{} {}", self.err.dim(">"), visible(text)));
+            note(&format!("{} {}", self.err.dim(">"), visible(text)));
         }
     }
 }
 
-/// The close code as clients count them: 1005 without a code, 1006 without a frame. Source: RFC 6455, 7.4.1.
-pub(crate) fn code_of(frame: Option<&Option<CloseFrame>>) -> (u16, &str) {
-    match frame {
-        Some(Some(frame)) => (frame.code.get(), &frame.reason),
-        Some(None) => (1005, ""),
-        None => (1006, ""),
-    }
+/// Prints a line of data.
+fn data(line: &str) {
+    // A reader that has gone away wants no more lines.
+    writeln!(io::stdout(), "{line}").ok();
+}
+
+/// Prints a line for the person at the terminal.
+pub(crate) fn note(line: &str) {
+    writeln!(io::stderr(), "{line}").ok();
 }
 
 /// JSON objects and arrays over several lines, other text as it is.
@@ -126,8 +120,8 @@ fn json_of(event: &Event) -> Value {
         Event::Binary(bytes) => json!({ "type": "binary", "bytes": bytes.len() }),
         Event::Ping(payload) => json!({ "type": "ping", "data": lossy(payload) }),
         Event::Pong(payload) => json!({ "type": "pong", "data": lossy(payload) }),
-        Event::Closed(frame) => {
-            let (code, reason) = code_of(frame.as_ref());
+        Event::Closed(end) => {
+            let (code, reason) = end.code_and_reason();
             json!({ "type": "close", "code": code, "reason": reason })
         }
     }

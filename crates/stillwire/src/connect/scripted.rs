@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::connect::client::{Client, Event};
 use crate::connect::line::{HELP, Line};
-use crate::connect::output::{Output, code_of};
+use crate::connect::output::{Output, note};
 
 /// Runs the conversation; fails when the server closed it with an error.
 pub(crate) async fn run(
@@ -30,20 +30,20 @@ pub(crate) async fn run(
             event = client.next() => {
                 let event = event?;
                 output.event(&event);
-                if let Event::Closed(frame) = &event {
-                    return Ok(verdict(code_of(frame.as_ref()).0));
+                if let Event::Closed(end) = &event {
+                    return Ok(verdict(end.code_and_reason().0));
                 }
             }
             line = next_line(&mut input) => {
                 deadline = Instant::now() + wait;
                 match line? {
-                    Some(line) => obey(&mut client, output, &line).await?,
+                    Some(line) => obey(&mut client, &line).await?,
                     None => input = None,
                 }
             }
             () = sleep_until(deadline), if input.is_none() => {
                 client.close(None).await?;
-                deadline = Instant::now() + Duration::from_secs(3600); // the close has its own time limit
+                deadline = Instant::now() + Duration::from_hours(1); // the close has its own time limit
             }
         }
     }
@@ -56,18 +56,18 @@ async fn next_line(input: &mut Option<Lines<BufReader<Stdin>>>) -> Result<Option
     }
 }
 
-async fn obey(client: &mut Client, output: Output, line: &str) -> Result<()> {
+async fn obey(client: &mut Client, line: &str) -> Result<()> {
     match Line::parse(line) {
         Line::Message(text) => client.send(&text).await,
         Line::Ping(payload) => client.ping(&payload).await,
         Line::Close(frame) => client.close(frame.as_ref()).await,
         Line::Help => {
-            output.note(HELP);
+            note(HELP);
             Ok(())
         }
         Line::Empty => Ok(()),
         Line::Unknown(problem) => {
-            output.note(&problem);
+            note(&problem);
             Ok(())
         }
     }

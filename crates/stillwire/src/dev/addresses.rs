@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::dev::data_dir::DataDir;
 use crate::dev::{check_not_empty, loopback};
-use crate::report::Hinted;
+use crate::report::hinted;
 
 /// Where everything answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,8 @@ impl Addresses {
     pub(crate) fn execute_api_hosts(&self, app: &App) -> Vec<(String, SocketAddr)> {
         app.apis()
             .filter_map(|api| {
-                let suffix = if api.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+                let suffix =
+                    if api.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
                 let name = format!("{}.execute-api.{}.{suffix}", api.id, api.region);
                 Some((name, loopback(*self.apis.get(&api.id)?)))
             })
@@ -105,7 +106,7 @@ fn take_port(port: u16, first: u16) -> Result<TcpListener> {
     bind(loopback(port)).map_err(|error| {
         if error.source.kind() == io::ErrorKind::AddrInUse {
             let other = if first >= 60_000 { 7900 } else { first.saturating_add(100) };
-            return Hinted::new(
+            return hinted(
                 format!("port {port} is in use by another program"),
                 format!("choose others with --port {other}, or any free ones with --port 0"),
             );
@@ -126,7 +127,8 @@ fn read(record: &Path, first: u16) -> BTreeMap<String, u16> {
 
 fn write(record: &PathBuf, planned: &[(ApiId, u16)]) -> io::Result<()> {
     let first = planned.iter().map(|(_, port)| *port).min().unwrap_or_default();
-    let mut known: BTreeMap<&str, u16> = planned.iter().map(|(id, port)| (id.as_str(), *port)).collect();
+    let mut known: BTreeMap<&str, u16> =
+        planned.iter().map(|(id, port)| (id.as_str(), *port)).collect();
     known.insert("first", first);
     fs::write(record, serde_json::to_string_pretty(&known)?)
 }

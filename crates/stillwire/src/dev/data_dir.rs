@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use tempfile::TempDir;
 
 use crate::cli::DevArgs;
-use crate::report::Hinted;
+use crate::report::hinted;
 
 /// The folder of an app's state. Dropping it lets the next Stillwire in.
 #[derive(Debug)]
@@ -59,7 +59,8 @@ impl DataDir {
     pub(crate) fn work_dir(&self) -> Result<PathBuf> {
         let work = self.path.join("work");
         if work.exists() {
-            fs::remove_dir_all(&work).with_context(|| format!("cannot empty {}", work.display()))?;
+            fs::remove_dir_all(&work)
+                .with_context(|| format!("cannot empty {}", work.display()))?;
         }
         fs::create_dir_all(&work)?;
         Ok(work)
@@ -72,7 +73,7 @@ fn lock(path: &Path) -> Result<File> {
         File::options().read(true).write(true).create(true).truncate(false).open(path.join("lock"))
     };
     let mut file = usable().map_err(|error| {
-        Hinted::new(
+        hinted(
             format!("cannot keep state in {}: {error}", path.display()),
             "name another folder with --data-dir, or keep nothing with --in-memory",
         )
@@ -82,7 +83,7 @@ fn lock(path: &Path) -> Result<File> {
         Err(Errno::WOULDBLOCK) => {
             let mut owner = String::new();
             file.read_to_string(&mut owner).ok();
-            return Err(Hinted::new(
+            return Err(hinted(
                 format!("another Stillwire (process {}) uses {}", owner.trim(), path.display()),
                 "stop it, or name another folder with --data-dir, or keep nothing with --in-memory",
             ));

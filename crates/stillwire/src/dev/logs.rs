@@ -91,7 +91,9 @@ fn write(waiting: Receiver<String>) {
 impl FunctionLogs for Terminal {
     fn line(&self, line: LogLine) {
         let is_routine = line.source == LogSource::Platform
-            && ["START ", "END ", "REPORT ", "INIT_"].iter().any(|kind| line.text.starts_with(kind));
+            && ["START ", "END ", "REPORT ", "INIT_"]
+                .iter()
+                .any(|kind| line.text.starts_with(kind));
         if is_routine && !self.verbose {
             return;
         }

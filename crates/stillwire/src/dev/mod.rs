@@ -10,6 +10,7 @@ mod screen;
 pub(crate) mod synthesis;
 mod variables;
 
+use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ use stillwire_deploy::rewrite_addresses;
 use stillwire_drain::Drain;
 use stillwire_front::Front;
 use stillwire_functions::supervisor::Supervisor;
-use stillwire_functions::{Config as FunctionsConfig, Functions};
+use stillwire_functions::{Config as FunctionsConfig, Functions, usual_places};
 use stillwire_gateway::{Config as GatewayConfig, ConnectionLimits, Gateway, Ports};
 use stillwire_listen::{Authority, Capacity, Door};
 use stillwire_model::{App, Clock as _};
@@ -47,7 +48,7 @@ const DESCRIPTORS_RESERVED: u64 = 1024;
 const ENVIRONMENTS_MAX: usize = 64;
 
 /// How long an environment may be idle before it is ended.
-const ENVIRONMENT_IDLE: Duration = Duration::from_secs(300);
+const ENVIRONMENT_IDLE: Duration = Duration::from_mins(5);
 
 /// How long a stop waits for clients, invocations and `$disconnect`s. A second ^C does not wait.
 const STOP_GRACE: Duration = Duration::from_secs(10);
@@ -57,7 +58,8 @@ pub(crate) fn run(args: &DevArgs) -> Result<ExitCode> {
     let settings = Settings::read();
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     // First of all, while this process is small and has one thread: it starts all others.
-    let supervisor = Supervisor::launch(&program, &["supervise"]).context("cannot start the supervisor")?;
+    let supervisor =
+        Supervisor::launch(&program, &["supervise"]).context("cannot start the supervisor")?;
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let ended = runtime.block_on(serve(args, &settings, supervisor, &program));
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -99,7 +101,7 @@ async fn serve(
     let functions_config = FunctionsConfig {
         cache_dir: settings.cache_dir.clone(),
         work_dir: data.work_dir()?,
-        python_places: stillwire_functions::usual_places(),
+        python_places: usual_places(settings.path.as_deref().map(OsStr::new), Some(&settings.home)),
         cores: available_parallelism().map_or(2, usize::from),
         environments_max: ENVIRONMENTS_MAX,
         idle_timeout: ENVIRONMENT_IDLE,
@@ -116,12 +118,12 @@ async fn serve(
     )?;
     functions.deploy(variables::for_functions(&app, &addresses, &authority, settings));
 
-    let gateway_config =
-        GatewayConfig { connections_max, connection: ConnectionLimits::default() };
+    let gateway_config = GatewayConfig { connections_max, connection: ConnectionLimits::default() };
     let ports = Ports { invoke: Arc::new(functions.clone()), clock };
     let gateway = Gateway::new(gateway_config, ports).context("the system has no random source")?;
     let capacity = Capacity::new(connections_max);
-    let door = |listener| Door { listener, tls: Arc::clone(&authority.tls), capacity: capacity.clone() };
+    let door =
+        |listener| Door { listener, tls: Arc::clone(&authority.tls), capacity: capacity.clone() };
     let account = app.stacks.first().map_or("000000000000", |stack| stack.account.as_str());
     Front::new(Arc::new(engine.clone()), account).serve(door(doors.aws), &drain);
     for (api, listener) in app.apis().zip(doors.apis) {
@@ -191,7 +193,7 @@ fn check_not_empty(app: &App) -> Result<()> {
     if app.apis().next().is_some() {
         return Ok(());
     }
-    Err(crate::report::Hinted::new(
+    Err(crate::report::hinted(
         "there is no WebSocket API in what was loaded",
         "`stillwire check` lists every resource; --stage and --stack may leave it out",
     ))

@@ -24,15 +24,15 @@ impl Screen {
 
     /// Something that takes a while, or a line of it.
     pub(crate) fn progress(self, text: &str) {
-        self.line(&format!("{}", self.style.dim(text)));
+        line(&format!("{}", self.style.dim(text)));
     }
 
     /// What differs from AWS.
     pub(crate) fn notices(self, notices: &[Notice]) {
         for notice in notices.iter().filter(|notice| notice.severity == Severity::Warning) {
-            self.line(&format!("{} {}", self.style.yellow("note:"), notice.text));
+            line(&format!("{} {}", self.style.yellow("note:"), notice.text));
             if let Some(hint) = &notice.hint {
-                self.line(&format!("  {} {hint}", self.style.cyan("hint:")));
+                line(&format!("  {} {hint}", self.style.cyan("hint:")));
             }
         }
     }
@@ -63,11 +63,11 @@ impl Screen {
         };
         let (stacks, names, plain) =
             (width(|row| row.0.len()), width(|row| row.1.len()), width(|row| row.2.len()));
-        self.line("");
-        self.line(&format!("  {} {source}", style.bold("stillwire")));
-        self.line("");
+        line("");
+        line(&format!("  {} {source}", style.bold("stillwire")));
+        line("");
         for (stack, name, ws, wss) in &rows {
-            self.line(&format!(
+            line(&format!(
                 "  {stack:stacks$}  {:names$}  {}{:pad$}  {}",
                 name,
                 style.green(ws),
@@ -76,32 +76,32 @@ impl Screen {
                 pad = plain - ws.len(),
             ));
         }
-        self.line("");
+        line("");
         let counts = [
             count(app.functions().count(), "function"),
             format!("{} in {}", count(app.tables().count(), "table"), data.shown()),
             format!("AWS endpoint {}", addresses.aws_url()),
         ];
-        self.line(&format!("  {}", counts.join(" · ")));
+        line(&format!("  {}", counts.join(" · ")));
         let seconds = took.as_secs_f64();
         let ready = style.green(format!("ready in {seconds:.2} s"));
-        self.line(&format!("  {ready} · watching for changes · ^C stops"));
+        line(&format!("  {ready} · watching for changes · ^C stops"));
         if let Some((_, _, ws, _)) = rows.first() {
-            self.line(&format!("  {} stillwire connect {ws}", style.dim("talk to it:")));
+            line(&format!("  {} stillwire connect {ws}", style.dim("talk to it:")));
         }
-        self.line("");
+        line("");
     }
 
     /// The stop has begun.
     pub(crate) fn stopping(self, connections: usize) {
         let clients = count(connections, "client");
-        self.line(&format!("stopping: {clients} to say goodbye to; ^C again does not wait"));
+        line(&format!("stopping: {clients} to say goodbye to; ^C again does not wait"));
     }
+}
 
-    fn line(self, text: &str) {
-        // A terminal that has gone away needs no lines.
-        writeln!(io::stderr(), "{text}").ok();
-    }
+fn line(text: &str) {
+    // A terminal that has gone away needs no lines.
+    writeln!(io::stderr(), "{text}").ok();
 }
 
 fn count(number: usize, noun: &str) -> String {

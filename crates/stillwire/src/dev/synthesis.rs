@@ -13,7 +13,7 @@ use stillwire_deploy::{
 use crate::cli::{AppArgs, DevArgs};
 use crate::dev::data_dir::DataDir;
 use crate::dev::screen::Screen;
-use crate::report::{self, Hinted};
+use crate::report::{self, hinted};
 
 /// What `dev` runs.
 #[derive(Debug)]
@@ -86,15 +86,17 @@ impl Source {
                 return Ok(there(dir));
             }
             (Some(_), None) if args.no_synth => {
-                return Err(Hinted::new(
+                return Err(hinted(
                     format!("{} has no cdk.out", app.dir.display()),
                     "leave out --no-synth, or run `cdk synth` once",
                 ));
             }
             _ => {}
         }
-        let options =
-            SynthOptions { program: program.to_owned(), out_dir: data.path().join("synth/cdk.out") };
+        let options = SynthOptions {
+            program: program.to_owned(),
+            out_dir: data.path().join("synth/cdk.out"),
+        };
         let command = app.command.as_deref().unwrap_or_default();
         screen.progress(&format!("synthesizing with `{command}` …"));
         let told = |line: &str| {

@@ -23,7 +23,9 @@ pub(crate) fn for_functions(
             let mut variables = common.clone();
             if let Some(url) = only_stage(stack, addresses) {
                 // An endpoint that the user named stands.
-                variables.entry("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI".to_owned()).or_insert(url);
+                variables
+                    .entry("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI".to_owned())
+                    .or_insert(url);
             }
             let with = move |function: &Arc<Function>| (Arc::clone(function), variables.clone());
             stack.functions.iter().map(with)

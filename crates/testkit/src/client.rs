@@ -1,0 +1,203 @@
+//! A WebSocket client for tests: blocking, with deadlines, and able to misbehave.
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::Value;
+use stillwire_websocket::client::{Answer, request};
+use stillwire_websocket::{
+    CloseCode, CloseFrame, Decoder, Limits, Masking, Message, Opcode, Role, encode_close,
+    encode_message, encode_ping,
+};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A connection to the program.
+#[derive(Debug)]
+pub struct Client {
+    stream: TcpStream,
+    decoder: Decoder,
+    got: VecDeque<Got>,
+    /// The head of the server's answer.
+    pub answer: Answer,
+}
+
+/// Something that came from the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Got {
+    /// A text message.
+    Text(String),
+    /// A pong.
+    Pong(Vec<u8>),
+    /// A close frame: its code (1005 for none) and reason.
+    Close(u16, String),
+    /// The end of the connection.
+    End,
+}
+
+/// A handshake that the server did not accept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+}
+
+impl Client {
+    /// Opens a connection; `Sec-WebSocket-Protocol` may be among the headers.
+    pub fn open(url: &str, headers: &[(&str, &str)]) -> Result<Self, Refused> {
+        let rest = url.strip_prefix("ws://").expect("a plain URL");
+        let (host, target) = rest.split_once('/').expect("a path");
+        let headers: Vec<(String, String)> =
+            headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let key = BASE64_STANDARD.encode(b"sixteen bytes...");
+        let head = request(host, &format!("/{target}"), &key, &[], &headers);
+        let mut stream = TcpStream::connect(host).expect("the server accepts");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a time limit");
+        stream.write_all(head.as_bytes()).expect("the handshake is sent");
+        let mut buffer = Vec::new();
+        let answer = loop {
+            if let Some(answer) = Answer::parse(&buffer).expect("an HTTP answer") {
+                break answer;
+            }
+            assert!(read(&mut stream, &mut buffer) > 0, "the server left during the handshake");
+        };
+        let mut rest = buffer.split_off(answer.head_len);
+        if answer.status != 101 {
+            while read(&mut stream, &mut rest) > 0 {}
+            let body = String::from_utf8_lossy(&rest).into_owned();
+            return Err(Refused { status: answer.status, body });
+        }
+        let limits = Limits { frame_bytes_max: 1 << 20, message_bytes_max: 1 << 24, binary: true };
+        let decoder = Decoder::new(Role::Client, limits);
+        let mut client = Self { stream, decoder, got: VecDeque::new(), answer };
+        client.decode(&mut rest);
+        Ok(client)
+    }
+
+    /// Sends a text message in one frame.
+    pub fn send(&mut self, text: &str) {
+        self.send_frames(text, usize::MAX);
+    }
+
+    /// Sends a text message in frames of at most this many bytes.
+    pub fn send_frames(&mut self, text: &str, frame_bytes: usize) {
+        let mut bytes = Vec::new();
+        encode_message(Opcode::Text, text.as_bytes(), frame_bytes, KEY, &mut bytes);
+        self.send_raw(&bytes);
+    }
+
+    /// Sends a binary message.
+    pub fn send_binary(&mut self, payload: &[u8]) {
+        let mut bytes = Vec::new();
+        encode_message(Opcode::Binary, payload, usize::MAX, KEY, &mut bytes);
+        self.send_raw(&bytes);
+    }
+
+    /// Sends a ping.
+    pub fn ping(&mut self, payload: &[u8]) {
+        let mut bytes = Vec::new();
+        encode_ping(payload, KEY, &mut bytes);
+        self.send_raw(&bytes);
+    }
+
+    /// Sends a close frame and waits for the server's.
+    pub fn close(mut self, code: Option<(u16, &str)>) -> Got {
+        let frame = code.map(|(code, reason)| CloseFrame {
+            code: CloseCode::new(code).expect("a code that may be sent"),
+            reason: reason.to_owned(),
+        });
+        let mut bytes = Vec::new();
+        encode_close(frame.as_ref(), KEY, &mut bytes);
+        self.send_raw(&bytes);
+        self.receive()
+    }
+
+    /// Sends bytes as they are. What the server does not want any more is not sent.
+    pub fn send_raw(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).ok();
+    }
+
+    /// The next thing from the server.
+    pub fn receive(&mut self) -> Got {
+        self.receive_within(TIMEOUT).expect("something from the server in time")
+    }
+
+    /// The next thing from the server, if it comes in time.
+    pub fn receive_within(&mut self, time: Duration) -> Option<Got> {
+        let deadline = Instant::now() + time;
+        loop {
+            if let Some(got) = self.got.pop_front() {
+                return Some(got);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            self.stream.set_read_timeout(Some(left)).expect("a time limit");
+            let mut chunk = [0; 16_384];
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return Some(Got::End),
+                Ok(read) => self.decode(&mut chunk[..read]),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Some(Got::End),
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) => panic!("cannot read: {error}"),
+            }
+        }
+    }
+
+    /// The next message, as text.
+    pub fn text(&mut self) -> String {
+        match self.receive() {
+            Got::Text(text) => text,
+            other => panic!("a message was expected, not {other:?}"),
+        }
+    }
+
+    /// The next message, as JSON.
+    pub fn json(&mut self) -> Value {
+        let text = self.text();
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"))
+    }
+
+    /// Sends a message and gives the next one that comes, as JSON.
+    pub fn ask(&mut self, text: &str) -> Value {
+        self.send(text);
+        self.json()
+    }
+
+    fn decode(&mut self, bytes: &mut [u8]) {
+        let mut at = 0;
+        loop {
+            let decoded =
+                self.decoder.decode(&mut bytes[at..]).expect("the server keeps the protocol");
+            at += decoded.consumed;
+            match decoded.message {
+                Some(Message::Text(text)) => self.got.push_back(Got::Text(text.into_owned())),
+                Some(Message::Pong(payload)) => self.got.push_back(Got::Pong(payload.into_owned())),
+                Some(Message::Close(frame)) => {
+                    let frame = frame.map(|frame| (frame.code.get(), frame.reason));
+                    let (code, reason) = frame.unwrap_or((1005, String::new()));
+                    self.got.push_back(Got::Close(code, reason));
+                }
+                Some(other) => panic!("the server sent {other:?}"),
+                None => return,
+            }
+        }
+    }
+}
+
+const KEY: Masking = Masking::Key([0x37, 0xfa, 0x21, 0x3d]);
+
+fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> usize {
+    let mut chunk = [0; 4096];
+    let read = stream.read(&mut chunk).expect("the server answers in time");
+    buffer.extend_from_slice(&chunk[..read]);
+    read
+}
