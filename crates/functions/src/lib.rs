@@ -1,1 +1,28 @@
-//! .
+//! Execution environments: each function runs in processes of its own, one invocation at a time in each.
+//!
+//! [`Functions`] is the handle; behind it `pool` queues invocations and decides which environment serves one,
+//! `environment` owns a process from start to end, `runtime_api` speaks with the runtime inside it, and
+//! [`supervisor`] is the only one that starts processes. `python` finds interpreters and packages, `watch`
+//! notices changed code.
+//!
+//! Invariants: an environment has one invocation at most; invocations of a function start in the order of the
+//! calls; no process outlives the daemon; a function sees no variable of the daemon's.
+
+mod code;
+mod environment;
+mod failure;
+mod functions;
+mod output;
+mod phase;
+mod platform_log;
+mod pool;
+mod process_env;
+mod python;
+mod runtime_api;
+mod shared;
+pub mod supervisor;
+mod tool;
+mod watch;
+
+pub use functions::{Config, Functions, Problem, StartError};
+pub use python::usual_places;

@@ -1,0 +1,481 @@
+//! An execution environment: one process, one invocation at a time, from its start to its end.
+//!
+//! One task owns everything here: the process, its runtime's connection, its output and its state. The pool
+//! gives it work, the [`phase`] says what fits the moment, and [`End`] tells the pool why it is over.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stillwire_model::Outcome;
+use tempfile::TempDir;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::code::Prepared;
+use crate::failure::Failure;
+use crate::output::{Allowance, Output, Verdict};
+use crate::phase::{Phase, Running, Step};
+use crate::platform_log::Usage;
+use crate::pool::{Pool, Turn, Work};
+use crate::process_env::{self, Place};
+use crate::runtime_api::{self, Answer, Call, CallKind, Served};
+use crate::supervisor::{Exit, Process, Spawn};
+
+/// How long a process may take to end after its connection did, or the other way round.
+const PARTING_MAX: Duration = Duration::from_secs(1);
+/// How long the end of a killed tree is waited for.
+const KILL_MAX: Duration = Duration::from_secs(5);
+/// Calls of a runtime that may wait; one connection asks one thing at a time.
+const CALLS_MAX: usize = 4;
+
+/// Why an environment is over.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// It was no longer needed, or failed while it was idle, or the invocation it ended with has been answered.
+    Retired,
+    /// It never became ready.
+    InitFailed(Failure),
+    /// It was not ready in time.
+    InitTimeout(Duration),
+    /// Its process could not be started.
+    NotStarted(String),
+}
+
+/// What an environment is started with.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) generation: u64,
+    pub(crate) prepared: Arc<Prepared>,
+    pub(crate) init_limit: Duration,
+    pub(crate) kill: watch::Receiver<bool>,
+}
+
+/// Runs an environment to its end.
+///
+/// Gives why it is over, and whether it ever became ready.
+pub(crate) async fn run(start: Start) -> (End, bool) {
+    let pool = Arc::clone(&start.pool);
+    let Ok(permit) = pool.inits().acquire_owned().await else { return (End::Retired, false) };
+    if !pool.wants(start.generation) {
+        // While it waited for its turn the code changed, or others have done the work.
+        return (End::Retired, false);
+    }
+    match Environment::open(start, permit).await {
+        Ok(mut environment) => {
+            let end = environment.live().await;
+            let ready = environment.ready;
+            (environment.close(end).await, ready)
+        }
+        Err(error) => (End::NotStarted(format!("its process cannot be started: {error}")), false),
+    }
+}
+
+struct Environment {
+    pool: Arc<Pool>,
+    generation: u64,
+    init_limit: Duration,
+    kill: watch::Receiver<bool>,
+    process: Process,
+    exit: Option<Exit>,
+    calls: mpsc::Receiver<Call>,
+    connection: Option<Served>,
+    outputs: [Output; 2],
+    allowance: Allowance,
+    tmp: TempDir,
+    /// `None` only while a step is taken.
+    phase: Option<Phase>,
+    mailbox: Option<oneshot::Receiver<Work>>,
+    deadline: Instant,
+    started: Instant,
+    /// Held during the init phase.
+    init: Option<tokio::sync::OwnedSemaphorePermit>,
+    /// Whether init has ended well.
+    ready: bool,
+    /// What init took, until the first report told it.
+    init_took: Option<Duration>,
+}
+
+impl Environment {
+    async fn open(start: Start, permit: tokio::sync::OwnedSemaphorePermit) -> io::Result<Self> {
+        let started = Instant::now();
+        let pool = start.pool;
+        let processes = pool.processes();
+        let id = processes.name();
+        let tmp = tempfile::Builder::new().prefix("env-").tempdir_in(pool.work_dir())?;
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let stream = tokio::net::UnixStream::from_std(ours)?;
+        let (output, output_end) = Output::open()?;
+        let (error, error_end) = Output::open()?;
+        let log_stream = log_stream(pool.epoch_millis());
+        let place = Place {
+            id,
+            log_stream: &log_stream,
+            task_root: &start.prepared.task_root,
+            tmp: tmp.path(),
+        };
+        let spawn = Spawn {
+            id,
+            program: start.prepared.program.clone(),
+            args: start.prepared.args.clone(),
+            env: Some(process_env::variables(pool.function(), pool.variables(), &place)),
+            cwd: start.prepared.task_root.clone(),
+            runtime: true,
+        };
+        let process =
+            processes.spawn(spawn, [OwnedFd::from(theirs), output_end, error_end]).await?;
+        let (sender, calls) = mpsc::channel(CALLS_MAX);
+        Ok(Self {
+            generation: start.generation,
+            init_limit: start.init_limit,
+            kill: start.kill,
+            process,
+            exit: None,
+            calls,
+            connection: Some(runtime_api::serve(stream, sender)),
+            outputs: [output, error],
+            allowance: Allowance::new(started),
+            tmp,
+            phase: Some(Phase::Init),
+            mailbox: None,
+            deadline: started + start.init_limit,
+            started,
+            init: Some(permit),
+            ready: false,
+            init_took: None,
+            pool,
+        })
+    }
+
+    /// Lives until there is a reason to end.
+    async fn live(&mut self) -> End {
+        loop {
+            let flow = tokio::select! {
+                biased;
+                Some(call) = self.calls.recv() => self.on_call(call),
+                work = work(&mut self.mailbox) => self.on_work(work),
+                exit = &mut self.process.exited, if self.exit.is_none() => self.on_exit(exit),
+                () = served(&mut self.connection) => self.on_connection_end(),
+                () = tokio::time::sleep_until(self.deadline) => self.on_deadline(),
+                () = readable(&self.outputs) => { self.drain_outputs(); ControlFlow::Continue(()) }
+                () = killed(&mut self.kill) => ControlFlow::Break(End::Retired),
+            };
+            if let ControlFlow::Break(end) = flow {
+                return end;
+            }
+        }
+    }
+
+    fn on_call(&mut self, call: Call) -> ControlFlow<End> {
+        let Call { kind, answer } = call;
+        let phase = self.phase.take().expect("a step puts the phase back");
+        if let CallKind::Next = kind {
+            return match phase.next(answer) {
+                Ok((waiting, finished)) => {
+                    self.phase = Some(Phase::Idle(waiting));
+                    if let Some(finished) = finished {
+                        self.drain_outputs();
+                        self.report(&finished);
+                    }
+                    self.become_ready()
+                }
+                Err((phase, refusal)) => self.refuse(phase, *refusal),
+            };
+        }
+        match phase.outcome(kind) {
+            Step::Outcome { running, outcome, failure, accepted } => {
+                reply(answer, accepted);
+                let (settling, caller) = running.settle(failure);
+                settle(caller, outcome);
+                self.phase = Some(settling);
+                ControlFlow::Continue(())
+            }
+            Step::InitError(failure) => {
+                reply(answer, Answer::accepted());
+                self.phase = Some(Phase::Init);
+                // Its process ends by itself, but nobody needs to wait for that.
+                self.drain_outputs();
+                ControlFlow::Break(End::InitFailed(failure))
+            }
+            Step::Refused { phase, refusal } => self.refuse(phase, (answer, refusal)),
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        phase: Phase,
+        (answer, refusal): (oneshot::Sender<Answer>, Answer),
+    ) -> ControlFlow<End> {
+        reply(answer, refusal);
+        self.phase = Some(phase);
+        ControlFlow::Continue(())
+    }
+
+    /// Offers the environment to the pool.
+    fn become_ready(&mut self) -> ControlFlow<End> {
+        let first = self.init.take().is_some();
+        if first {
+            self.init_took = Some(self.started.elapsed());
+            self.ready = true;
+        }
+        self.deadline = far_future();
+        match self.pool.ready(self.generation, first) {
+            Turn::Work(work) => self.deliver(*work),
+            Turn::Wait(mailbox) => {
+                self.mailbox = Some(mailbox);
+                ControlFlow::Continue(())
+            }
+            Turn::Retire => ControlFlow::Break(End::Retired),
+        }
+    }
+
+    fn on_work(&mut self, work: Option<Work>) -> ControlFlow<End> {
+        self.mailbox = None;
+        match work {
+            Some(work) => self.deliver(work),
+            None => ControlFlow::Break(End::Retired),
+        }
+    }
+
+    /// Hands the event to the waiting runtime.
+    fn deliver(&mut self, work: Work) -> ControlFlow<End> {
+        let Some(Phase::Idle(waiting)) = self.phase.take() else {
+            unreachable!("work is taken in the idle phase only");
+        };
+        let function = self.pool.function();
+        let limit = function.timeout;
+        let deadline_ms = self.pool.epoch_millis() + u64::try_from(limit.as_millis()).unwrap_or(0);
+        let version = work.invocation.qualifier.clone();
+        let arn = match &version {
+            Some(qualifier) => format!("{}:{qualifier}", function.arn),
+            None => function.arn.to_string(),
+        };
+        let mut headers = vec![
+            ("lambda-runtime-aws-request-id", work.request_id.to_string()),
+            ("lambda-runtime-deadline-ms", deadline_ms.to_string()),
+            ("lambda-runtime-invoked-function-arn", arn),
+        ];
+        if let Some(trace) = &work.invocation.trace {
+            headers.push(("lambda-runtime-trace-id", trace.to_string()));
+        }
+        self.drain_outputs();
+        self.pool.journal().start(&work.request_id, "$LATEST");
+        let event = work.invocation.payload.clone();
+        reply(waiting, Answer::event(headers, event));
+        let now = Instant::now();
+        self.deadline = now + limit;
+        self.phase = Some(Phase::Running(Running {
+            request_id: work.request_id,
+            caller: work.reply,
+            since: now,
+        }));
+        ControlFlow::Continue(())
+    }
+
+    fn on_exit(&mut self, exit: Result<Exit, oneshot::error::RecvError>) -> ControlFlow<End> {
+        // Without a supervisor everything was killed.
+        self.exit = Some(exit.unwrap_or(Exit::Signal(9)));
+        if self.connection.is_none() || matches!(self.phase, Some(Phase::Idle(_))) {
+            return self.crashed();
+        }
+        // What it sent before it ended is still in the socket.
+        self.deadline = Instant::now() + PARTING_MAX;
+        ControlFlow::Continue(())
+    }
+
+    fn on_connection_end(&mut self) -> ControlFlow<End> {
+        self.connection = None;
+        if self.exit.is_some() || matches!(self.phase, Some(Phase::Idle(_))) {
+            return self.crashed();
+        }
+        self.deadline = self.deadline.min(Instant::now() + PARTING_MAX);
+        ControlFlow::Continue(())
+    }
+
+    fn on_deadline(&mut self) -> ControlFlow<End> {
+        if self.exit.is_some() || self.connection.is_none() {
+            return self.crashed();
+        }
+        self.drain_outputs();
+        match self.phase.take() {
+            Some(Phase::Running(running)) => {
+                let limit = self.pool.function().timeout;
+                let failure = Failure::Timeout(limit);
+                self.pool.journal().timeout(&running.request_id, self.pool.epoch_millis(), limit);
+                self.fail(running, failure);
+                ControlFlow::Break(End::Retired)
+            }
+            Some(Phase::Settling(mut settling)) => {
+                let limit = self.pool.function().timeout;
+                settling.failure = Some(Failure::Timeout(limit));
+                self.report(&settling);
+                ControlFlow::Break(End::Retired)
+            }
+            _ => ControlFlow::Break(End::InitTimeout(self.init_limit)),
+        }
+    }
+
+    /// The process has ended without being asked to.
+    fn crashed(&mut self) -> ControlFlow<End> {
+        self.drain_outputs();
+        let failure = Failure::Exit(self.exit.unwrap_or(Exit::Signal(9)));
+        match self.phase.take() {
+            Some(Phase::Running(running)) => {
+                self.fail(running, failure);
+                ControlFlow::Break(End::Retired)
+            }
+            Some(Phase::Settling(mut settling)) => {
+                settling.failure = Some(failure);
+                self.report(&settling);
+                ControlFlow::Break(End::Retired)
+            }
+            Some(Phase::Init) => ControlFlow::Break(End::InitFailed(failure)),
+            _ => ControlFlow::Break(End::Retired),
+        }
+    }
+
+    fn fail(&mut self, running: Running, failure: Failure) {
+        let object = failure.object(&running.request_id);
+        let (settling, caller) = running.settle(Some(failure));
+        settle(caller, Outcome::Failed(object));
+        if let Phase::Settling(settling) = settling {
+            self.report(&settling);
+        }
+    }
+
+    fn report(&mut self, finished: &crate::phase::Settling) {
+        let usage = Usage {
+            duration: finished.since.elapsed(),
+            memory_mb: self.pool.function().memory_mb,
+            peak_mb: peak_memory_mb(self.process.pid).unwrap_or_default(),
+            init: self.init_took.take(),
+        };
+        self.pool.journal().end(&finished.request_id, &usage, finished.failure.as_ref());
+    }
+
+    fn drain_outputs(&mut self) {
+        self.take_outputs(false);
+    }
+
+    /// Logs what was written; `over` also takes what has no line end yet.
+    fn take_outputs(&mut self, over: bool) {
+        let id = self.phase.as_ref().and_then(Phase::request_id).cloned();
+        let (journal, allowance) = (self.pool.journal(), &mut self.allowance);
+        let mut take = |line: String| match allowance.judge(line.len(), Instant::now()) {
+            Verdict::Pass => journal.output(id.as_ref(), line),
+            Verdict::PassAfter(dropped) => {
+                journal.notice(format!("{dropped} lines dropped: too much output"));
+                journal.output(id.as_ref(), line);
+            }
+            Verdict::Drop => {}
+        };
+        for output in &mut self.outputs {
+            output.drain(&mut take);
+            if over {
+                output.finish(&mut take);
+            }
+        }
+    }
+
+    /// Ends the process and cleans up.
+    async fn close(mut self, mut end: End) -> End {
+        if let Some(Phase::Running(running)) = self.phase.take() {
+            // Killed from outside: a shutdown that could not wait.
+            self.fail(running, Failure::Exit(Exit::Signal(9)));
+        }
+        if let Some(mut mailbox) = self.mailbox.take() {
+            mailbox.close();
+            if let Ok(work) = mailbox.try_recv() {
+                // It came while the process was ending: somebody else's work.
+                self.pool.give_back(work);
+            }
+        }
+        drop(self.connection.take());
+        if self.exit.is_none() {
+            self.process.kill();
+            let over = tokio::time::timeout(KILL_MAX, &mut self.process.exited).await;
+            if over.is_err() {
+                tracing::warn!(pid = self.process.pid, "a killed function process is still there");
+            }
+        }
+        self.take_outputs(true);
+        let untold = self.allowance.untold();
+        if untold > 0 {
+            self.pool.journal().notice(format!("{untold} lines dropped: too much output"));
+        }
+        if let End::InitFailed(failure) = &mut end {
+            self.pool.journal().init_failed(self.started.elapsed(), failure);
+        }
+        let tmp = self.tmp;
+        // Deleting files is disk work; its result is of no use to anyone.
+        drop(tokio::task::spawn_blocking(move || drop(tmp)));
+        end
+    }
+}
+
+fn reply(answer: oneshot::Sender<Answer>, with: Answer) {
+    if answer.send(with).is_err() {
+        tracing::debug!("a runtime hung up before its answer");
+    }
+}
+
+fn settle(caller: oneshot::Sender<crate::pool::Reply>, outcome: Outcome) {
+    if caller.send(Ok(outcome)).is_err() {
+        tracing::trace!("a caller went away before the outcome");
+    }
+}
+
+async fn work(mailbox: &mut Option<oneshot::Receiver<Work>>) -> Option<Work> {
+    match mailbox {
+        Some(mailbox) => mailbox.await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
+/// Resolves when everything is to end at once.
+async fn killed(kill: &mut watch::Receiver<bool>) {
+    if kill.wait_for(|kill| *kill).await.is_err() {
+        tracing::debug!("nobody owns the functions any more");
+    }
+}
+
+async fn served(connection: &mut Option<Served>) {
+    match connection {
+        Some(connection) => connection.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn readable([output, error]: &[Output; 2]) {
+    tokio::select! {
+        () = output.readable() => {}
+        () = error.readable() => {}
+    }
+}
+
+fn far_future() -> Instant {
+    Instant::now() + Duration::from_hours(24 * 365)
+}
+
+/// `YYYY/MM/DD/[$LATEST]` and 32 hexadecimal digits.
+fn log_stream(epoch_millis: u64) -> String {
+    let day = i64::try_from(epoch_millis)
+        .ok()
+        .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok())
+        .map(|time| time.strftime("%Y/%m/%d").to_string())
+        .unwrap_or_default();
+    format!("{day}/[$LATEST]{}", uuid::Uuid::new_v4().simple())
+}
+
+/// The most memory the process ever had.
+fn peak_memory_mb(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib.div_ceil(1024))
+}

@@ -1,0 +1,238 @@
+//! The handle of the house: deploys functions, invokes them, stops them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::Duration;
+
+use stillwire_drain::Drain;
+use stillwire_model::{
+    BoxFuture, Clock, Function, FunctionArn, FunctionLogs, Invocation, Invoke, InvokeError, Outcome,
+};
+
+use crate::pool::Pool;
+use crate::shared::Shared;
+use crate::supervisor::Supervisor;
+use crate::watch::Watcher;
+
+/// How often idle environments are looked at.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How long killed environments are waited for at the end.
+const KILL_MAX: Duration = Duration::from_secs(2);
+
+/// What the functions run with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where installed packages are kept from one run to the next.
+    pub cache_dir: PathBuf,
+    /// Where this run may write; it exists, and belongs to this process alone.
+    pub work_dir: PathBuf,
+    /// Where Python interpreters are looked for, in this order; see [`usual_places`](crate::usual_places).
+    pub python_places: Vec<PathBuf>,
+    /// How many environments may be in their init phase at once.
+    pub cores: usize,
+    /// How many environments there may be.
+    pub environments_max: usize,
+    /// How long an environment may be idle; the last one of a function may longer.
+    pub idle_timeout: Duration,
+    /// Names that functions find at an address of ours (the host of an API).
+    pub hosts: Vec<(String, SocketAddr)>,
+    /// Where functions find every other name of AWS, so that no request leaves the machine by accident.
+    pub aws: SocketAddr,
+    /// Whether functions are replaced when their files change.
+    pub reload: bool,
+}
+
+/// Why functions cannot be run at all.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A folder or the supervisor is not usable.
+    #[error("functions cannot be run")]
+    Io(#[from] io::Error),
+    /// Files cannot be watched.
+    #[error("files cannot be watched for changes")]
+    Watch(#[from] notify::Error),
+}
+
+/// Something about a function that its author should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Which function.
+    pub function: FunctionArn,
+    /// What, and what to do.
+    pub text: String,
+}
+
+/// Runs functions. A cheap handle: clones share everything, and the last one to go ends every process.
+#[derive(Debug, Clone)]
+pub struct Functions(Arc<Owner>);
+
+#[derive(Debug)]
+struct Owner {
+    shared: Arc<Shared>,
+    watcher: Option<Arc<Watcher>>,
+}
+
+impl Functions {
+    /// Takes over the supervisor. Needs a runtime around it; starts no function.
+    ///
+    /// # Errors
+    /// When a folder cannot be written, or files cannot be watched.
+    pub fn start(
+        config: Config,
+        supervisor: Supervisor,
+        logs: Arc<dyn FunctionLogs>,
+        clock: Arc<dyn Clock>,
+        drain: Drain,
+    ) -> Result<Self, StartError> {
+        std::fs::create_dir_all(&config.cache_dir)?;
+        std::fs::create_dir_all(&config.work_dir)?;
+        let processes = supervisor.attach(&drain)?;
+        let reload = config.reload;
+        let shared = Arc::new(Shared::new(config, processes, logs, clock, drain.clone())?);
+        let watcher = if reload { Some(Watcher::start(&shared)?) } else { None };
+        drain.spawn("idle sweep", sweep(Arc::downgrade(&shared), drain.clone()));
+        Ok(Self(Arc::new(Owner { shared, watcher })))
+    }
+
+    /// Makes these the functions, each with the variables it gets besides its own.
+    ///
+    /// Functions that did not change keep their environments; invocations of the others that are under way end
+    /// on the old code. Returns at once: interpreters, packages and first environments follow in the background.
+    pub fn deploy(&self, functions: Vec<(Arc<Function>, BTreeMap<String, String>)>) {
+        let shared = &self.0.shared;
+        let mut fresh = Vec::new();
+        let old = {
+            let mut pools = shared.pools.write().unwrap_or_else(PoisonError::into_inner);
+            let mut next = HashMap::new();
+            for (function, variables) in functions {
+                let arn = function.arn.clone();
+                let kept = pools.remove(&arn).filter(|pool| {
+                    let same = **pool.function() == *function && *pool.variables() == variables;
+                    if !same {
+                        pool.close();
+                    }
+                    same
+                });
+                let pool = kept.unwrap_or_else(|| {
+                    let pool = Arc::new(Pool::new(Arc::clone(shared), function, variables));
+                    fresh.push(Arc::clone(&pool));
+                    pool
+                });
+                next.insert(arn, pool);
+            }
+            std::mem::replace(&mut *pools, next)
+        };
+        for pool in old.into_values() {
+            pool.close();
+        }
+        for pool in fresh {
+            let (shared, watcher) = (Arc::clone(shared), self.0.watcher.clone());
+            shared.clone().drain.spawn("prepare a function", async move {
+                if let Some(watcher) = watcher {
+                    watcher.watch(&pool).await;
+                }
+                let (preparation, problems) = shared.prepare(&pool).await;
+                for problem in &problems {
+                    pool.journal().notice(problem.clone());
+                }
+                pool.set_preparation(preparation, problems);
+            });
+        }
+    }
+
+    /// Resolves when every function can be started or is known not to; gives what its author should know.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: it only observes.
+    pub async fn prepare(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for pool in self.0.shared.all_pools() {
+            let texts = pool.problems().await;
+            let function = &pool.function().arn;
+            problems
+                .extend(texts.into_iter().map(|text| Problem { function: function.clone(), text }));
+        }
+        problems
+    }
+
+    /// How many environments each function has, of any state.
+    pub fn environments(&self) -> BTreeMap<FunctionArn, usize> {
+        let pools = self.0.shared.all_pools();
+        pools.iter().map(|pool| (pool.function().arn.clone(), pool.live())).collect()
+    }
+
+    /// Takes no more invocations, waits for those under way at most `grace`, then ends every process.
+    pub async fn stop(&self, grace: Duration) {
+        let shared = &self.0.shared;
+        let pools: Vec<Arc<Pool>> = {
+            let mut pools = shared.pools.write().unwrap_or_else(PoisonError::into_inner);
+            pools.drain().map(|(_, pool)| pool).collect()
+        };
+        for pool in &pools {
+            pool.close();
+        }
+        if tokio::time::timeout(grace, all_ended(shared)).await.is_err() {
+            tracing::debug!("invocations are still under way after the grace period");
+        }
+        for pool in &pools {
+            pool.refuse_queue("stillwire is stopping");
+        }
+        shared.kill.send_replace(true);
+        if tokio::time::timeout(KILL_MAX, all_ended(shared)).await.is_err() {
+            tracing::warn!("killed environments are still there");
+        }
+        shared.processes.finish();
+    }
+}
+
+/// Every environment holds a permit.
+async fn all_ended(shared: &Shared) {
+    let all = u32::try_from(shared.config.environments_max.max(1)).unwrap_or(u32::MAX);
+    if shared.environments.acquire_many(all).await.is_err() {
+        tracing::debug!("the environments are closed");
+    }
+}
+
+impl Invoke for Functions {
+    fn invoke(&self, invocation: Invocation) -> BoxFuture<'static, Result<Outcome, InvokeError>> {
+        let function = invocation.function.clone();
+        // In the queue before the future is polled: the order of the calls is the order of the starts.
+        let submitted = self
+            .0
+            .shared
+            .pool(&function)
+            .ok_or_else(|| InvokeError::UnknownFunction(function.clone()))
+            .and_then(|pool| pool.submit(invocation));
+        Box::pin(async move {
+            submitted?.await.unwrap_or_else(|_| {
+                let reason = "the invocation was lost: stillwire is stopping".to_owned();
+                Err(InvokeError::Unavailable { function, reason })
+            })
+        })
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // The pools hold the shared part, which holds the pools.
+        self.shared.pools.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.shared.kill.send_replace(true);
+        self.shared.processes.finish();
+    }
+}
+
+async fn sweep(shared: Weak<Shared>, drain: Drain) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+            () = drain.closing() => return,
+        }
+        let Some(shared) = shared.upgrade() else { return };
+        for pool in shared.all_pools() {
+            pool.sweep(shared.config.idle_timeout);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The states of an execution environment, and which call of the runtime leads from one to the next.
+//!
+//! Every step consumes the state it leaves, so that none can be taken twice. No I/O and no clock here.
+//!
+//! Source: AWS Lambda Developer Guide, "Lambda execution environment lifecycle".
+
+use std::sync::Arc;
+
+use stillwire_model::Outcome;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::failure::Failure;
+use crate::pool::Reply;
+use crate::runtime_api::{Answer, CallKind};
+
+/// Where an environment stands.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// The runtime starts and loads the function.
+    Init,
+    /// The runtime waits for an event; here is where it goes.
+    Idle(oneshot::Sender<Answer>),
+    /// The handler runs.
+    Running(Running),
+    /// The caller has its outcome, the runtime has not yet asked for more.
+    Settling(Settling),
+}
+
+/// An invocation without an outcome.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) request_id: Arc<str>,
+    pub(crate) caller: oneshot::Sender<Reply>,
+    pub(crate) since: Instant,
+}
+
+/// An invocation with an outcome.
+#[derive(Debug)]
+pub(crate) struct Settling {
+    pub(crate) request_id: Arc<str>,
+    pub(crate) since: Instant,
+    pub(crate) failure: Option<Failure>,
+}
+
+/// What a call that brings an outcome leads to.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The invocation has its outcome.
+    Outcome { running: Running, outcome: Outcome, failure: Option<Failure>, accepted: Answer },
+    /// The function cannot be initialised.
+    InitError(Failure),
+    /// Not now; nothing changed.
+    Refused { phase: Phase, refusal: Answer },
+}
+
+/// A state unchanged, and whom to tell what.
+type Refusal = (Phase, Box<(oneshot::Sender<Answer>, Answer)>);
+
+impl Running {
+    /// The outcome is known: the state after it, and who waits for the outcome.
+    pub(crate) fn settle(self, failure: Option<Failure>) -> (Phase, oneshot::Sender<Reply>) {
+        let Self { request_id, caller, since } = self;
+        (Phase::Settling(Settling { request_id, since, failure }), caller)
+    }
+}
+
+impl Phase {
+    /// Which invocation the output belongs to now.
+    pub(crate) fn request_id(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Running(running) => Some(&running.request_id),
+            Self::Settling(settling) => Some(&settling.request_id),
+            Self::Init | Self::Idle(_) => None,
+        }
+    }
+
+    /// The runtime asks for an event: what to answer to, and the invocation that is over by this.
+    pub(crate) fn next(
+        self,
+        answer: oneshot::Sender<Answer>,
+    ) -> Result<(oneshot::Sender<Answer>, Option<Settling>), Refusal> {
+        match self {
+            Self::Init => Ok((answer, None)),
+            Self::Settling(settling) => Ok((answer, Some(settling))),
+            other => {
+                let refusal = Answer::invalid_transition(other.name(), "Ready");
+                Err((other, Box::new((answer, refusal))))
+            }
+        }
+    }
+
+    /// The runtime reports an outcome, or that there will be none.
+    pub(crate) fn outcome(self, call: CallKind) -> Step {
+        match (self, call) {
+            (Self::Running(running), CallKind::Response { id, body })
+                if *id == *running.request_id =>
+            {
+                let (outcome, failure, accepted) = match body {
+                    Some(body) => (Outcome::Returned(body), None, Answer::accepted()),
+                    None => {
+                        let failure = Failure::ResponseTooLarge;
+                        let object = failure.object(&running.request_id);
+                        (Outcome::Failed(object), Some(failure), Answer::too_large())
+                    }
+                };
+                Step::Outcome { running, outcome, failure, accepted }
+            }
+            (Self::Running(running), CallKind::Error { id, body })
+                if *id == *running.request_id =>
+            {
+                let failure = Some(Failure::reported(body.clone()));
+                let (outcome, accepted) = (Outcome::Failed(body), Answer::accepted());
+                Step::Outcome { running, outcome, failure, accepted }
+            }
+            (Self::Init, CallKind::InitError(body)) => Step::InitError(Failure::reported(body)),
+            (phase, CallKind::Response { .. } | CallKind::Error { .. })
+                if !matches!(phase, Self::Init) =>
+            {
+                Step::Refused { phase, refusal: Answer::invalid_request_id() }
+            }
+            (phase, call) => {
+                let to = match call {
+                    CallKind::Next => "Ready",
+                    CallKind::Response { .. } => "InvocationResponse",
+                    CallKind::Error { .. } => "InvocationErrorResponse",
+                    CallKind::InitError(_) => "InitError",
+                };
+                let refusal = Answer::invalid_transition(phase.name(), to);
+                Step::Refused { phase, refusal }
+            }
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Init => "Started",
+            Self::Idle(_) => "Ready",
+            Self::Running(_) => "Running",
+            Self::Settling(_) => "InvocationResponse",
+        }
+    }
+}

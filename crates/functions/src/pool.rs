@@ -1,0 +1,468 @@
+//! The environments of one function, and the invocations that wait for one.
+//!
+//! An invocation joins the queue; [`Pool::pump`] gives the head of the queue to the environment that was idle
+//! last, and starts environments for the rest. Whoever changes something that may let the queue move pumps.
+//! The lock is held for a few lines and never across an await; no other lock is taken under it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use stillwire_model::{Function, Invocation, InvokeError, Outcome, limits};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::code::Prepared;
+use crate::environment::{self, End, Start};
+use crate::failure::Failure;
+use crate::platform_log::{Journal, Usage};
+use crate::shared::Shared;
+use crate::supervisor::Processes;
+
+/// Invocations of one function that may wait.
+///
+/// Choice: a thousand is Lambda's default for what runs at once in a whole account.
+const QUEUE_MAX: usize = 1000;
+/// How long one may wait: longer than any caller does, long enough for libraries to be installed.
+const QUEUE_WAIT_MAX: Duration = Duration::from_mins(5);
+
+const RESERVED: &str = "ReservedFunctionConcurrentInvocationLimitExceeded";
+const UNRESERVED: &str = "ConcurrentInvocationLimitExceeded";
+
+/// What the caller of an invocation gets.
+pub(crate) type Reply = Result<Outcome, InvokeError>;
+
+/// An invocation on its way to an environment.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) request_id: Arc<str>,
+    pub(crate) invocation: Invocation,
+    pub(crate) reply: oneshot::Sender<Reply>,
+    since: Instant,
+}
+
+/// What an environment does next.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// This.
+    Work(Box<Work>),
+    /// Whatever comes; a closed mailbox means it is no longer needed.
+    Wait(oneshot::Receiver<Work>),
+    /// End.
+    Retire,
+}
+
+/// How far the function is made ready to be started.
+#[derive(Debug, Clone)]
+pub(crate) enum Preparation {
+    /// Interpreter, libraries or code are being fetched.
+    Pending,
+    /// Ready.
+    Ready(Arc<Prepared>),
+    /// It cannot run, for this reason.
+    Failed(String),
+}
+
+/// All environments of one version of a function.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+    function: Arc<Function>,
+    variables: BTreeMap<String, String>,
+    journal: Journal,
+    /// What the author should know; `None` until the preparation is over.
+    problems: watch::Sender<Option<Vec<String>>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Counts changes of the code.
+    generation: u64,
+    preparation: Preparation,
+    /// When the code was first and last seen changing, while that is not settled.
+    changing: Option<(Instant, Instant)>,
+    queue: VecDeque<Work>,
+    /// The one that was idle last is at the end.
+    idle: Vec<Idle>,
+    /// Environments in their init phase or before it.
+    starting: usize,
+    /// All environments, of any generation.
+    live: usize,
+    /// The next init runs under the function's own limit, for the last one met Lambda's.
+    suppressed: bool,
+    /// No longer deployed: works off its queue and ends.
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Idle {
+    mailbox: oneshot::Sender<Work>,
+    since: Instant,
+}
+
+impl Pool {
+    /// A function that is not prepared yet.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        function: Arc<Function>,
+        variables: BTreeMap<String, String>,
+    ) -> Self {
+        let journal = Journal::new(Arc::clone(&shared.logs), function.arn.clone());
+        let state = State {
+            generation: 1,
+            preparation: Preparation::Pending,
+            changing: None,
+            queue: VecDeque::new(),
+            idle: Vec::new(),
+            starting: 0,
+            live: 0,
+            suppressed: false,
+            closed: false,
+        };
+        let problems = watch::Sender::new(None);
+        Self { shared, function, variables, journal, problems, state: Mutex::new(state) }
+    }
+
+    pub(crate) fn function(&self) -> &Arc<Function> {
+        &self.function
+    }
+
+    pub(crate) fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    pub(crate) fn inits(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.shared.inits)
+    }
+
+    pub(crate) fn processes(&self) -> &Processes {
+        &self.shared.processes
+    }
+
+    pub(crate) fn work_dir(&self) -> &Path {
+        &self.shared.config.work_dir
+    }
+
+    pub(crate) fn epoch_millis(&self) -> u64 {
+        self.shared.clock.epoch_millis()
+    }
+
+    /// Puts an invocation at the end of the queue.
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        invocation: Invocation,
+    ) -> Result<oneshot::Receiver<Reply>, InvokeError> {
+        let (reply, outcome) = oneshot::channel();
+        {
+            let mut state = self.lock();
+            if let Preparation::Failed(reason) = &state.preparation {
+                return Err(self.unavailable(reason.clone()));
+            }
+            if self.function.reserved_concurrency == Some(0) || state.queue.len() >= QUEUE_MAX {
+                return Err(self.throttled());
+            }
+            let request_id = uuid::Uuid::new_v4().to_string().into();
+            state.queue.push_back(Work { request_id, invocation, reply, since: Instant::now() });
+        }
+        self.pump();
+        Ok(outcome)
+    }
+
+    /// Moves the queue as far as it goes.
+    pub(crate) fn pump(self: &Arc<Self>) {
+        self.move_on(false);
+    }
+
+    /// Starts a first environment before anybody asks.
+    pub(crate) fn warm_up(self: &Arc<Self>) {
+        self.move_on(true);
+    }
+
+    fn move_on(self: &Arc<Self>, warm_up: bool) {
+        let mut starts = Vec::new();
+        let mut starved = false;
+        {
+            let mut state = self.lock();
+            let prepared = match &state.preparation {
+                Preparation::Ready(prepared) if state.changing.is_none() => Arc::clone(prepared),
+                _ => return,
+            };
+            state.deliver();
+            let reserved = self.function.reserved_concurrency.map_or(usize::MAX, |n| n as usize);
+            let least = usize::from(warm_up && state.live == 0 && reserved > 0 && !state.closed);
+            while state.starting < state.queue.len().max(least) && state.live < reserved {
+                let Ok(permit) = Arc::clone(&self.shared.environments).try_acquire_owned() else {
+                    starved = !state.queue.is_empty();
+                    break;
+                };
+                state.starting += 1;
+                state.live += 1;
+                let init_limit = if state.suppressed {
+                    self.function.timeout
+                } else {
+                    limits::FUNCTION_INIT_TIMEOUT
+                };
+                let start = Start {
+                    pool: Arc::clone(self),
+                    generation: state.generation,
+                    prepared: Arc::clone(&prepared),
+                    init_limit,
+                    kill: self.shared.kill.subscribe(),
+                };
+                starts.push((start, permit));
+            }
+        }
+        for (start, permit) in starts {
+            let pool = Arc::clone(self);
+            self.shared.drain.spawn("environment", async move {
+                let (end, ready) = environment::run(start).await;
+                pool.ended(end, ready, permit);
+            });
+        }
+        if starved {
+            self.shared.make_room(self);
+        }
+    }
+
+    /// Whether an environment of this generation is still worth its init phase.
+    pub(crate) fn wants(&self, generation: u64) -> bool {
+        let state = self.lock();
+        let needed = !state.queue.is_empty() || state.live == state.starting;
+        state.generation == generation && needed && !*self.shared.kill.borrow()
+    }
+
+    /// An environment has nothing to do; `first` says that its init phase is just over.
+    pub(crate) fn ready(&self, generation: u64, first: bool) -> Turn {
+        let starving = self.shared.is_starving();
+        let mut state = self.lock();
+        if first {
+            state.starting -= 1;
+            state.suppressed = false;
+        }
+        if generation != state.generation {
+            return Turn::Retire;
+        }
+        if state.changing.is_none()
+            && let Some(work) = state.queue.pop_front()
+        {
+            return Turn::Work(Box::new(work));
+        }
+        if starving || state.closed && state.queue.is_empty() {
+            return Turn::Retire;
+        }
+        let (mailbox, work) = oneshot::channel();
+        state.idle.push(Idle { mailbox, since: Instant::now() });
+        Turn::Wait(work)
+    }
+
+    /// Work that an environment took and could not begin.
+    pub(crate) fn give_back(self: &Arc<Self>, work: Work) {
+        self.lock().queue.push_front(work);
+        self.pump();
+    }
+
+    fn ended(self: &Arc<Self>, end: End, ready: bool, permit: OwnedSemaphorePermit) {
+        {
+            let mut state = self.lock();
+            state.live -= 1;
+            if !ready {
+                state.starting -= 1;
+            }
+            match end {
+                End::Retired => {}
+                End::InitFailed(failure) => {
+                    state.suppressed = false;
+                    self.fail_head(&mut state, &failure);
+                }
+                End::InitTimeout(_) if !state.suppressed => state.suppressed = true,
+                End::InitTimeout(limit) => {
+                    state.suppressed = false;
+                    self.fail_head(&mut state, &Failure::Timeout(limit));
+                }
+                End::NotStarted(reason) => {
+                    if let Some(work) = state.queue.pop_front() {
+                        work.answer(Err(self.unavailable(reason)));
+                    }
+                }
+            }
+        }
+        drop(permit);
+        self.pump();
+        self.shared.pump_others(self);
+    }
+
+    /// The invocation that waited for a failed init gets its error; the next one tries afresh.
+    fn fail_head(&self, state: &mut State, failure: &Failure) {
+        let Some(work) = state.queue.pop_front() else { return };
+        let usage = Usage {
+            duration: work.since.elapsed(),
+            memory_mb: self.function.memory_mb,
+            peak_mb: 0,
+            init: None,
+        };
+        self.journal.start(&work.request_id, "$LATEST");
+        self.journal.end(&work.request_id, &usage, Some(failure));
+        let object = failure.object(&work.request_id);
+        work.answer(Ok(Outcome::Failed(object)));
+    }
+
+    /// Interpreter, libraries and code are known, or known to be missing.
+    pub(crate) fn set_preparation(
+        self: &Arc<Self>,
+        preparation: Preparation,
+        problems: Vec<String>,
+    ) {
+        let refused: Vec<Work> = {
+            let mut state = self.lock();
+            let failed = matches!(preparation, Preparation::Failed(_));
+            state.preparation = preparation.clone();
+            if failed { state.queue.drain(..).collect() } else { Vec::new() }
+        };
+        if let Preparation::Failed(reason) = preparation {
+            for work in refused {
+                work.answer(Err(self.unavailable(reason.clone())));
+            }
+        }
+        self.warm_up();
+        self.problems.send_replace(Some(problems));
+    }
+
+    /// What the author should know, once the preparation is over.
+    pub(crate) async fn problems(&self) -> Vec<String> {
+        let mut problems = self.problems.subscribe();
+        let known = problems.wait_for(Option::is_some).await;
+        known.ok().and_then(|known| known.clone()).unwrap_or_default()
+    }
+
+    /// The code is being changed: nothing starts until that is settled.
+    pub(crate) fn code_changes(&self, now: Instant) {
+        let mut state = self.lock();
+        let first = state.changing.map_or(now, |(first, _)| first);
+        state.changing = Some((first, now));
+    }
+
+    /// When the code was first and last seen changing.
+    pub(crate) fn changing(&self) -> Option<(Instant, Instant)> {
+        self.lock().changing
+    }
+
+    /// The change seen until `seen` is settled. With a new preparation the environments are replaced.
+    pub(crate) fn settled(self: &Arc<Self>, seen: Instant, renewed: Option<Preparation>) {
+        {
+            let mut state = self.lock();
+            if state.changing.is_some_and(|(_, last)| last <= seen) {
+                state.changing = None;
+            }
+            if let Some(preparation) = renewed {
+                state.generation += 1;
+                state.preparation = preparation;
+                state.suppressed = false;
+                state.idle.clear();
+            }
+        }
+        self.move_on(true);
+    }
+
+    /// Ends when its queue is empty.
+    pub(crate) fn close(self: &Arc<Self>) {
+        {
+            let mut state = self.lock();
+            state.closed = true;
+            state.idle.clear();
+        }
+        self.pump();
+    }
+
+    /// Refuses what waits.
+    pub(crate) fn refuse_queue(&self, reason: &str) {
+        let waiting: Vec<Work> = self.lock().queue.drain(..).collect();
+        for work in waiting {
+            work.answer(Err(self.unavailable(reason.to_owned())));
+        }
+    }
+
+    /// Ends the environment that was idle longest, to make room for another function's.
+    pub(crate) fn give_room(&self) -> bool {
+        let mut state = self.lock();
+        let found = !state.idle.is_empty();
+        if found {
+            state.idle.remove(0);
+        }
+        found
+    }
+
+    /// Whether its queue waits for an environment.
+    pub(crate) fn is_waiting(&self) -> bool {
+        let state = self.lock();
+        let ready = matches!(state.preparation, Preparation::Ready(_)) && state.changing.is_none();
+        ready && state.queue.len() > state.starting
+    }
+
+    /// The number of its environments.
+    pub(crate) fn live(&self) -> usize {
+        self.lock().live
+    }
+
+    /// Ends environments that were idle for long, except the last, and invocations that waited for long.
+    pub(crate) fn sweep(&self, idle_timeout: Duration) {
+        let now = Instant::now();
+        let expired: Vec<Work> = {
+            let mut state = self.lock();
+            let spare = state.live.saturating_sub(1);
+            let old = |idle: &&Idle| now.duration_since(idle.since) >= idle_timeout;
+            let count = state.idle.iter().take_while(old).count().min(spare);
+            state.idle.drain(..count);
+            let late = |work: &&Work| now.duration_since(work.since) >= QUEUE_WAIT_MAX;
+            let count = state.queue.iter().take_while(late).count();
+            state.queue.drain(..count).collect()
+        };
+        for work in expired {
+            work.answer(Err(self.throttled()));
+        }
+    }
+
+    fn throttled(&self) -> InvokeError {
+        let reserved = self.function.reserved_concurrency.is_some();
+        let reason = if reserved { RESERVED } else { UNRESERVED };
+        InvokeError::Throttled { function: self.function.arn.clone(), reason }
+    }
+
+    fn unavailable(&self, reason: String) -> InvokeError {
+        InvokeError::Unavailable { function: self.function.arn.clone(), reason }
+    }
+
+    /// Every change under the lock is complete before anything in it can panic.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Gives the head of the queue to idle environments, newest first.
+    fn deliver(&mut self) {
+        while let Some(work) = self.queue.pop_front() {
+            let Some(idle) = self.idle.pop() else {
+                self.queue.push_front(work);
+                return;
+            };
+            // One that has just ended gives the work back.
+            if let Err(work) = idle.mailbox.send(work) {
+                self.queue.push_front(work);
+            }
+        }
+    }
+}
+
+impl Work {
+    fn answer(self, reply: Reply) {
+        if self.reply.send(reply).is_err() {
+            tracing::trace!("a caller went away before the outcome");
+        }
+    }
+}

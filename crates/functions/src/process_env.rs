@@ -1,0 +1,121 @@
+//! The variables a function sees: Lambda's, the template's and ours; nothing of the daemon's own.
+//!
+//! Source: AWS Lambda Developer Guide, "Defined runtime environment variables".
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use stillwire_model::{Function, Runtime};
+
+use crate::supervisor::MARK;
+
+/// Shaped like the credentials of an assumed role, so that SDKs look no further. They open nothing.
+const ACCESS_KEY: &str = "ASIASTILLWIRELOCAL00";
+const SECRET_KEY: &str = "stillwire-local-secret-that-opens-nothing";
+const SESSION_TOKEN: &str = "stillwire-local-session-that-opens-nothing";
+
+/// What distinguishes one environment of a function from another.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    /// Its mark, which finds its processes.
+    pub(crate) id: u64,
+    /// Its log stream.
+    pub(crate) log_stream: &'a str,
+    /// Where the code is.
+    pub(crate) task_root: &'a Path,
+    /// Its own folder for temporary files.
+    pub(crate) tmp: &'a Path,
+}
+
+/// The complete environment of a process of `function`.
+///
+/// Later groups win: what may be overridden, ours for this function, the template's, then the reserved names.
+pub(crate) fn variables(
+    function: &Function,
+    ours: &BTreeMap<String, String>,
+    place: &Place<'_>,
+) -> Vec<(String, String)> {
+    let mut all: BTreeMap<String, String> = BTreeMap::new();
+    let mut put = |name: &str, value: &str| drop(all.insert(name.to_owned(), value.to_owned()));
+    let tmp = place.tmp.to_string_lossy();
+    put("LANG", "en_US.UTF-8");
+    put("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin");
+    put("TZ", ":UTC");
+    put("HOME", &tmp);
+    put("TMPDIR", &tmp);
+    put("NO_PROXY", "127.0.0.1,localhost,::1");
+    put("no_proxy", "127.0.0.1,localhost,::1");
+    put("AWS_EC2_METADATA_DISABLED", "true");
+    put("AWS_CONFIG_FILE", "/dev/null");
+    put("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    put("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
+    for (name, value) in ours.iter().chain(&function.environment) {
+        put(name, value);
+    }
+    put("_HANDLER", &function.handler);
+    put("AWS_REGION", function.arn.region());
+    put("AWS_DEFAULT_REGION", function.arn.region());
+    put("AWS_ACCESS_KEY_ID", ACCESS_KEY);
+    put("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+    put("AWS_SESSION_TOKEN", SESSION_TOKEN);
+    put("AWS_LAMBDA_FUNCTION_NAME", function.name());
+    put("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.memory_mb.to_string());
+    put("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
+    put("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
+    put("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{}", function.name()));
+    put("AWS_LAMBDA_LOG_STREAM_NAME", place.log_stream);
+    put("LAMBDA_TASK_ROOT", &place.task_root.to_string_lossy());
+    put("LAMBDA_RUNTIME_DIR", "/var/runtime");
+    put(MARK, &place.id.to_string());
+    if matches!(function.runtime, Runtime::Python(_) | Runtime::Node(_)) {
+        put("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{}", function.runtime));
+    }
+    all.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use stillwire_model::{Code, FunctionArn};
+
+    use super::*;
+
+    #[test]
+    fn the_template_wins_over_ours_but_not_over_reserved_names() {
+        let pairs = |list: &[(&str, &str)]| {
+            list.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>()
+        };
+        let function = Function {
+            stack: "s".into(),
+            logical_id: "F".into(),
+            arn: FunctionArn::new("aws", "eu-west-1", "1", "chat"),
+            runtime: Runtime::Python(11),
+            handler: "a.b".to_owned(),
+            code: Code::Image(String::new()),
+            environment: pairs(&[("TZ", "Europe/Berlin"), ("AWS_ENDPOINT_URL", "http://mine")]),
+            memory_mb: 128,
+            timeout: Duration::from_secs(3),
+            reserved_concurrency: None,
+        };
+        let ours = pairs(&[("AWS_ENDPOINT_URL", "http://ours"), ("AWS_REGION", "no")]);
+        let place = Place {
+            id: 7,
+            log_stream: "stream",
+            task_root: Path::new("/code"),
+            tmp: Path::new("/tmp/x"),
+        };
+        let all: BTreeMap<_, _> = variables(&function, &ours, &place).into_iter().collect();
+        for (name, value) in [
+            ("TZ", "Europe/Berlin"),
+            ("AWS_ENDPOINT_URL", "http://mine"),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_DEFAULT_REGION", "eu-west-1"),
+            ("AWS_EXECUTION_ENV", "AWS_Lambda_python3.11"),
+            ("HOME", "/tmp/x"),
+        ] {
+            assert_eq!(all.get(name).map(String::as_str), Some(value), "{name}");
+        }
+        assert!(all["AWS_ACCESS_KEY_ID"].starts_with("ASIA"));
+    }
+}

@@ -1,0 +1,478 @@
+"""The Python side of Stillwire's Runtime API: fetch an event, call the handler, post the result, again.
+
+Runs on every Python from 3.6. It speaks HTTP over a socket it inherited and imports as little as it can, for
+what is imported here delays every cold start. Formats follow the managed Python runtimes of AWS Lambda.
+"""
+
+import json
+import os
+import socket
+import sys
+import time
+
+NBSP = "\u00a0\u00a0"
+
+
+class Fault(Exception):
+    """An error of the runtime itself, with Lambda's name for it."""
+
+    def __init__(self, kind, message, trace=None):
+        Exception.__init__(self, message)
+        self.kind = kind
+        self.trace = trace or []
+
+
+class Link:
+    """HTTP over the inherited socket."""
+
+    def __init__(self, number):
+        self.socket = socket.socket(fileno=number)
+        self.socket.set_inheritable(False)
+        self.buffer = b""
+
+    def send(self, data):
+        try:
+            self.socket.sendall(data)
+        except OSError:
+            os._exit(0)
+
+    def more(self):
+        try:
+            data = self.socket.recv(262144)
+        except OSError:
+            data = b""
+        if not data:  # The daemon is gone: nobody is left to answer.
+            os._exit(0)
+        return data
+
+    def receive(self):
+        while True:
+            end = self.buffer.find(b"\r\n\r\n")
+            if end >= 0:
+                break
+            self.buffer += self.more()
+        lines = self.buffer[:end].decode("latin-1").split("\r\n")
+        headers = {}
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        length = int(headers.get("content-length", 0))
+        parts = [self.buffer[end + 4 :]]
+        have = len(parts[0])
+        while have < length:
+            parts.append(self.more())
+            have += len(parts[-1])
+        body = b"".join(parts)
+        self.buffer = body[length:]
+        return int(lines[0].split(" ", 2)[1]), headers, body[:length]
+
+
+PREFIX = "/2018-06-01/runtime/"
+NEXT = ("GET " + PREFIX + "invocation/next HTTP/1.1\r\nHost: runtime\r\n\r\n").encode()
+
+
+def post(path, body, kind="application/json"):
+    head = "POST %s%s HTTP/1.1\r\nHost: runtime\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+    return (head % (PREFIX, path, kind, len(body))).encode() + body
+
+
+class Attributes(object):
+    """A bag of attributes with a readable form."""
+
+    def __repr__(self):
+        pairs = ",".join("%s=%s" % (name, value) for name, value in sorted(vars(self).items()))
+        return "%s([%s])" % (type(self).__name__, pairs)
+
+
+class CognitoIdentity(Attributes):
+    cognito_identity_id = None
+    cognito_identity_pool_id = None
+
+
+class Client(Attributes):
+    pass
+
+
+class ClientContext(Attributes):
+    pass
+
+
+class LambdaContext(object):
+    """What a handler gets as its second argument."""
+
+    def __init__(self, headers):
+        env = os.environ.get
+        self.aws_request_id = headers.get("lambda-runtime-aws-request-id")
+        self.log_group_name = env("AWS_LAMBDA_LOG_GROUP_NAME")
+        self.log_stream_name = env("AWS_LAMBDA_LOG_STREAM_NAME")
+        self.function_name = env("AWS_LAMBDA_FUNCTION_NAME")
+        self.memory_limit_in_mb = env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+        self.function_version = env("AWS_LAMBDA_FUNCTION_VERSION")
+        self.invoked_function_arn = headers.get("lambda-runtime-invoked-function-arn")
+        self.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
+        self._epoch_deadline_time_in_ms = int(headers.get("lambda-runtime-deadline-ms") or 0)
+        self.client_context = client_context(headers.get("lambda-runtime-client-context"))
+        self.identity = CognitoIdentity()
+        identity = headers.get("lambda-runtime-cognito-identity")
+        if identity:
+            identity = json.loads(identity)
+            self.identity.cognito_identity_id = identity.get("cognitoIdentityId")
+            self.identity.cognito_identity_pool_id = identity.get("cognitoIdentityPoolId")
+
+    def get_remaining_time_in_millis(self):
+        return max(self._epoch_deadline_time_in_ms - int(round(time.time() * 1000)), 0)
+
+    def log(self, message):
+        sys.stdout.write(str(message))
+        sys.stdout.flush()
+
+    def __repr__(self):
+        shown = (
+            "aws_request_id",
+            "log_group_name",
+            "log_stream_name",
+            "function_name",
+            "memory_limit_in_mb",
+            "function_version",
+            "invoked_function_arn",
+            "client_context",
+            "identity",
+            "tenant_id",
+        )
+        return "LambdaContext([%s])" % ",".join("%s=%s" % (n, getattr(self, n)) for n in shown)
+
+
+def client_context(text):
+    if not text:
+        return None
+    try:
+        given = json.loads(text)
+        context = ClientContext()
+        context.custom = given.get("custom")
+        context.env = given.get("env")
+        context.client = None
+        if given.get("client") is not None:
+            context.client = Client()
+            for name in (
+                "installation_id",
+                "app_title",
+                "app_version_name",
+                "app_version_code",
+                "app_package_name",
+            ):
+                setattr(context.client, name, given["client"].get(name))
+        return context
+    except Exception as error:
+        raise Fault(
+            "Runtime.LambdaContextUnmarshalError", "Unable to parse Client Context: %s" % error
+        )
+
+
+# Since Python 3.12 the managed runtime emits UTF-8, before that it escaped.
+EXECUTION = os.environ.get("AWS_EXECUTION_ENV", "")
+ENSURE_ASCII = EXECUTION in ["AWS_Lambda_python3.%d" % minor for minor in range(6, 12)]
+
+
+def marshal(result):
+    """The result as JSON bytes; a Decimal becomes a bare number, which the json module cannot do alone."""
+    decimals = []
+
+    def default(value):
+        decimal = sys.modules.get("decimal")
+        if decimal is not None and isinstance(value, decimal.Decimal):
+            if value.is_nan():
+                return float("nan")
+            if not decimals:
+                decimals.append("decimal-" + os.urandom(16).hex() + ":")
+            return decimals[0] + str(value)
+        raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
+
+    text = json.dumps(result, ensure_ascii=ENSURE_ASCII, default=default)
+    if decimals:
+        import re
+
+        text = re.sub('"' + decimals[0] + '([^"]*)"', r"\1", text)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def error_object(message, kind, trace, request_id):
+    return {
+        "errorMessage": message or "",
+        "errorType": kind or "",
+        "requestId": request_id or "",
+        "stackTrace": trace or [],
+    }
+
+
+def caught(error, request_id):
+    """The error object of an exception, without our own frames."""
+    if isinstance(error, Fault):
+        return error_object(str(error), error.kind, error.trace, request_id)
+    import traceback
+
+    frames = list(traceback.extract_tb(error.__traceback__))
+    while frames and frames[0][0] == __file__:
+        frames.pop(0)
+    return error_object(str(error), type(error).__name__, traceback.format_list(frames), request_id)
+
+
+def log_error(found):
+    if os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON":
+        record = {"timestamp": timestamp(), "level": "ERROR"}
+        record.update(found)
+        sys.stdout.write(json.dumps(record, ensure_ascii=ENSURE_ASCII) + "\n")
+    else:
+        # One event is one line: carriage returns between, and spaces that nobody trims.
+        head = "[ERROR]"
+        if found["errorType"]:
+            head += " " + found["errorType"]
+        if found["errorMessage"]:
+            head += (":" if found["errorType"] else "") + " " + found["errorMessage"]
+        lines = [head, "Traceback (most recent call last):"]
+        for entry in found["stackTrace"]:
+            for line in entry.splitlines():
+                bare = line.lstrip(" ")
+                lines.append(NBSP * ((len(line) - len(bare)) // 2) + bare)
+        sys.stdout.write("\r".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def timestamp():
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+class State:
+    request_id = ""
+
+
+class LoggingFinder(object):
+    """Sets up the logging module as Lambda does, at the moment somebody imports it."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "logging":
+            return None
+        sys.meta_path.remove(self)
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            spec = find(name, path, target) if find else None
+            if spec is not None:
+                break
+        else:
+            return None
+        execute = spec.loader.exec_module
+
+        def exec_module(module):
+            execute(module)
+            set_up_logging(module)
+
+        try:
+            spec.loader.exec_module = exec_module
+        except AttributeError:
+            pass
+        return spec
+
+
+def set_up_logging(logging):
+    class Filter(logging.Filter):
+        def filter(self, record):
+            record.aws_request_id = State.request_id
+            return True
+
+    class TextFormatter(logging.Formatter):
+        converter = time.gmtime
+
+    class JsonFormatter(logging.Formatter):
+        plain = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "aws_request_id"}
+
+        def format(self, record):
+            entry = {
+                "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+                "level": record.levelname,
+                "message": record.getMessage(),
+                "logger": record.name,
+            }
+            if record.exc_info and record.exc_info[0]:
+                import traceback
+
+                kind, value, trace = record.exc_info
+                entry["stackTrace"] = traceback.format_list(traceback.extract_tb(trace))
+                entry["errorType"] = kind.__name__
+                entry["errorMessage"] = str(value)
+                entry["location"] = "%s:%s:%d" % (record.pathname, record.funcName, record.lineno)
+            entry["requestId"] = record.aws_request_id or None
+            for name, value in vars(record).items():
+                if name not in self.plain:
+                    entry[name] = value
+            entry = {name: value for name, value in entry.items() if value is not None}
+            return json.dumps(entry, ensure_ascii=ENSURE_ASCII, default=str) + "\n"
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            try:
+                sys.stdout.write(self.format(record))
+                sys.stdout.flush()
+            except Exception:
+                self.handleError(record)
+
+    handler = Handler()
+    if os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON":
+        handler.setFormatter(JsonFormatter())
+    else:
+        form = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
+        handler.setFormatter(TextFormatter(form, "%Y-%m-%dT%H:%M:%S"))
+    handler.addFilter(Filter())
+    logging.root.addHandler(handler)
+    level = os.environ.get("AWS_LAMBDA_LOG_LEVEL")
+    if level:
+        named = {"TRACE": "DEBUG", "FATAL": "CRITICAL"}.get(level.upper(), level.upper())
+        try:
+            logging.root.setLevel(named)
+        except ValueError:
+            pass
+
+
+AWS_DOMAINS = ("amazonaws.com", "amazonaws.com.cn", "api.aws", "amazonaws.eu")
+
+
+def map_hosts(hosts, aws):
+    """Answers name lookups so that no request meant for AWS leaves the machine."""
+    table = {name.lower(): (address, port) for name, address, port in hosts}
+    exempt = set()
+    for name, value in os.environ.items():
+        if name.startswith("AWS_ENDPOINT_URL") and "//" in value:
+            host = value.split("//", 1)[1].split("/", 1)[0].rsplit("@", 1)[-1]
+            exempt.add(host.split(":", 1)[0].lower())
+
+    def mapped(host):
+        if isinstance(host, (bytes, bytearray)):
+            host = bytes(host).decode("ascii", "replace")
+        if not isinstance(host, str):
+            return None
+        host = host.lower().rstrip(".")
+        if host in table:
+            return table[host]
+        if host in exempt or not host.endswith(AWS_DOMAINS):
+            return None
+        for domain in AWS_DOMAINS:
+            if host == domain or host.endswith("." + domain):
+                return aws
+        return None
+
+    getaddrinfo, gethostbyname = socket.getaddrinfo, socket.gethostbyname
+
+    def mapped_getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
+        target = mapped(host)
+        if target is None:
+            return getaddrinfo(host, port, family, type, proto, flags)
+        # Whatever family was asked for: the address given is the one that answers.
+        return getaddrinfo(target[0], target[1], 0, type, proto, 0)
+
+    def mapped_gethostbyname(host):
+        target = mapped(host)
+        return gethostbyname(host) if target is None else target[0]
+
+    socket.getaddrinfo, socket.gethostbyname = mapped_getaddrinfo, mapped_gethostbyname
+
+
+def load(handler):
+    """Finds the handler, with Lambda's words for each way it cannot be found."""
+    try:
+        name, attribute = handler.rsplit(".", 1)
+    except ValueError as error:
+        raise Fault("Runtime.MalformedHandlerName", "Bad handler '%s': %s" % (handler, error))
+    name = name.replace("/", ".")
+    if name in sys.builtin_module_names:
+        raise Fault(
+            "Runtime.BuiltInModuleConflict",
+            "Cannot use built-in module %s as a handler module" % name,
+        )
+    import importlib
+
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        raise Fault(
+            "Runtime.ImportModuleError", "Unable to import module '%s': %s" % (name, error)
+        )
+    except SyntaxError as error:
+        where = '  File "%s" Line %s\n    %s' % (error.filename, error.lineno, error.text)
+        raise Fault(
+            "Runtime.UserCodeSyntaxError",
+            "Syntax error in module '%s': %s" % (name, error),
+            [where],
+        )
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        raise Fault(
+            "Runtime.HandlerNotFound", "Handler '%s' missing on module '%s'" % (attribute, name)
+        )
+
+
+def handle(handler, headers, body):
+    """One invocation; gives the request that reports its outcome."""
+    request_id = headers["lambda-runtime-aws-request-id"]
+    State.request_id = request_id
+    trace = headers.get("lambda-runtime-trace-id")
+    if trace:
+        os.environ["_X_AMZN_TRACE_ID"] = trace
+    else:
+        os.environ.pop("_X_AMZN_TRACE_ID", None)
+    try:
+        context = LambdaContext(headers)
+        if headers.get("content-type", "application/json") == "application/json":
+            try:
+                event = json.loads(body.decode("utf-8"))
+            except Exception as error:
+                raise Fault("Runtime.UnmarshalError", "Unable to unmarshal input: %s" % error)
+        else:
+            event = body
+        result = handler(event, context)
+        kind = "application/json"
+        if isinstance(result, bytes):
+            kind = "application/unknown"
+        else:
+            try:
+                result = marshal(result)
+            except Exception as error:
+                raise Fault("Runtime.MarshalError", "Unable to marshal response: %s" % error)
+        return post("invocation/%s/response" % request_id, result, kind)
+    except Exception as error:
+        # Not BaseException: sys.exit() in a handler ends the process, as on Lambda.
+        found = caught(error, request_id)
+        log_error(found)
+        return post("invocation/%s/error" % request_id, json.dumps(found).encode())
+
+
+def main():
+    settings = json.loads(sys.argv[1])
+    link = Link(int(os.environ.pop("STILLWIRE_RUNTIME_FD")))
+    handler_name = os.environ["_HANDLER"]
+    # A save within the same second could not be told from the cached bytecode before it.
+    sys.dont_write_bytecode = True
+    sys.argv = [sys.argv[0], handler_name]
+    # The first entry is the folder of this file.
+    sys.path[0:1] = settings["first"]
+    sys.path.extend(settings["last"])
+    map_hosts(settings["hosts"], settings["aws"])
+    sys.meta_path.insert(0, LoggingFinder())
+    try:
+        handler = load(handler_name)
+    except Exception as error:
+        found = caught(error, "")
+        log_error(found)
+        link.send(post("init/error", json.dumps(found).encode()))
+        link.receive()
+        sys.exit(1)
+    link.send(NEXT)
+    while True:
+        status, headers, body = link.receive()
+        if status != 200:
+            raise RuntimeError("the runtime API answered %d: %r" % (status, body))
+        # The outcome and the wish for the next event leave in one write.
+        link.send(handle(handler, headers, body) + NEXT)
+        link.receive()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+//! What all functions share: the supervisor, the limits of the machine, and who is deployed.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use stillwire_drain::Drain;
+use stillwire_model::{Clock, Code, FunctionArn, FunctionLogs, Runtime};
+use tokio::sync::{Semaphore, watch};
+
+use crate::Config;
+use crate::code;
+use crate::pool::{Pool, Preparation};
+use crate::python::Pythons;
+use crate::supervisor::Processes;
+
+/// Everything that is there once, however many functions there are.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) processes: Processes,
+    pub(crate) logs: Arc<dyn FunctionLogs>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) drain: Drain,
+    /// One permit per environment in its init phase.
+    pub(crate) inits: Arc<Semaphore>,
+    /// One permit per environment.
+    pub(crate) environments: Arc<Semaphore>,
+    /// Ends every environment at once.
+    pub(crate) kill: watch::Sender<bool>,
+    pub(crate) pythons: Pythons,
+    pub(crate) pools: RwLock<HashMap<FunctionArn, Arc<Pool>>>,
+    /// A function met the limit of all environments and waits for one to end.
+    starving: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: Config,
+        processes: Processes,
+        logs: Arc<dyn FunctionLogs>,
+        clock: Arc<dyn Clock>,
+        drain: Drain,
+    ) -> std::io::Result<Self> {
+        Ok(Self {
+            inits: Arc::new(Semaphore::new(config.cores.max(1))),
+            environments: Arc::new(Semaphore::new(config.environments_max.max(1))),
+            pythons: Pythons::new(&config)?,
+            config,
+            processes,
+            logs,
+            clock,
+            drain,
+            kill: watch::Sender::new(false),
+            pools: RwLock::default(),
+            starving: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn pool(&self, function: &FunctionArn) -> Option<Arc<Pool>> {
+        self.pools.read().unwrap_or_else(PoisonError::into_inner).get(function).cloned()
+    }
+
+    pub(crate) fn all_pools(&self) -> Vec<Arc<Pool>> {
+        self.pools.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Ends an idle environment of another function, now or as soon as one is idle.
+    pub(crate) fn make_room(&self, hungry: &Arc<Pool>) {
+        self.starving.store(true, Ordering::Relaxed);
+        let others = self.all_pools();
+        others.iter().filter(|pool| !Arc::ptr_eq(pool, hungry)).any(|pool| pool.give_room());
+    }
+
+    /// Whether an environment that has nothing to do should make room.
+    pub(crate) fn is_starving(&self) -> bool {
+        if !self.starving.load(Ordering::Relaxed) {
+            return false;
+        }
+        let starving = self.all_pools().iter().any(|pool| pool.is_waiting());
+        self.starving.store(starving, Ordering::Relaxed);
+        starving
+    }
+
+    /// There is room for an environment: whoever waited may try.
+    pub(crate) fn pump_others(&self, done: &Arc<Pool>) {
+        let others = self.all_pools();
+        let waiting = |pool: &&Arc<Pool>| !Arc::ptr_eq(pool, done) && pool.is_waiting();
+        others.iter().filter(waiting).for_each(Pool::pump);
+    }
+
+    /// Does everything that comes before the first process of a function.
+    ///
+    /// Gives the result, and the problems to show.
+    pub(crate) async fn prepare(&self, pool: &Pool) -> (Preparation, Vec<String>) {
+        match self.try_prepare(pool).await {
+            Ok((prepared, problems)) => (Preparation::Ready(Arc::new(prepared)), problems),
+            Err(reason) => (Preparation::Failed(reason.clone()), vec![reason]),
+        }
+    }
+
+    async fn try_prepare(&self, pool: &Pool) -> Result<(code::Prepared, Vec<String>), String> {
+        let function = pool.function();
+        let minor = match (&function.code, &function.runtime) {
+            // The code says the reason better than the runtime.
+            (Code::Image(_), _) => 0,
+            (_, Runtime::Python(minor)) => *minor,
+            (_, other) => {
+                return Err(format!(
+                    "its runtime {other} is not run here yet; only Python functions are"
+                ));
+            }
+        };
+        let (placed, work_dir) = (Arc::clone(function), self.config.work_dir.clone());
+        let place = tokio::task::spawn_blocking(move || code::place(&placed, &work_dir));
+        let roots = place.await.map_err(|error| error.to_string())??;
+        self.pythons.prepare(&self.processes, minor, &roots, pool.journal()).await
+    }
+}

@@ -1,0 +1,249 @@
+//! The daemon's side: asks the supervisor for processes and hears of their ends.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use stillwire_drain::Drain;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::protocol::{self, Channel, Exit, Report, Request, Spawn};
+
+/// How long the supervisor may take for its answer to a spawn request.
+const SPAWN_DEADLINE: Duration = Duration::from_secs(10);
+/// Requests that may wait for the supervisor.
+const REQUESTS_MAX: usize = 256;
+
+/// A running supervisor process, not yet in use.
+#[derive(Debug)]
+pub struct Supervisor {
+    process: Child,
+    socket: OwnedFd,
+}
+
+impl Supervisor {
+    /// Starts `program args…` (in the end [`run`](super::run)) with one end of a socket as its standard input.
+    ///
+    /// To be called early, while the daemon is small. The supervisor ends when this value, or the
+    /// [`Functions`](crate::Functions) made from it, is gone.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn launch(program: &Path, args: &[&str]) -> io::Result<Self> {
+        let (ours, theirs) = protocol::pair()?;
+        let process = Command::new(program)
+            .args(args)
+            .stdin(Stdio::from(theirs))
+            // Away from the terminal's foreground group, whose ^C is not for it.
+            .process_group(0)
+            .spawn()?;
+        Ok(Self { process, socket: ours })
+    }
+
+    /// The id of the supervisor process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(crate) fn attach(self, drain: &Drain) -> io::Result<Processes> {
+        let channel = Arc::new(Channel::new(self.socket)?);
+        let (requests, queue) = mpsc::channel(REQUESTS_MAX);
+        let processes = Processes(Arc::new(Shared {
+            requests,
+            next: AtomicU64::new(1),
+            finish: watch::Sender::new(false),
+            watched: Mutex::new(Some(HashMap::new())),
+        }));
+        let watched = Arc::downgrade(&processes.0);
+        let finish = processes.0.finish.subscribe();
+        drain.spawn("supervisor", converse(channel, queue, watched, finish, self.process));
+        Ok(processes)
+    }
+}
+
+type Asked = (Request, Vec<OwnedFd>);
+
+/// Starts and ends processes. Clones share the supervisor.
+#[derive(Debug, Clone)]
+pub(crate) struct Processes(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    requests: mpsc::Sender<Asked>,
+    next: AtomicU64,
+    finish: watch::Sender<bool>,
+    /// `None` once the supervisor is gone.
+    watched: Mutex<Option<HashMap<u64, Watched>>>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    spawned: Option<oneshot::Sender<Result<u32, String>>>,
+    exited: Option<oneshot::Sender<Exit>>,
+}
+
+/// A process that was started. Dropping it kills the whole tree.
+#[derive(Debug)]
+pub(crate) struct Process {
+    id: u64,
+    /// Its process id.
+    pub(crate) pid: u32,
+    /// Resolves when the tree has ended; an error is a supervisor that is gone, and everything with it.
+    pub(crate) exited: oneshot::Receiver<Exit>,
+    shared: Arc<Shared>,
+}
+
+impl Process {
+    /// Kills the process and all that descends from it; `exited` tells when that is done.
+    pub(crate) fn kill(&self) {
+        // A full queue is a supervisor that hangs; its socket's end kills everything.
+        if self.shared.requests.try_send((Request::Kill(self.id), Vec::new())).is_err() {
+            tracing::warn!(id = self.id, "the supervisor takes no requests");
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.exited.try_recv() == Err(oneshot::error::TryRecvError::Empty) {
+            self.kill();
+        }
+    }
+}
+
+impl Processes {
+    /// A new name for a process.
+    pub(crate) fn name(&self) -> u64 {
+        self.0.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Ends the supervisor, and with it every process.
+    pub(crate) fn finish(&self) {
+        self.0.finish.send_replace(true);
+    }
+
+    /// Starts a process with these three descriptors: standard input or runtime socket, output, error.
+    pub(crate) async fn spawn(&self, spawn: Spawn, fds: [OwnedFd; 3]) -> io::Result<Process> {
+        let id = spawn.id;
+        let (spawned, answer) = oneshot::channel();
+        let (exited, exit) = oneshot::channel();
+        let gone = || io::Error::other("the supervisor process is gone; restart stillwire");
+        self.0
+            .lock()
+            .as_mut()
+            .ok_or_else(gone)?
+            .insert(id, Watched { spawned: Some(spawned), exited: Some(exited) });
+        let asked = async {
+            self.0.requests.send((Request::Spawn(spawn), fds.into())).await.map_err(|_| gone())?;
+            answer.await.map_err(|_| gone())
+        };
+        let pid = tokio::time::timeout(SPAWN_DEADLINE, asked)
+            .await
+            .map_err(|_| io::Error::other("the supervisor does not answer"))??
+            .map_err(io::Error::other)?;
+        Ok(Process { id, pid, exited: exit, shared: Arc::clone(&self.0) })
+    }
+}
+
+impl Shared {
+    /// The map is only touched in single steps: a panic cannot leave it half-changed.
+    fn lock(&self) -> MutexGuard<'_, Option<HashMap<u64, Watched>>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, report: Report) {
+        let mut watched = self.lock();
+        let Some(watched) = watched.as_mut() else { return };
+        let (id, answer) = match report {
+            Report::Spawned { id, pid } => (id, Ok(pid)),
+            Report::Failed { id, reason } => (id, Err(reason)),
+            Report::Exited { id, exit } => {
+                let waiting = watched.remove(&id).and_then(|process| process.exited);
+                // A receiver that is gone is a process nobody waits for any more.
+                if let Some(waiting) = waiting
+                    && waiting.send(exit).is_err()
+                {
+                    tracing::trace!(id, "nobody waited for this process");
+                }
+                return;
+            }
+        };
+        let failed = answer.is_err();
+        let waiting = watched.get_mut(&id).and_then(|process| process.spawned.take());
+        if let Some(waiting) = waiting
+            && waiting.send(answer).is_err()
+        {
+            tracing::warn!(id, "a process started after its deadline");
+        }
+        if failed {
+            watched.remove(&id);
+        }
+    }
+}
+
+/// Owns the socket: sends requests, takes reports, until nobody holds a [`Processes`] or the supervisor is gone.
+async fn converse(
+    channel: Arc<Channel>,
+    mut queue: mpsc::Receiver<Asked>,
+    shared: std::sync::Weak<Shared>,
+    mut finish: watch::Receiver<bool>,
+    mut process: Child,
+) {
+    loop {
+        tokio::select! {
+            asked = queue.recv() => match asked {
+                Some((request, fds)) => {
+                    if let Err(error) = channel.send(&request, &fds).await {
+                        refuse(&shared, &request, &error);
+                    }
+                }
+                None => break,
+            },
+            () = told(&mut finish) => break,
+            report = channel.receive::<Report>() => match report {
+                Ok(Some((report, _))) => {
+                    if let Some(shared) = shared.upgrade() {
+                        shared.take(report);
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => tracing::warn!(%error, "a report of the supervisor could not be read"),
+            },
+        }
+    }
+    // Dropping the watched processes tells everyone who waits that the supervisor is gone.
+    if let Some(shared) = shared.upgrade() {
+        shared.lock().take();
+    }
+    drop(channel);
+    reap(&mut process).await;
+}
+
+async fn told(finish: &mut watch::Receiver<bool>) {
+    if finish.wait_for(|finish| *finish).await.is_err() {
+        tracing::trace!("nobody holds the supervisor any more");
+    }
+}
+
+fn refuse(shared: &std::sync::Weak<Shared>, request: &Request, error: &io::Error) {
+    if let (Some(shared), Request::Spawn(spawn)) = (shared.upgrade(), request) {
+        shared.take(Report::Failed { id: spawn.id, reason: error.to_string() });
+    }
+}
+
+/// Waits for the supervisor's end, which follows the end of its socket, so that it leaves no zombie.
+async fn reap(process: &mut Child) {
+    for _ in 0..200 {
+        match process.try_wait() {
+            Ok(None) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Ok(Some(_)) | Err(_) => return,
+        }
+    }
+    tracing::warn!(pid = process.id(), "the supervisor is late");
+}

@@ -1,0 +1,18 @@
+//! The supervisor: the only process that starts processes.
+//!
+//! The daemon may grow large, and forking a large process stalls it; so a small copy of the same program is
+//! started first and does all the starting. It is also the one that notices the daemon's death, by the end of
+//! their socket, and takes every function with it.
+
+mod client;
+mod protocol;
+mod server;
+mod trampoline;
+mod tree;
+
+pub use client::Supervisor;
+pub(crate) use client::{Process, Processes};
+pub(crate) use protocol::{Exit, Spawn};
+pub use server::run;
+pub use trampoline::enter;
+pub(crate) use tree::MARK;

@@ -1,0 +1,172 @@
+//! `stillwire supervise`: starts processes for the daemon, reaps them, and dies with it.
+//!
+//! Single threaded on purpose: the parent-death signal of its children is tied to the thread that started them.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, WaitOptions};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::protocol::{Channel, Exit, Report, Request, Spawn};
+use super::trampoline::{MODE_RUNTIME, MODE_TOOL};
+use super::tree::Tree;
+
+/// How often a tree is looked at again while it dies.
+const SWEEPS_MAX: u32 = 50;
+/// The pause between two looks.
+const SWEEP_PAUSE: Duration = Duration::from_millis(5);
+
+/// The body of the hidden subcommand `supervise`: serves the socket at standard input until its end.
+pub fn run() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.and_then(|runtime| runtime.block_on(serve())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the supervisor failed");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve() -> io::Result<()> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    let channel = Channel::new(take_stdin()?)?;
+    // Handlers that do nothing: its life is tied to the socket, not to the terminal. Unlike an ignored signal,
+    // a handled one is back to its default in the functions.
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut child = signal(SignalKind::child())?;
+    let mut supervisor = Supervised { channel, running: HashMap::new() };
+    loop {
+        tokio::select! {
+            message = supervisor.channel.receive() => match message {
+                Ok(Some((request, fds))) => supervisor.handle(request, fds).await,
+                Ok(None) => break,
+                Err(error) => tracing::warn!(%error, "a request could not be read"),
+            },
+            _ = child.recv() => supervisor.reap().await,
+            _ = hangup.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    supervisor.end().await;
+    Ok(())
+}
+
+/// Moves the daemon's socket away from descriptor 0, where every child would find it.
+fn take_stdin() -> io::Result<OwnedFd> {
+    let socket = io::stdin().as_fd().try_clone_to_owned()?;
+    rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
+    Ok(socket)
+}
+
+struct Supervised {
+    channel: Channel,
+    /// The first process of each tree, by its pid.
+    running: HashMap<i32, u64>,
+}
+
+impl Supervised {
+    async fn handle(&mut self, request: Request, fds: Vec<OwnedFd>) {
+        match request {
+            Request::Spawn(spawn) => {
+                let id = spawn.id;
+                match start(spawn, fds) {
+                    Ok(pid) => {
+                        self.running.insert(pid.cast_signed(), id);
+                        self.report(Report::Spawned { id, pid }).await;
+                    }
+                    Err(error) => {
+                        self.report(Report::Failed { id, reason: error.to_string() }).await;
+                    }
+                }
+            }
+            Request::Kill(id) => {
+                let root = self.running.iter().find(|(_, known)| **known == id);
+                if let Some(root) = root.map(|(pid, _)| *pid) {
+                    kill_all(&Tree::read().members(me(), root, id));
+                }
+                // The rest of the tree goes when the first process is reaped.
+            }
+        }
+    }
+
+    /// Collects what has ended: first processes, and orphans that came to us.
+    async fn reap(&mut self) {
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            let pid = pid.as_raw_nonzero().get();
+            let Some(id) = self.running.remove(&pid) else { continue };
+            let exit = match (status.exit_status(), status.terminating_signal()) {
+                (_, Some(signal)) => Exit::Signal(signal),
+                (code, None) => Exit::Code(code.unwrap_or_default()),
+            };
+            sweep(|tree| tree.members(me(), pid, id)).await;
+            self.report(Report::Exited { id, exit }).await;
+        }
+    }
+
+    async fn report(&self, report: Report) {
+        if let Err(error) = self.channel.send(&report, &[]).await {
+            // The daemon is gone; the end of file on the same socket says what to do.
+            tracing::debug!(%error, "a report was not delivered");
+        }
+    }
+
+    /// Kills everything.
+    async fn end(self) {
+        sweep(|tree| tree.descendants(me())).await;
+    }
+}
+
+/// Kills what `find` finds until it finds nothing: a tree may grow while it is cut.
+async fn sweep(find: impl Fn(&Tree) -> Vec<i32>) {
+    for _ in 0..SWEEPS_MAX {
+        let members = find(&Tree::read());
+        if members.is_empty() {
+            return;
+        }
+        kill_all(&members);
+        tokio::time::sleep(SWEEP_PAUSE).await;
+    }
+}
+
+fn kill_all(pids: &[i32]) {
+    for pid in pids.iter().filter_map(|pid| Pid::from_raw(*pid)) {
+        if let Err(error) = rustix::process::kill_process(pid, Signal::KILL) {
+            tracing::debug!(%error, "already gone");
+        }
+    }
+}
+
+fn me() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+fn start(spawn: Spawn, fds: Vec<OwnedFd>) -> io::Result<u32> {
+    let [input, output, error]: [OwnedFd; 3] =
+        fds.try_into().map_err(|_| io::Error::other("a spawn request without its descriptors"))?;
+    // Not `current_exe`: the file may have been replaced by a newer build, this link still works.
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .arg("enter")
+        .arg(me().to_string())
+        .arg(if spawn.runtime { MODE_RUNTIME } else { MODE_TOOL })
+        .arg(&spawn.program)
+        .args(&spawn.args)
+        .current_dir(&spawn.cwd)
+        .stdin(Stdio::from(input))
+        .stdout(Stdio::from(output))
+        .stderr(Stdio::from(error))
+        .process_group(0);
+    if let Some(env) = spawn.env {
+        command.env_clear().envs(env);
+    }
+    Ok(command.spawn()?.id())
+}

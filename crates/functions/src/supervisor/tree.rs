@@ -1,0 +1,106 @@
+//! Which processes belong to an execution environment, read from `/proc`.
+//!
+//! A handler may start children, and those may leave the process group (`setsid`) and outlive their parent.
+//! Three marks find them: the ancestor, the process group, and the environment variable every process of the
+//! tree inherits. Only descendants of the supervisor are ever looked at, so a reused pid harms nobody.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+/// The variable that marks the processes of one environment.
+pub(crate) const MARK: &str = "STILLWIRE_ENVIRONMENT";
+
+/// One process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Process {
+    parent: i32,
+    group: i32,
+    zombie: bool,
+}
+
+/// A look at all processes.
+#[derive(Debug)]
+pub(super) struct Tree(BTreeMap<i32, Process>);
+
+impl Tree {
+    /// Reads `/proc`. Processes that vanish meanwhile are left out.
+    pub(super) fn read() -> Self {
+        let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let processes = numbers.filter_map(|entry| {
+            let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+            Some((pid, parse(&fs::read_to_string(entry.path().join("stat")).ok()?)?))
+        });
+        Self(processes.collect())
+    }
+
+    /// The living descendants of `ancestor`.
+    pub(super) fn descendants(&self, ancestor: i32) -> Vec<i32> {
+        let living = self.0.iter().filter(|(_, process)| !process.zombie);
+        living.map(|(pid, _)| *pid).filter(|pid| self.descends(*pid, ancestor)).collect()
+    }
+
+    /// Those living descendants of `supervisor` that belong to the environment `id` with the first process `root`.
+    pub(super) fn members(&self, supervisor: i32, root: i32, id: u64) -> Vec<i32> {
+        let mark = format!("{MARK}={id}");
+        let belongs = |pid: &i32| {
+            *pid == root
+                || self.0.get(pid).is_some_and(|process| process.group == root)
+                || self.descends(*pid, root)
+                || marked(*pid, &mark)
+        };
+        self.descendants(supervisor).into_iter().filter(belongs).collect()
+    }
+
+    fn descends(&self, pid: i32, ancestor: i32) -> bool {
+        let mut at = pid;
+        // The depth is bounded because the picture may be torn: it is not one moment's.
+        for _ in 0..64 {
+            let Some(process) = self.0.get(&at) else { return false };
+            if process.parent == ancestor {
+                return true;
+            }
+            at = process.parent;
+        }
+        false
+    }
+}
+
+fn marked(pid: i32, mark: &str) -> bool {
+    fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|text| text.split(|byte| *byte == 0).any(|pair| pair == mark.as_bytes()))
+}
+
+/// Reads `/proc/PID/stat`: the name in parentheses may hold anything, so count from its end.
+fn parse(stat: &str) -> Option<Process> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace();
+    let zombie = matches!(fields.next()?, "Z" | "X");
+    Some(Process {
+        parent: fields.next()?.parse().ok()?,
+        group: fields.next()?.parse().ok()?,
+        zombie,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_name_with_parentheses_does_not_confuse_the_parser() {
+        let found = parse("77 (a) b (c)) S 5 70 70 0 -1").unwrap();
+        assert_eq!(found, Process { parent: 5, group: 70, zombie: false });
+    }
+
+    #[test]
+    fn descendants_are_found_through_several_generations() {
+        let process = |parent| Process { parent, group: 1, zombie: false };
+        let tree = Tree(BTreeMap::from([
+            (2, process(1)),
+            (3, process(2)),
+            (4, process(3)),
+            (9, process(7)),
+        ]));
+        assert_eq!(tree.descendants(2), [3, 4]);
+    }
+}

@@ -1,0 +1,136 @@
+//! Saved is live: the next invocation runs the new code.
+
+mod common;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use common::House;
+use stillwire_model::{Code, LogSource};
+
+fn answer(value: &str) -> String {
+    format!("import time\ndef handler(e, c):\n    time.sleep(e or 0)\n    return {value}\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_invocation_after_a_save_runs_the_new_code() {
+    let house = House::with(|config| config.reload = true);
+    house.write("app.py", &answer("0"));
+    house.write("other/app.py", "def handler(e, c):\n    import os\n    return os.getpid()\n");
+    house.add(house.function("f", "app.handler")).await;
+    let other = tempfile::tempdir().unwrap();
+    std::fs::write(
+        other.path().join("app.py"),
+        "import os\ndef handler(e, c):\n    return os.getpid()\n",
+    )
+    .unwrap();
+    let mut function = house.function("other", "app.handler");
+    function.code = Code::Directory { root: other.path().to_owned(), source: None };
+    house.add(function).await;
+    let pid = house.returned("other", "null").await;
+    assert_eq!(house.returned("f", "0").await, "0");
+    let mut slowest = Duration::ZERO;
+    for round in 1..=5 {
+        // The same size each time, and well within one second of the file before.
+        if round % 2 == 0 {
+            // As many editors do it.
+            house.write("app.py.new", &answer(&round.to_string()));
+            std::fs::rename(house.code.path().join("app.py.new"), house.code.path().join("app.py"))
+                .unwrap();
+        } else {
+            house.write("app.py", &answer(&round.to_string()));
+        }
+        // The kernel's word of the change takes a moment, as does a person's way from the editor to the client.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let start = Instant::now();
+        assert_eq!(house.returned("f", "0").await, round.to_string());
+        slowest = slowest.max(start.elapsed());
+    }
+    println!("save to answer took {slowest:?} at most");
+    assert_eq!(house.returned("other", "null").await, pid, "others keep their environments");
+    let notices = house.logs.texts(LogSource::Notice);
+    assert!(notices.contains(&"reloaded f (app.py changed)".to_owned()), "{notices:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invocation_under_way_ends_on_the_old_code() {
+    let house = House::with(|config| config.reload = true);
+    house.write("app.py", &answer("'old'"));
+    house.add(house.function("f", "app.handler")).await;
+    let change = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        house.write("app.py", &answer("'new'"));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        house.returned("f", "0").await
+    };
+    let (old, new) = tokio::join!(house.returned("f", "1"), change);
+    assert_eq!((old.as_str(), new.as_str()), ("\"old\"", "\"new\""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_save_without_a_change_replaces_nothing() {
+    let house = House::with(|config| config.reload = true);
+    house.write("app.py", "import os\ndef handler(e, c):\n    return os.getpid()\n");
+    house.add(house.function("f", "app.handler")).await;
+    let pid = house.returned("f", "0").await;
+    house.write("app.py", "import os\ndef handler(e, c):\n    return os.getpid()\n");
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(house.returned("f", "0").await, pid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_syntax_error_is_the_answer_until_it_is_mended() {
+    let house = House::with(|config| config.reload = true);
+    house.write("app.py", &answer("1"));
+    house.add(house.function("f", "app.handler")).await;
+    house.write("app.py", "def handler(e, c)\n");
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    for _ in 0..2 {
+        let error = house.failed("f", "0").await;
+        assert_eq!(error["errorType"], "Runtime.UserCodeSyntaxError");
+    }
+    house.write("app.py", &answer("2"));
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(house.returned("f", "0").await, "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_replaced_as_a_whole_is_still_watched() {
+    let house = House::with(|config| config.reload = true);
+    let root = house.code.path().join("asset");
+    let fill = |folder: &PathBuf, value: &str| {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(folder.join("app.py"), answer(value)).unwrap();
+    };
+    fill(&root, "1");
+    let mut function = house.function("f", "app.handler");
+    function.code = Code::Directory { root: root.clone(), source: None };
+    house.add(function).await;
+    assert_eq!(house.returned("f", "0").await, "1");
+    let next = house.code.path().join("next");
+    fill(&next, "2");
+    std::fs::rename(&root, house.code.path().join("before")).unwrap();
+    std::fs::rename(&next, &root).unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(house.returned("f", "0").await, "2");
+    std::fs::write(root.join("app.py"), answer("3")).unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(house.returned("f", "0").await, "3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_the_source_win_over_those_of_the_package() {
+    let house = House::with(|config| config.reload = true);
+    let (root, source) = (house.code.path().join("root"), house.code.path().join("source"));
+    for (folder, value) in [(&root, "'package'"), (&source, "'source'")] {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(folder.join("app.py"), answer(value)).unwrap();
+    }
+    let mut function = house.function("f", "app.handler");
+    function.code = Code::Directory { root, source: Some(source.clone()) };
+    house.add(function).await;
+    assert_eq!(house.returned("f", "0").await, "\"source\"");
+    std::fs::write(source.join("app.py"), answer("'edited'")).unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(house.returned("f", "0").await, "\"edited\"");
+}
