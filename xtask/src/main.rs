@@ -1,1 +1,65 @@
-fn main() {}
+//! The project's own commands: `cargo xtask` lists them.
+//!
+//! They need nothing but Rust, Python and Node.js; what else they need they install below `target/`, or name.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a command line tool for the people of this project"
+)]
+
+mod bench;
+mod fuzz;
+mod lint;
+mod run;
+mod test;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+use run::Failure;
+
+type Command = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>);
+
+/// What there is, with a line about each.
+const COMMANDS: [Command; 6] = [
+    (
+        "test",
+        "install what the tests need, and run them all; further words go to `cargo test`",
+        test::run,
+    ),
+    ("lint", "format check, clippy, documentation and tidy, as strict as CI", lint::run),
+    ("tidy", "the house rules that no compiler checks", tidy::run),
+    ("bench", "measure start, round trip and memory of the release build", bench::run),
+    ("fuzz", "fuzz one target for a minute, or list them: cargo xtask fuzz [TARGET]", fuzz::run),
+    ("ci", "everything that CI does: lint, then test", ci),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        println!("cargo xtask COMMAND\n");
+        for (name, about, _) in COMMANDS {
+            println!("  {name:6} {about}");
+        }
+        return ExitCode::SUCCESS;
+    };
+    let Some((_, _, command)) = COMMANDS.iter().find(|(known, ..)| known == name) else {
+        eprintln!("error: `{name}` is no command; `cargo xtask` lists them");
+        return ExitCode::FAILURE;
+    };
+    match command(rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn ci(arguments: &[String]) -> Result<(), Failure> {
+    lint::run(&[])?;
+    test::run(arguments)
+}

@@ -63,6 +63,8 @@ pub const IN_FLIGHT_PER_CONNECTION_MAX: usize = 16;
 pub const OUTBOX_BYTES_MAX: usize = 1024 * 1024;
 
 /// Messages that may wait for a slow reader before a post is refused with 429.
+///
+/// Choice: as above; many tiny messages cost more than their bytes.
 pub const OUTBOX_MESSAGES_MAX: usize = 128;
 
 /// The memory of a function unless it says more, in MB.

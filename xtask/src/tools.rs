@@ -1,0 +1,83 @@
+//! Installs what tests drive: SDKs, other WebSocket clients, and the CDK of each example.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::run::{Failure, exists, run, workspace};
+
+/// What must be on the machine, and how to get it on Debian.
+const NEEDED: [(&str, &str); 3] = [
+    ("python3", "apt-get install python3 python3-venv python3-pip"),
+    ("node", "apt-get install nodejs npm"),
+    ("npm", "apt-get install npm"),
+];
+
+/// The example apps, whose CDK is installed each in an environment of its own.
+const EXAMPLES: [&str; 2] = ["cdk-chat", "cdk-chat-seed"];
+
+/// Installs everything that is not there yet.
+pub(crate) fn install() -> Result<(), Failure> {
+    let missing: Vec<_> = NEEDED.iter().filter(|(program, _)| !exists(program)).collect();
+    if !missing.is_empty() {
+        let lines: Vec<_> =
+            missing.iter().map(|(program, how)| format!("  {program}: {how}")).collect();
+        return Err(Failure::new(format!("the tests need\n{}", lines.join("\n"))));
+    }
+    let requirements = workspace().join("xtask/requirements");
+    python("python", &requirements.join("python.txt"))?;
+    node(&requirements.join("node.txt"))?;
+    for example in EXAMPLES {
+        let file = workspace().join("examples").join(example).join("requirements.txt");
+        python(&format!("cdk-{example}"), &file)?;
+    }
+    Ok(())
+}
+
+/// A Python environment with these requirements.
+fn python(name: &str, requirements: &Path) -> Result<(), Failure> {
+    once(name, requirements, |folder| {
+        let made = run(Command::new("python3").args(["-m", "venv"]).arg(folder));
+        made.map_err(|failure| Failure::new(format!("{failure}\n  {}", NEEDED[0].1)))?;
+        let pip = folder.join("bin/pip");
+        run(Command::new(pip)
+            .args(["install", "--quiet", "--disable-pip-version-check", "-r"])
+            .arg(requirements))
+    })
+}
+
+/// A folder of Node packages.
+fn node(requirements: &Path) -> Result<(), Failure> {
+    let packages = fs::read_to_string(requirements)?;
+    once("node", requirements, |folder| {
+        fs::create_dir_all(folder)?;
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(folder);
+        run(npm.args(packages.split_whitespace()))
+    })
+}
+
+/// Makes a folder unless it was made from the same requirements before.
+fn once(
+    name: &str,
+    requirements: &Path,
+    make: impl FnOnce(&PathBuf) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let folder = workspace().join("target/test-tools").join(name);
+    let stamp = folder.join(".made-from");
+    let text = fs::read_to_string(requirements)?;
+    if fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == text) {
+        return Ok(());
+    }
+    println!(
+        "installing {} into {} …",
+        text.split_whitespace().collect::<Vec<_>>().join(" "),
+        folder.display()
+    );
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(folder.parent().unwrap_or(&folder))?;
+    make(&folder)?;
+    Ok(fs::write(stamp, text)?)
+}
