@@ -13,6 +13,11 @@ impl Style {
         Self(output.is_terminal() && !no_color)
     }
 
+    /// Whether colours are used.
+    pub(crate) fn is_on(self) -> bool {
+        self.0
+    }
+
     pub(crate) fn bold<T: fmt::Display>(self, text: T) -> Painted<T> {
         self.paint("1", text)
     }

@@ -41,12 +41,13 @@ impl Terminal {
             style: Style::of(&io::stderr(), settings.no_color),
             verbose,
         });
-        let default = if verbose { "info,stillwire_gateway=debug" } else { "warn" };
+        // The tables' engine reports every refused request, which is the caller's to judge.
+        let default = if verbose { "info,dynoxide=error" } else { "warn,dynoxide=error" };
         let filter = settings.log.as_deref().unwrap_or(default);
         let own = Arc::clone(&terminal);
         tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::try_new(filter)?)
-            .with_ansi(terminal.style == Style::of(&io::stderr(), false))
+            .with_ansi(terminal.style.is_on())
             .with_target(verbose)
             .with_timer(ClockTime)
             .with_writer(move || Line { terminal: Arc::clone(&own), text: Vec::new() })

@@ -72,14 +72,47 @@ async fn serve(
     supervisor: Supervisor,
     program: &Path,
 ) -> Result<ExitCode> {
-    let began = Instant::now();
     let screen = Screen::new(settings.no_color);
     let terminal = Terminal::start(args.verbose, settings)?;
-    let connections_max = raise_descriptor_limit();
+    let running = tokio::select! {
+        started = start(args, settings, supervisor, program, screen, &terminal) => started?,
+        stopped = interrupted() => {
+            stopped?;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    interrupted().await?;
+    screen.stopping(running.gateway.connections());
+    tokio::select! {
+        () = running.stop() => {}
+        again = interrupted() => again?,
+    }
+    terminal.finish();
+    Ok(ExitCode::SUCCESS)
+}
 
+/// An app that answers. Its data folder is free again, and its tables are closed, when this is gone.
+struct Running {
+    gateway: Gateway,
+    functions: Functions,
+    drain: Drain,
+    _engine: Engine,
+    _data: DataDir,
+}
+
+async fn start(
+    args: &DevArgs,
+    settings: &Settings,
+    supervisor: Supervisor,
+    program: &Path,
+    screen: Screen,
+    terminal: &Arc<Terminal>,
+) -> Result<Running> {
+    let began = Instant::now();
+    let connections_max = raise_descriptor_limit();
     let source = Source::find(&args.app.path)?;
     let data = DataDir::open(args, source.app_dir())?;
-    let mut loaded = source.load(args, &data, program, &screen).await?;
+    let mut loaded = source.load(args, &data, program, screen).await?;
     screen.notices(&loaded.notices);
 
     let authority = Authority::open(&settings.state_dir, SystemClock.epoch_millis())?;
@@ -87,43 +120,28 @@ async fn serve(
     rewrite_addresses(&mut loaded.app, &|id| addresses.host_of(id));
     let app = loaded.app;
 
-    let engine = Engine::open(&if args.in_memory {
-        Storage::Memory
-    } else {
-        Storage::File(data.path().join("tables.db"))
-    })?;
+    let storage =
+        if args.in_memory { Storage::Memory } else { Storage::File(data.path().join("tables.db")) };
+    let engine = Engine::open(&storage)?;
     for table in app.tables() {
         engine.provision(table).await?;
     }
 
     let drain = Drain::new();
     let clock = Arc::new(SystemClock);
-    let functions_config = FunctionsConfig {
-        cache_dir: settings.cache_dir.clone(),
-        work_dir: data.work_dir()?,
-        python_places: usual_places(settings.path.as_deref().map(OsStr::new), Some(&settings.home)),
-        cores: available_parallelism().map_or(2, usize::from),
-        environments_max: ENVIRONMENTS_MAX,
-        idle_timeout: ENVIRONMENT_IDLE,
-        hosts: addresses.execute_api_hosts(&app),
-        aws: addresses.aws(),
-        reload: true,
-    };
-    let functions = Functions::start(
-        functions_config,
-        supervisor,
-        terminal.clone(),
-        clock.clone(),
-        drain.clone(),
-    )?;
+    let config = functions_config(settings, &data, &addresses, &app)?;
+    let functions =
+        Functions::start(config, supervisor, terminal.clone(), clock.clone(), drain.clone())?;
     functions.deploy(variables::for_functions(&app, &addresses, &authority, settings));
 
-    let gateway_config = GatewayConfig { connections_max, connection: ConnectionLimits::default() };
+    let config = GatewayConfig { connections_max, connection: ConnectionLimits::default() };
     let ports = Ports { invoke: Arc::new(functions.clone()), clock };
-    let gateway = Gateway::new(gateway_config, ports).context("the system has no random source")?;
+    let gateway = Gateway::new(config, ports).context("the system has no random source")?;
     let capacity = Capacity::new(connections_max);
-    let door =
-        |listener| Door { listener, tls: Arc::clone(&authority.tls), capacity: capacity.clone() };
+    let door = |listener| {
+        let tls = Arc::clone(&authority.tls);
+        Door { listener, tls, capacity: capacity.clone() }
+    };
     let account = app.stacks.first().map_or("000000000000", |stack| stack.account.as_str());
     Front::new(Arc::new(engine.clone()), account).serve(door(doors.aws), &drain);
     for (api, listener) in app.apis().zip(doors.apis) {
@@ -131,19 +149,33 @@ async fn serve(
         gateway.serve(Arc::clone(api), host, door(listener));
     }
 
+    // Everything answers once the functions can start. What they lack is installed first, and told as it goes.
+    functions.prepare().await;
     screen.addresses(&app, &addresses, &source, &data, began.elapsed());
     if let Some(path) = &args.ready_file {
         ready::write(path, &app, &addresses, &authority)?;
     }
-    interrupted().await?;
-    screen.stopping(gateway.connections());
-    tokio::select! {
-        () = stop(&gateway, &functions, &drain) => {}
-        again = interrupted() => again?,
-    }
-    terminal.finish();
-    drop(engine);
-    Ok(ExitCode::SUCCESS)
+    Ok(Running { gateway, functions, drain, _engine: engine, _data: data })
+}
+
+fn functions_config(
+    settings: &Settings,
+    data: &DataDir,
+    addresses: &Addresses,
+    app: &App,
+) -> Result<FunctionsConfig> {
+    let path = settings.path.as_deref().map(OsStr::new);
+    Ok(FunctionsConfig {
+        cache_dir: settings.cache_dir.clone(),
+        work_dir: data.work_dir()?,
+        python_places: usual_places(path, Some(&settings.home)),
+        cores: available_parallelism().map_or(2, usize::from),
+        environments_max: ENVIRONMENTS_MAX,
+        idle_timeout: ENVIRONMENT_IDLE,
+        hosts: addresses.execute_api_hosts(app),
+        aws: addresses.aws(),
+        reload: true,
+    })
 }
 
 /// Waits for ^C or a polite request to end.
@@ -157,14 +189,16 @@ async fn interrupted() -> Result<()> {
     }
 }
 
-/// Clients leave first, then their functions, then everything else.
-async fn stop(gateway: &Gateway, functions: &Functions, drain: &Drain) {
-    let late = gateway.stop(STOP_GRACE).await;
-    if !late.is_empty() {
-        tracing::warn!(?late, "stopped before these were done");
+impl Running {
+    /// Clients leave first, then their functions, then everything else.
+    async fn stop(&self) {
+        let late = self.gateway.stop(STOP_GRACE).await;
+        if !late.is_empty() {
+            tracing::warn!(?late, "stopped before these were done");
+        }
+        self.functions.stop(Duration::from_secs(1)).await;
+        self.drain.finish(Duration::from_secs(1)).await;
     }
-    functions.stop(Duration::from_secs(1)).await;
-    drain.finish(Duration::from_secs(1)).await;
 }
 
 /// Raises the limit on open files to what the operator allows; gives how many connections fit.

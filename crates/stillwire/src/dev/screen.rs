@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use stillwire_deploy::{Notice, Severity};
-use stillwire_model::App;
+use stillwire_model::{Api, App, Authorization, IdentitySource};
 
 use crate::dev::addresses::Addresses;
 use crate::dev::data_dir::DataDir;
@@ -86,8 +86,9 @@ impl Screen {
         let seconds = took.as_secs_f64();
         let ready = style.green(format!("ready in {seconds:.2} s"));
         line(&format!("  {ready} · watching for changes · ^C stops"));
-        if let Some((_, _, ws, _)) = rows.first() {
-            line(&format!("  {} stillwire connect {ws}", style.dim("talk to it:")));
+        if let (Some((_, _, ws, _)), Some(api)) = (rows.first(), app.apis().next()) {
+            let headers = wanted_headers(api);
+            line(&format!("  {} stillwire connect {ws}{headers}", style.dim("talk to it:")));
         }
         line("");
     }
@@ -97,6 +98,19 @@ impl Screen {
         let clients = count(connections, "client");
         line(&format!("stopping: {clients} to say goodbye to; ^C again does not wait"));
     }
+}
+
+/// What a client must send to get past the authorizer, as options of `connect`.
+fn wanted_headers(api: &Api) -> String {
+    let Some(Authorization::Custom(authorizer)) = api.connect_route().map(|r| &r.authorization)
+    else {
+        return String::new();
+    };
+    let header = |source: &IdentitySource| match source {
+        IdentitySource::Header(name) => Some(format!(" -H '{name}: …'")),
+        _ => None,
+    };
+    authorizer.identity_sources.iter().filter_map(header).collect()
 }
 
 fn line(text: &str) {

@@ -51,7 +51,7 @@ impl Source {
         args: &DevArgs,
         data: &DataDir,
         program: &Path,
-        screen: &Screen,
+        screen: Screen,
     ) -> Result<Loaded> {
         let options = options(&args.app);
         let input = match &self.input {
@@ -70,7 +70,7 @@ impl Source {
         args: &DevArgs,
         data: &DataDir,
         program: &Path,
-        screen: &Screen,
+        screen: Screen,
     ) -> Result<Input> {
         let there = |dir: &Path| {
             Input::Assembly(Assembly { dir: dir.to_owned(), app_dir: Some(app.dir.clone()) })
@@ -125,11 +125,14 @@ impl Source {
 impl fmt::Display for Source {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = match &self.input {
-            Input::CdkApp(app) => app.dir.display(),
-            Input::Assembly(assembly) => assembly.dir.display(),
-            Input::Template(file) => file.display(),
+            Input::CdkApp(app) => &app.dir,
+            Input::Assembly(assembly) => &assembly.dir,
+            Input::Template(file) => file,
         };
-        write!(out, "{path} ({})", self.how.get().copied().unwrap_or("not loaded"))
+        let full = path.canonicalize();
+        let name = full.as_ref().unwrap_or(path).file_name().unwrap_or_default();
+        let how = self.how.get().copied().unwrap_or("not loaded");
+        write!(out, "{} ({how})", name.to_string_lossy())
     }
 }
 
