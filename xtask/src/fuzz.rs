@@ -22,5 +22,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     };
     let seconds = rest.first().map_or(SECONDS, String::as_str);
     let limit = format!("-max_total_time={seconds}");
-    run::run(&mut fuzz(&["run", target, "--", &limit, "-timeout=5"]))
+    // Finds go to the first folder, which is not kept; the seeds are.
+    let (corpus, seeds) = (format!("corpus/{target}"), format!("seeds/{target}"));
+    std::fs::create_dir_all(workspace().join("fuzz").join(&corpus))?;
+    run::run(&mut fuzz(&["run", target, &corpus, &seeds, "--", &limit, "-timeout=5"]))
 }
