@@ -1,26 +1,15 @@
 //! Asks an authorizer whether a client may connect. Whatever is not a clear yes is a no.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use stillwire_model::{Api, Authorizer, IdentitySource, Invocation, Outcome, StageName, limits};
 use tokio::time::{Instant, timeout};
 
-use crate::connection::Peer;
 use crate::event::{self, Moment};
-use crate::gateway::Shared;
+use crate::peer::{Authorized, Peer};
 use crate::policy::Policy;
-use crate::upgrade::Request;
-
-/// What an authorizer said about whom it let in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Authorized {
-    /// Who it is.
-    pub(crate) principal_id: String,
-    /// What else it said; numbers and booleans as text.
-    pub(crate) context: BTreeMap<String, String>,
-}
+use crate::request::Request;
+use crate::shared::Shared;
 
 /// Why a client may not connect.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,48 +6,25 @@
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use stillwire_awswire::ConnectionId;
 use stillwire_drain::Drain;
-use stillwire_model::{StageName, limits};
+use stillwire_model::limits;
 use stillwire_websocket::{
     Decoder, Limits, Masking, Message, Opcode, Role, encode_close, encode_message, encode_pong,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
-use crate::authorizer::Authorized;
-use crate::departure::{Ending, Goodbye};
+use crate::ending::{Ending, Goodbye};
 use crate::event::{self, Moment};
-use crate::gateway::{LiveApi, Shared};
 use crate::outbox::PostError;
 use crate::registry::Live;
 use crate::rescue::{self, Failure};
+use crate::shared::Shared;
 use crate::{integration, response, route};
-
-/// What is known of a client for as long as it is connected.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    pub(crate) id: ConnectionId,
-    pub(crate) api: Arc<LiveApi>,
-    pub(crate) stage: StageName,
-    pub(crate) source_ip: String,
-    pub(crate) user_agent: Option<String>,
-    /// In milliseconds since the epoch.
-    pub(crate) connected_at: u64,
-    /// What the authorizer said, once it did.
-    pub(crate) authorized: OnceLock<Authorized>,
-}
-
-impl Peer {
-    /// The host by which functions reach this client's API.
-    pub(crate) fn domain_name(&self) -> &str {
-        self.api.domain_name()
-    }
-}
 
 /// How long the other end may take to finish the close handshake, and to take our last bytes.
 ///

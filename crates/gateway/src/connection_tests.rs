@@ -1,22 +1,24 @@
 //! Tests of a connection over an in-memory pipe, with time that only moves when nothing else does.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
-use stillwire_awswire::RequestIds;
+use stillwire_awswire::{ConnectionId, RequestIds};
 use stillwire_model::{
     Api, ApiId, Authorization, BoxFuture, Clock, FunctionArn, Integration, IntegrationTarget,
     Invocation, Invoke, InvokeError, Outcome, Route, RouteKey, SelectionExpression, Stage,
+    StageName,
 };
 use stillwire_websocket::CloseFrame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::gateway::{Config, ConnectionLimits};
 use crate::outbox::Outbox;
+use crate::peer::{LiveApi, Peer};
 use crate::registry::Registry;
+use crate::shared::{Config, ConnectionLimits};
 
 #[derive(Debug)]
 struct NoTime;

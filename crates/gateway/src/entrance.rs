@@ -10,7 +10,8 @@ use stillwire_websocket::{HeadError, RequestHead};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
-use crate::gateway::{LiveApi, Shared};
+use crate::peer::LiveApi;
+use crate::shared::Shared;
 use crate::{management, upgrade};
 
 /// How long a client may take to send a request's head.

@@ -13,10 +13,10 @@ use bytes::Bytes;
 use stillwire_awswire::clf_time;
 use stillwire_model::{Api, RouteKey, StageName};
 
-use crate::connection::Peer;
-use crate::departure::Ending;
+use crate::ending::Ending;
 use crate::event::json::Object;
-use crate::upgrade::Request;
+use crate::peer::Peer;
+use crate::request::Request;
 
 /// What is known of one request beside its connection.
 #[derive(Debug, Clone, Copy)]

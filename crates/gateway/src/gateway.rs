@@ -4,49 +4,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use stillwire_awswire::RequestIds;
 use stillwire_drain::Drain;
 use stillwire_listen::Door;
-use stillwire_model::{Api, ApiId, Clock, Invoke, limits};
+use stillwire_model::{Api, ApiId, Clock, Invoke};
 use tokio::sync::mpsc;
 
-use crate::departure::{self, Departure, Ending};
-use crate::entrance;
+use crate::ending::Ending;
+use crate::peer::LiveApi;
 use crate::registry::Registry;
-
-/// What an operator may set.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// How many connections may be open at once.
-    pub connections_max: usize,
-    /// What one connection may do.
-    pub connection: ConnectionLimits,
-}
-
-/// What one connection may do; API Gateway's own limits by default.
-#[derive(Debug, Clone)]
-pub struct ConnectionLimits {
-    /// How long it may be without a message in either direction.
-    pub idle_timeout: Duration,
-    /// How long it may live.
-    pub lifetime_max: Duration,
-    /// The largest frame it may send, in bytes; messages to it are split into such frames.
-    pub frame_bytes_max: usize,
-    /// The largest message it may send, in bytes.
-    pub message_bytes_max: usize,
-}
-
-impl Default for ConnectionLimits {
-    fn default() -> Self {
-        Self {
-            idle_timeout: limits::IDLE_TIMEOUT,
-            lifetime_max: limits::CONNECTION_LIFETIME_MAX,
-            frame_bytes_max: limits::FRAME_BYTES_MAX,
-            message_bytes_max: limits::MESSAGE_BYTES_MAX,
-        }
-    }
-}
+use crate::shared::{Config, Shared};
+use crate::{delivery, entrance};
 
 /// What the gateway needs of the other rooms.
 #[derive(Debug, Clone)]
@@ -55,50 +23,6 @@ pub struct Ports {
     pub invoke: Arc<dyn Invoke>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
-}
-
-/// What every part of the gateway shares.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) invoke: Arc<dyn Invoke>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ids: RequestIds,
-    pub(crate) registry: Arc<Registry>,
-    /// Where admissions reserve room for their departure; `None` once the gateway stops.
-    pub(crate) departures: Mutex<Option<mpsc::Sender<Departure>>>,
-}
-
-/// An API at its address. Deploying replaces the API; its connections stay.
-#[derive(Debug)]
-pub(crate) struct LiveApi {
-    id: ApiId,
-    domain_name: String,
-    current: ArcSwap<Api>,
-}
-
-impl LiveApi {
-    pub(crate) fn new(api: Arc<Api>, domain_name: String) -> Self {
-        Self { id: api.id.clone(), domain_name, current: ArcSwap::new(api) }
-    }
-
-    pub(crate) fn id(&self) -> &ApiId {
-        &self.id
-    }
-
-    pub(crate) fn domain_name(&self) -> &str {
-        &self.domain_name
-    }
-
-    /// The API as it is deployed now, for a short look.
-    pub(crate) fn load(&self) -> arc_swap::Guard<Arc<Api>> {
-        self.current.load()
-    }
-
-    /// The API as it is deployed now, for the whole life of a message.
-    pub(crate) fn load_full(&self) -> Arc<Api> {
-        self.current.load_full()
-    }
 }
 
 /// Holds connections and serves APIs. Clones share everything.
@@ -122,7 +46,7 @@ impl Gateway {
             departures: Mutex::new(Some(departures)),
         });
         let drain = Drain::new();
-        let deliveries = departure::deliver_all(arriving, Arc::clone(&shared), drain.clone());
+        let deliveries = delivery::deliver_all(arriving, Arc::clone(&shared), drain.clone());
         drain.spawn("departures", deliveries);
         Some(Self { shared, apis: Arc::default(), drain })
     }
@@ -130,7 +54,7 @@ impl Gateway {
     /// Serves `api` at `door`. Functions reach it as `domain_name` (`localhost:7800`).
     pub fn serve(&self, api: Arc<Api>, domain_name: String, door: Door) {
         let live = Arc::new(LiveApi::new(api, domain_name));
-        self.lock_apis().insert(live.id.clone(), Arc::clone(&live));
+        self.lock_apis().insert(live.id().clone(), Arc::clone(&live));
         let (shared, drain) = (Arc::clone(&self.shared), self.drain.clone());
         let accepting = door.open("connection", self.drain.clone(), move |accepted| {
             entrance::enter(accepted, Arc::clone(&live), Arc::clone(&shared), drain.clone())
@@ -142,7 +66,7 @@ impl Gateway {
     pub fn deploy(&self, api: Arc<Api>) -> bool {
         match self.lock_apis().get(&api.id) {
             Some(live) => {
-                live.current.store(api);
+                live.replace(api);
                 true
             }
             None => false,

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use stillwire_model::{FunctionArn, Integration, IntegrationTarget, Invocation, Outcome};
 use tokio::time::timeout;
 
-use crate::gateway::Shared;
 use crate::rescue::Failure;
+use crate::shared::Shared;
 
 /// The function behind an integration, with the alias or version it names.
 pub(crate) fn function_of(integration: &Integration) -> Option<(&FunctionArn, &Option<String>)> {

@@ -14,27 +14,34 @@
 //! | 8 | `outbox` | the bounded queue back to step 3 |
 //!
 //! The side door: `management` serves `@connections`; `registry` finds the connection; its `outbox` takes the
-//! post. At the end, `departure` pays the `$disconnect` that every accepted `$connect` is owed.
+//! post. At the end, `admission` pays the `$disconnect` that every accepted `$connect` is owed, and `delivery` calls
+//! the function.
 //!
 //! Invariants: only a connection's own task touches its socket. An accepted `$connect` is followed by exactly
 //! one `$disconnect`. A message sees one version of its API from start to finish. Every answer to an error is
 //! decided in `rescue`.
 
+mod admission;
 mod authorizer;
 mod connection;
-mod departure;
+mod delivery;
+mod ending;
 mod entrance;
 mod event;
 mod gateway;
 mod integration;
 mod management;
 mod outbox;
+mod peer;
 mod policy;
 mod registry;
+mod request;
 mod rescue;
 mod response;
 mod route;
+mod shared;
 mod upgrade;
 
-pub use gateway::{Config, ConnectionLimits, Gateway, Ports};
+pub use gateway::{Gateway, Ports};
 pub use route::select as select_route_key;
+pub use shared::{Config, ConnectionLimits};

@@ -16,10 +16,11 @@ use stillwire_awswire::{ConnectionId, ErrorBody, ServiceError, iso_millis};
 use stillwire_listen::http::{BodyError, body};
 use stillwire_model::StageName;
 
-use crate::departure::Ending;
-use crate::gateway::{LiveApi, Shared};
+use crate::ending::Ending;
 use crate::outbox::PostError;
+use crate::peer::LiveApi;
 use crate::registry::Live;
+use crate::shared::Shared;
 
 /// Answers one HTTP request at an API's address.
 pub(crate) async fn answer(
@@ -44,7 +45,7 @@ pub(crate) async fn answer(
 enum Target {
     /// A connection, with its stage before it or without: ids are unique.
     Connection { stage: Option<StageName>, id: String },
-    /// `/{stage}`, where only WebSockets live.
+    /// `/{stage}`, which is no place for plain HTTP.
     Stage,
     /// Anything else.
     Nothing,

@@ -9,7 +9,7 @@ use std::task::{Context, Waker};
 use bytes::Bytes;
 use stillwire_model::limits;
 
-use crate::departure::Ending;
+use crate::ending::Ending;
 
 /// A connection's queue of outgoing messages and its count of invocations under way.
 #[derive(Debug, Default)]

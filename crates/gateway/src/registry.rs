@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stillwire_awswire::ConnectionId;
 
-use crate::connection::Peer;
-use crate::departure::Ending;
+use crate::ending::Ending;
 use crate::outbox::Outbox;
+use crate::peer::Peer;
 
 /// Locks that connections share by their ids, so that no lock is everyone's.
 const SHARDS: usize = 64;

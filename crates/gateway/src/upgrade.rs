@@ -16,16 +16,18 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{Duration, timeout};
 
-use crate::authorizer;
-use crate::connection::{Connection, Peer};
-use crate::departure::{Admission, Departure, Ending};
+use crate::admission::{Admission, Departure};
+use crate::connection::Connection;
+use crate::ending::Ending;
 use crate::event::{self, Moment};
-use crate::gateway::{LiveApi, Shared};
-use crate::integration;
 use crate::outbox::Outbox;
+use crate::peer::{LiveApi, Peer};
 use crate::registry::{Live, Registration};
+use crate::request::Request;
 use crate::rescue::status_text;
 use crate::response::ProxyResponse;
+use crate::shared::Shared;
+use crate::{authorizer, integration};
 
 /// How long a client may take to receive the answer to its handshake.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,75 +39,6 @@ pub(crate) struct Arrival {
     pub(crate) request: RequestHead,
     /// What it sent after its handshake.
     pub(crate) rest: Vec<u8>,
-}
-
-/// What events tell of a handshake's request.
-#[derive(Debug)]
-pub(crate) struct Request {
-    /// Headers by name, in the client's spelling and order, with those the gateway adds.
-    pub(crate) headers: Vec<(String, Vec<String>)>,
-    /// Query parameters by name, decoded, in the client's order.
-    pub(crate) query: Vec<(String, Vec<String>)>,
-    /// The trace this request belongs to.
-    pub(crate) trace: Arc<str>,
-}
-
-impl Request {
-    fn new(arrival: &Arrival, local_port: u16, trace: String) -> Self {
-        let mut headers = Vec::new();
-        for header in &arrival.request.headers {
-            collect(&mut headers, &header.name, &header.value);
-        }
-        let address = arrival.peer.ip().to_string();
-        let forwarded = match arrival.request.first("x-forwarded-for") {
-            Some(before) => format!("{before}, {address}"),
-            None => address,
-        };
-        let protocol = if arrival.stream.is_secure() { "https" } else { "http" };
-        let port = local_port.to_string();
-        for (name, value) in [
-            ("X-Amzn-Trace-Id", trace.as_str()),
-            ("X-Forwarded-For", &forwarded),
-            ("X-Forwarded-Port", &port),
-            ("X-Forwarded-Proto", protocol),
-        ] {
-            headers.retain(|(known, _): &(String, _)| !known.eq_ignore_ascii_case(name));
-            headers.push((name.to_owned(), vec![value.to_owned()]));
-        }
-        let mut query = Vec::new();
-        if let (_, Some(text)) = arrival.request.path_and_query() {
-            for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-                match query
-                    .iter_mut()
-                    .find(|(known, _): &&mut (String, Vec<String>)| *known == name)
-                {
-                    Some((_, values)) => values.push(value.into_owned()),
-                    None => query.push((name.into_owned(), vec![value.into_owned()])),
-                }
-            }
-        }
-        Self { headers, query, trace: trace.into() }
-    }
-
-    /// The last value of a header, compared without case.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let (_, values) =
-            self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
-        values.last().map(String::as_str)
-    }
-
-    /// The last value of a query parameter.
-    pub(crate) fn query(&self, name: &str) -> Option<&str> {
-        let (_, values) = self.query.iter().find(|(known, _)| known == name)?;
-        values.last().map(String::as_str)
-    }
-}
-
-fn collect(headers: &mut Vec<(String, Vec<String>)>, name: &str, value: &str) {
-    match headers.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-        Some((_, values)) => values.push(value.to_owned()),
-        None => headers.push((name.to_owned(), vec![value.to_owned()])),
-    }
 }
 
 /// A client that was let in.
@@ -197,7 +130,13 @@ async fn admit(
         authorized: OnceLock::new(),
     };
     let port = live_api.domain_name().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    let request = Request::new(arrival, port.unwrap_or(443), shared.ids.trace(epoch_millis));
+    let request = Request::new(
+        &arrival.request,
+        arrival.peer,
+        arrival.stream.is_secure(),
+        port.unwrap_or(443),
+        shared.ids.trace(epoch_millis),
+    );
     let moment = Moment { request_id, epoch_millis };
 
     let Some(route) = api.connect_route() else {

@@ -9,11 +9,14 @@ use std::thread::JoinHandle;
 
 use anyhow::Result;
 use stillwire_model::{Clock as _, FunctionLogs, LogLine, LogSource};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::clock::SystemClock;
+use crate::report::hinted;
 use crate::settings::Settings;
 use crate::style::{Style, visible};
 
@@ -45,13 +48,16 @@ impl Terminal {
         let default = if verbose { "info,dynoxide=error" } else { "warn,dynoxide=error" };
         let filter = settings.log.as_deref().unwrap_or(default);
         let own = Arc::clone(&terminal);
-        tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::try_new(filter)?)
+        let targets = filter.parse::<Targets>().map_err(|error| {
+            let hint = "write it as STILLWIRE_LOG=warn,stillwire_gateway=debug";
+            hinted(format!("STILLWIRE_LOG={filter}: {error}"), hint)
+        })?;
+        let lines = tracing_subscriber::fmt::layer()
             .with_ansi(terminal.style.is_on())
             .with_target(verbose)
             .with_timer(ClockTime)
-            .with_writer(move || Line { terminal: Arc::clone(&own), text: Vec::new() })
-            .init();
+            .with_writer(move || Line { terminal: Arc::clone(&own), text: Vec::new() });
+        tracing_subscriber::registry().with(targets).with(lines).init();
         Ok(terminal)
     }
 

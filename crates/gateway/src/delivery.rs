@@ -1,0 +1,78 @@
+//! Delivers the `$disconnect`s that connections are owed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stillwire_drain::Drain;
+use stillwire_model::{Invocation, InvokeError, Outcome};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::admission::Departure;
+use crate::event;
+use crate::integration::function_of;
+use crate::shared::Shared;
+
+/// `$disconnect` invocations that run at once: a mass departure must not take all the functions.
+const DELIVERIES_MAX: usize = 64;
+
+/// Waits between attempts when a `$disconnect` could not be invoked. Choice: API Gateway does not retry.
+const RETRY_WAITS: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+];
+
+/// Delivers departures until every admission is paid and the gateway has stopped.
+pub(crate) async fn deliver_all(
+    mut departures: mpsc::Receiver<Departure>,
+    shared: Arc<Shared>,
+    drain: Drain,
+) {
+    let room = Arc::new(Semaphore::new(DELIVERIES_MAX));
+    while let Some(departure) = departures.recv().await {
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        let shared = Arc::clone(&shared);
+        drain.spawn("$disconnect", async move {
+            deliver(&departure, &shared).await;
+            drop(place);
+        });
+    }
+}
+
+async fn deliver(Departure { peer, ending }: &Departure, shared: &Shared) {
+    tracing::info!(
+        connection = %peer.id, stage = %peer.stage, code = ending.status_code,
+        reason = ending.reason, "disconnected"
+    );
+    let api = peer.api.load_full();
+    let Some(route) = api.disconnect_route() else { return };
+    let Some((function, qualifier)) = route.integration.as_deref().and_then(function_of) else {
+        return;
+    };
+    let request_id = shared.ids.next();
+    let payload = event::disconnect(peer, ending, &request_id, shared.clock.epoch_millis());
+    for attempt in 0.. {
+        let invocation = Invocation {
+            function: function.clone(),
+            qualifier: qualifier.clone(),
+            payload: payload.clone(),
+            trace: None,
+        };
+        let problem = match shared.invoke.invoke(invocation).await {
+            Ok(Outcome::Returned(_)) => return,
+            Ok(Outcome::Failed(_)) => {
+                // It ran; that it failed is in the function's log, and running it twice may do harm.
+                tracing::warn!(connection = %peer.id, %function, "$disconnect: the function failed");
+                return;
+            }
+            Err(problem) => problem,
+        };
+        if let (Some(wait), InvokeError::Throttled { .. }) = (RETRY_WAITS.get(attempt), &problem) {
+            tokio::time::sleep(*wait).await;
+        } else {
+            tracing::error!(connection = %peer.id, %problem, "$disconnect could not be delivered");
+            return;
+        }
+    }
+}

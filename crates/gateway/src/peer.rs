@@ -1,0 +1,75 @@
+//! Who is connected: a client, the API it came to, and what the authorizer said about it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use stillwire_awswire::ConnectionId;
+use stillwire_model::{Api, ApiId, StageName};
+
+/// What is known of a client for as long as it is connected.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) id: ConnectionId,
+    pub(crate) api: Arc<LiveApi>,
+    pub(crate) stage: StageName,
+    pub(crate) source_ip: String,
+    pub(crate) user_agent: Option<String>,
+    /// In milliseconds since the epoch.
+    pub(crate) connected_at: u64,
+    /// What the authorizer said, once it did.
+    pub(crate) authorized: OnceLock<Authorized>,
+}
+
+impl Peer {
+    /// The host by which functions reach this client's API.
+    pub(crate) fn domain_name(&self) -> &str {
+        self.api.domain_name()
+    }
+}
+
+/// What an authorizer said about whom it let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Authorized {
+    /// Who it is.
+    pub(crate) principal_id: String,
+    /// What else it said; numbers and booleans as text.
+    pub(crate) context: BTreeMap<String, String>,
+}
+
+/// An API at its address. Deploying replaces the API; its connections stay.
+#[derive(Debug)]
+pub(crate) struct LiveApi {
+    id: ApiId,
+    domain_name: String,
+    current: ArcSwap<Api>,
+}
+
+impl LiveApi {
+    pub(crate) fn new(api: Arc<Api>, domain_name: String) -> Self {
+        Self { id: api.id.clone(), domain_name, current: ArcSwap::new(api) }
+    }
+
+    pub(crate) fn id(&self) -> &ApiId {
+        &self.id
+    }
+
+    pub(crate) fn domain_name(&self) -> &str {
+        &self.domain_name
+    }
+
+    /// Deploys another version of the API. Messages that were routed keep the old one.
+    pub(crate) fn replace(&self, api: Arc<Api>) {
+        self.current.store(api);
+    }
+
+    /// The API as it is deployed now, for a short look.
+    pub(crate) fn load(&self) -> arc_swap::Guard<Arc<Api>> {
+        self.current.load()
+    }
+
+    /// The API as it is deployed now, for the whole life of a message.
+    pub(crate) fn load_full(&self) -> Arc<Api> {
+        self.current.load_full()
+    }
+}
