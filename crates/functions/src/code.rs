@@ -66,7 +66,7 @@ pub(crate) fn place(function: &Function, work_dir: &Path) -> Result<Roots, Strin
         }
         Code::Inline { file_name, text } => {
             let written = put("inline-").and_then(|root| {
-                let name = Path::new(file_name).file_name().unwrap_or(file_name.as_ref());
+                let name = Path::new(file_name).file_name().unwrap_or_else(|| file_name.as_ref());
                 fs::write(root.join(name), text)?;
                 Ok(root)
             });

@@ -5,30 +5,29 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stillwire_model::Outcome;
-use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::code::Prepared;
 use crate::failure::Failure;
-use crate::output::{Allowance, Output, Verdict};
 use crate::phase::{Phase, Running, Step};
 use crate::platform_log::Usage;
 use crate::pool::{Pool, Turn, Work};
-use crate::process_env::{self, Place};
+use crate::process::{FunctionProcess, Happening};
 use crate::runtime_api::{self, Answer, Call, CallKind, Served};
-use crate::supervisor::{Exit, Process, Spawn};
+use crate::supervisor::Exit;
 
 /// How long a process may take to end after its connection did, or the other way round.
 const PARTING_MAX: Duration = Duration::from_secs(1);
-/// How long the end of a killed tree is waited for.
-const KILL_MAX: Duration = Duration::from_secs(5);
+/// How often, and after which pause, a new environment looks whether one that has just answered is free again:
+/// a caller that sends the next event at once should find it, and not pay for a process.
+const SETTLING_LOOKS: u32 = 10;
+/// See [`SETTLING_LOOKS`].
+const SETTLING_PAUSE: Duration = Duration::from_millis(1);
 /// Calls of a runtime that may wait; one connection asks one thing at a time.
 const CALLS_MAX: usize = 4;
 
@@ -60,6 +59,12 @@ pub(crate) struct Start {
 /// Gives why it is over, and whether it ever became ready.
 pub(crate) async fn run(start: Start) -> (End, bool) {
     let pool = Arc::clone(&start.pool);
+    for _ in 0..SETTLING_LOOKS {
+        if !pool.is_settling() {
+            break;
+        }
+        tokio::time::sleep(SETTLING_PAUSE).await;
+    }
     let Ok(permit) = pool.inits().acquire_owned().await else { return (End::Retired, false) };
     if !pool.wants(start.generation) {
         // While it waited for its turn the code changed, or others have done the work.
@@ -80,13 +85,9 @@ struct Environment {
     generation: u64,
     init_limit: Duration,
     kill: watch::Receiver<bool>,
-    process: Process,
-    exit: Option<Exit>,
+    process: FunctionProcess,
     calls: mpsc::Receiver<Call>,
     connection: Option<Served>,
-    outputs: [Output; 2],
-    allowance: Allowance,
-    tmp: TempDir,
     /// `None` only while a step is taken.
     phase: Option<Phase>,
     mailbox: Option<oneshot::Receiver<Work>>,
@@ -104,43 +105,15 @@ impl Environment {
     async fn open(start: Start, permit: tokio::sync::OwnedSemaphorePermit) -> io::Result<Self> {
         let started = Instant::now();
         let pool = start.pool;
-        let processes = pool.processes();
-        let id = processes.name();
-        let tmp = tempfile::Builder::new().prefix("env-").tempdir_in(pool.work_dir())?;
-        let (ours, theirs) = UnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let stream = tokio::net::UnixStream::from_std(ours)?;
-        let (output, output_end) = Output::open()?;
-        let (error, error_end) = Output::open()?;
-        let log_stream = log_stream(pool.epoch_millis());
-        let place = Place {
-            id,
-            log_stream: &log_stream,
-            task_root: &start.prepared.task_root,
-            tmp: tmp.path(),
-        };
-        let spawn = Spawn {
-            id,
-            program: start.prepared.program.clone(),
-            args: start.prepared.args.clone(),
-            env: Some(process_env::variables(pool.function(), pool.variables(), &place)),
-            cwd: start.prepared.task_root.clone(),
-            runtime: true,
-        };
-        let process =
-            processes.spawn(spawn, [OwnedFd::from(theirs), output_end, error_end]).await?;
+        let (process, stream) = FunctionProcess::start(&pool, &start.prepared).await?;
         let (sender, calls) = mpsc::channel(CALLS_MAX);
         Ok(Self {
             generation: start.generation,
             init_limit: start.init_limit,
             kill: start.kill,
             process,
-            exit: None,
             calls,
             connection: Some(runtime_api::serve(stream, sender)),
-            outputs: [output, error],
-            allowance: Allowance::new(started),
-            tmp,
             phase: Some(Phase::Init),
             mailbox: None,
             deadline: started + start.init_limit,
@@ -159,10 +132,12 @@ impl Environment {
                 biased;
                 Some(call) = self.calls.recv() => self.on_call(call),
                 work = work(&mut self.mailbox) => self.on_work(work),
-                exit = &mut self.process.exited, if self.exit.is_none() => self.on_exit(exit),
+                happened = self.process.happens() => match happened {
+                    Happening::Output => { self.drain_outputs(); ControlFlow::Continue(()) }
+                    Happening::Exit => self.on_exit(),
+                },
                 () = served(&mut self.connection) => self.on_connection_end(),
                 () = tokio::time::sleep_until(self.deadline) => self.on_deadline(),
-                () = readable(&self.outputs) => { self.drain_outputs(); ControlFlow::Continue(()) }
                 () = killed(&mut self.kill) => ControlFlow::Break(End::Retired),
             };
             if let ControlFlow::Break(end) = flow {
@@ -273,13 +248,12 @@ impl Environment {
             request_id: work.request_id,
             caller: work.reply,
             since: now,
+            settling: Arc::clone(self.pool.settling()),
         }));
         ControlFlow::Continue(())
     }
 
-    fn on_exit(&mut self, exit: Result<Exit, oneshot::error::RecvError>) -> ControlFlow<End> {
-        // Without a supervisor everything was killed.
-        self.exit = Some(exit.unwrap_or(Exit::Signal(9)));
+    fn on_exit(&mut self) -> ControlFlow<End> {
         if self.connection.is_none() || matches!(self.phase, Some(Phase::Idle(_))) {
             return self.crashed();
         }
@@ -290,7 +264,7 @@ impl Environment {
 
     fn on_connection_end(&mut self) -> ControlFlow<End> {
         self.connection = None;
-        if self.exit.is_some() || matches!(self.phase, Some(Phase::Idle(_))) {
+        if self.process.exit().is_some() || matches!(self.phase, Some(Phase::Idle(_))) {
             return self.crashed();
         }
         self.deadline = self.deadline.min(Instant::now() + PARTING_MAX);
@@ -298,7 +272,7 @@ impl Environment {
     }
 
     fn on_deadline(&mut self) -> ControlFlow<End> {
-        if self.exit.is_some() || self.connection.is_none() {
+        if self.process.exit().is_some() || self.connection.is_none() {
             return self.crashed();
         }
         self.drain_outputs();
@@ -323,7 +297,7 @@ impl Environment {
     /// The process has ended without being asked to.
     fn crashed(&mut self) -> ControlFlow<End> {
         self.drain_outputs();
-        let failure = Failure::Exit(self.exit.unwrap_or(Exit::Signal(9)));
+        let failure = Failure::Exit(self.process.exit().unwrap_or(Exit::Signal(9)));
         match self.phase.take() {
             Some(Phase::Running(running)) => {
                 self.fail(running, failure);
@@ -352,38 +326,19 @@ impl Environment {
         let usage = Usage {
             duration: finished.since.elapsed(),
             memory_mb: self.pool.function().memory_mb,
-            peak_mb: peak_memory_mb(self.process.pid).unwrap_or_default(),
+            peak_mb: self.process.peak_memory_mb(),
             init: self.init_took.take(),
         };
         self.pool.journal().end(&finished.request_id, &usage, finished.failure.as_ref());
     }
 
     fn drain_outputs(&mut self) {
-        self.take_outputs(false);
-    }
-
-    /// Logs what was written; `over` also takes what has no line end yet.
-    fn take_outputs(&mut self, over: bool) {
-        let id = self.phase.as_ref().and_then(Phase::request_id).cloned();
-        let (journal, allowance) = (self.pool.journal(), &mut self.allowance);
-        let mut take = |line: String| match allowance.judge(line.len(), Instant::now()) {
-            Verdict::Pass => journal.output(id.as_ref(), line),
-            Verdict::PassAfter(dropped) => {
-                journal.notice(format!("{dropped} lines dropped: too much output"));
-                journal.output(id.as_ref(), line);
-            }
-            Verdict::Drop => {}
-        };
-        for output in &mut self.outputs {
-            output.drain(&mut take);
-            if over {
-                output.finish(&mut take);
-            }
-        }
+        let id = self.phase.as_ref().and_then(Phase::request_id);
+        self.process.log_output(self.pool.journal(), id);
     }
 
     /// Ends the process and cleans up.
-    async fn close(mut self, mut end: End) -> End {
+    async fn close(mut self, end: End) -> End {
         if let Some(Phase::Running(running)) = self.phase.take() {
             // Killed from outside: a shutdown that could not wait.
             self.fail(running, Failure::Exit(Exit::Signal(9)));
@@ -396,24 +351,10 @@ impl Environment {
             }
         }
         drop(self.connection.take());
-        if self.exit.is_none() {
-            self.process.kill();
-            let over = tokio::time::timeout(KILL_MAX, &mut self.process.exited).await;
-            if over.is_err() {
-                tracing::warn!(pid = self.process.pid, "a killed function process is still there");
-            }
-        }
-        self.take_outputs(true);
-        let untold = self.allowance.untold();
-        if untold > 0 {
-            self.pool.journal().notice(format!("{untold} lines dropped: too much output"));
-        }
-        if let End::InitFailed(failure) = &mut end {
+        self.process.end(self.pool.journal()).await;
+        if let End::InitFailed(failure) = &end {
             self.pool.journal().init_failed(self.started.elapsed(), failure);
         }
-        let tmp = self.tmp;
-        // Deleting files is disk work; its result is of no use to anyone.
-        drop(tokio::task::spawn_blocking(move || drop(tmp)));
         end
     }
 }
@@ -451,31 +392,6 @@ async fn served(connection: &mut Option<Served>) {
     }
 }
 
-async fn readable([output, error]: &[Output; 2]) {
-    tokio::select! {
-        () = output.readable() => {}
-        () = error.readable() => {}
-    }
-}
-
 fn far_future() -> Instant {
     Instant::now() + Duration::from_hours(24 * 365)
-}
-
-/// `YYYY/MM/DD/[$LATEST]` and 32 hexadecimal digits.
-fn log_stream(epoch_millis: u64) -> String {
-    let day = i64::try_from(epoch_millis)
-        .ok()
-        .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok())
-        .map(|time| time.strftime("%Y/%m/%d").to_string())
-        .unwrap_or_default();
-    format!("{day}/[$LATEST]{}", uuid::Uuid::new_v4().simple())
-}
-
-/// The most memory the process ever had.
-fn peak_memory_mb(pid: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib.div_ceil(1024))
 }

@@ -91,9 +91,9 @@ impl Functions {
         std::fs::create_dir_all(&config.work_dir)?;
         let processes = supervisor.attach(&drain)?;
         let reload = config.reload;
-        let shared = Arc::new(Shared::new(config, processes, logs, clock, drain.clone())?);
+        let shared = Arc::new(Shared::new(config, processes, logs, clock, drain)?);
         let watcher = if reload { Some(Watcher::start(&shared)?) } else { None };
-        drain.spawn("idle sweep", sweep(Arc::downgrade(&shared), drain.clone()));
+        shared.drain.spawn("idle sweep", sweep(Arc::downgrade(&shared), shared.drain.clone()));
         Ok(Self(Arc::new(Owner { shared, watcher })))
     }
 

@@ -16,6 +16,7 @@ mod output;
 mod phase;
 mod platform_log;
 mod pool;
+mod process;
 mod process_env;
 mod python;
 mod runtime_api;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 /// The longest line; a longer one is cut into several.
 ///
-/// Source: Amazon CloudWatch Logs quotas, event size (256 KB).
+/// Source: Amazon `CloudWatch` Logs quotas, event size (256 KB).
 const LINE_BYTES_MAX: usize = 256 * 1024;
 /// What a process may write per second over a while.
 const RATE_BYTES_PER_SECOND: u64 = 1024 * 1024;

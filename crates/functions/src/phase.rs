@@ -5,6 +5,7 @@
 //! Source: AWS Lambda Developer Guide, "Lambda execution environment lifecycle".
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stillwire_model::Outcome;
 use tokio::sync::oneshot;
@@ -33,6 +34,8 @@ pub(crate) struct Running {
     pub(crate) request_id: Arc<str>,
     pub(crate) caller: oneshot::Sender<Reply>,
     pub(crate) since: Instant,
+    /// How many environments of the function are settling.
+    pub(crate) settling: Arc<AtomicUsize>,
 }
 
 /// An invocation with an outcome.
@@ -41,6 +44,17 @@ pub(crate) struct Settling {
     pub(crate) request_id: Arc<str>,
     pub(crate) since: Instant,
     pub(crate) failure: Option<Failure>,
+    _counted: Counted,
+}
+
+/// Counts one settling environment for as long as it settles.
+#[derive(Debug)]
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What a call that brings an outcome leads to.
@@ -60,8 +74,12 @@ type Refusal = (Phase, Box<(oneshot::Sender<Answer>, Answer)>);
 impl Running {
     /// The outcome is known: the state after it, and who waits for the outcome.
     pub(crate) fn settle(self, failure: Option<Failure>) -> (Phase, oneshot::Sender<Reply>) {
-        let Self { request_id, caller, since } = self;
-        (Phase::Settling(Settling { request_id, since, failure }), caller)
+        let Self { request_id, caller, since, settling } = self;
+        settling.fetch_add(1, Ordering::Relaxed);
+        (
+            Phase::Settling(Settling { request_id, since, failure, _counted: Counted(settling) }),
+            caller,
+        )
     }
 }
 
@@ -96,13 +114,12 @@ impl Phase {
             (Self::Running(running), CallKind::Response { id, body })
                 if *id == *running.request_id =>
             {
-                let (outcome, failure, accepted) = match body {
-                    Some(body) => (Outcome::Returned(body), None, Answer::accepted()),
-                    None => {
-                        let failure = Failure::ResponseTooLarge;
-                        let object = failure.object(&running.request_id);
-                        (Outcome::Failed(object), Some(failure), Answer::too_large())
-                    }
+                let (outcome, failure, accepted) = if let Some(body) = body {
+                    (Outcome::Returned(body), None, Answer::accepted())
+                } else {
+                    let failure = Failure::ResponseTooLarge;
+                    let object = failure.object(&running.request_id);
+                    (Outcome::Failed(object), Some(failure), Answer::too_large())
                 };
                 Step::Outcome { running, outcome, failure, accepted }
             }

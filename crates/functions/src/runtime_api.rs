@@ -165,9 +165,10 @@ async fn answer(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (name, value) in answer.headers {
-        match HeaderValue::try_from(value) {
-            Ok(value) => drop(headers.insert(HeaderName::from_static(name), value)),
-            Err(_) => tracing::debug!(name, "a value that no header can carry"),
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        } else {
+            tracing::debug!(name, "a value that no header can carry");
         }
     }
     Ok(response)

@@ -129,11 +129,10 @@ fn on_event(
     let anything = event.need_rescan();
     let mut changed = false;
     for target in lock(targets).iter() {
-        if anything || event.paths.iter().any(|path| target.concerns(path)) {
-            if let Some(pool) = target.pool.upgrade() {
-                pool.code_changes(now);
-                changed = true;
-            }
+        let concerned = anything || event.paths.iter().any(|path| target.concerns(path));
+        if concerned && let Some(pool) = target.pool.upgrade() {
+            pool.code_changes(now);
+            changed = true;
         }
     }
     if changed {

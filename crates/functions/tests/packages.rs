@@ -1,5 +1,12 @@
 //! Interpreters and packages: found, substituted, installed once, or missed with a clear word.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may fail, and tell numbers"
+)]
+
 mod common;
 
 use std::path::Path;

@@ -215,7 +215,7 @@ async fn run(
         return Ok(());
     }
     let error = finished.lines.iter().rev().find(|line| line.to_lowercase().contains("error"));
-    Err(error.or(finished.lines.last()).cloned().unwrap_or_else(|| "pip failed".to_owned()))
+    Err(error.or_else(|| finished.lines.last()).cloned().unwrap_or_else(|| "pip failed".to_owned()))
 }
 
 fn text(path: &Path) -> String {

@@ -52,6 +52,8 @@ impl Clock for WallClock {
     }
 }
 
+type Deployed = (Arc<Function>, BTreeMap<String, String>);
+
 pub(crate) struct House {
     pub(crate) functions: Functions,
     pub(crate) logs: Arc<Logs>,
@@ -59,7 +61,7 @@ pub(crate) struct House {
     pub(crate) code: TempDir,
     pub(crate) work: TempDir,
     pub(crate) supervisor_pid: u32,
-    deployed: Mutex<Vec<(Arc<Function>, BTreeMap<String, String>)>>,
+    deployed: Mutex<Vec<Deployed>>,
 }
 
 impl House {
@@ -77,7 +79,7 @@ impl House {
             python_places: stillwire_functions::usual_places(path.as_deref(), home.as_deref()),
             cores: 2,
             environments_max: 64,
-            idle_timeout: Duration::from_secs(300),
+            idle_timeout: Duration::from_mins(5),
             hosts: Vec::new(),
             aws: "127.0.0.1:9".parse().unwrap(),
             reload: false,

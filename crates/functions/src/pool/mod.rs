@@ -4,10 +4,12 @@
 //! last, and starts environments for the rest. Whoever changes something that may let the queue move pumps.
 //! The lock is held for a few lines and never across an await; no other lock is taken under it.
 
+mod upkeep;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use stillwire_model::{Function, Invocation, InvokeError, Outcome, limits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
@@ -24,8 +26,6 @@ use crate::supervisor::Processes;
 ///
 /// Choice: a thousand is Lambda's default for what runs at once in a whole account.
 const QUEUE_MAX: usize = 1000;
-/// How long one may wait: longer than any caller does, long enough for libraries to be installed.
-const QUEUE_WAIT_MAX: Duration = Duration::from_mins(5);
 
 const RESERVED: &str = "ReservedFunctionConcurrentInvocationLimitExceeded";
 const UNRESERVED: &str = "ConcurrentInvocationLimitExceeded";
@@ -73,6 +73,8 @@ pub(crate) struct Pool {
     journal: Journal,
     /// What the author should know; `None` until the preparation is over.
     problems: watch::Sender<Option<Vec<String>>>,
+    /// How many environments have answered and are not free yet.
+    settling: Arc<AtomicUsize>,
     state: Mutex<State>,
 }
 
@@ -122,7 +124,15 @@ impl Pool {
             closed: false,
         };
         let problems = watch::Sender::new(None);
-        Self { shared, function, variables, journal, problems, state: Mutex::new(state) }
+        Self {
+            shared,
+            function,
+            variables,
+            journal,
+            problems,
+            settling: Arc::default(),
+            state: Mutex::new(state),
+        }
     }
 
     pub(crate) fn function(&self) -> &Arc<Function> {
@@ -135,6 +145,14 @@ impl Pool {
 
     pub(crate) fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    pub(crate) fn settling(&self) -> &Arc<AtomicUsize> {
+        &self.settling
+    }
+
+    pub(crate) fn is_settling(&self) -> bool {
+        self.settling.load(Ordering::Relaxed) > 0
     }
 
     pub(crate) fn inits(&self) -> Arc<Semaphore> {
@@ -233,7 +251,8 @@ impl Pool {
     /// Whether an environment of this generation is still worth its init phase.
     pub(crate) fn wants(&self, generation: u64) -> bool {
         let state = self.lock();
-        let needed = !state.queue.is_empty() || state.live == state.starting;
+        let alone = state.live == 1;
+        let needed = state.queue.len() >= state.starting || alone;
         state.generation == generation && needed && !*self.shared.kill.borrow()
     }
 
@@ -286,6 +305,7 @@ impl Pool {
                     self.fail_head(&mut state, &Failure::Timeout(limit));
                 }
                 End::NotStarted(reason) => {
+                    self.journal.notice(reason.clone());
                     if let Some(work) = state.queue.pop_front() {
                         work.answer(Err(self.unavailable(reason)));
                     }
@@ -338,93 +358,6 @@ impl Pool {
         let mut problems = self.problems.subscribe();
         let known = problems.wait_for(Option::is_some).await;
         known.ok().and_then(|known| known.clone()).unwrap_or_default()
-    }
-
-    /// The code is being changed: nothing starts until that is settled.
-    pub(crate) fn code_changes(&self, now: Instant) {
-        let mut state = self.lock();
-        let first = state.changing.map_or(now, |(first, _)| first);
-        state.changing = Some((first, now));
-    }
-
-    /// When the code was first and last seen changing.
-    pub(crate) fn changing(&self) -> Option<(Instant, Instant)> {
-        self.lock().changing
-    }
-
-    /// The change seen until `seen` is settled. With a new preparation the environments are replaced.
-    pub(crate) fn settled(self: &Arc<Self>, seen: Instant, renewed: Option<Preparation>) {
-        {
-            let mut state = self.lock();
-            if state.changing.is_some_and(|(_, last)| last <= seen) {
-                state.changing = None;
-            }
-            if let Some(preparation) = renewed {
-                state.generation += 1;
-                state.preparation = preparation;
-                state.suppressed = false;
-                state.idle.clear();
-            }
-        }
-        self.move_on(true);
-    }
-
-    /// Ends when its queue is empty.
-    pub(crate) fn close(self: &Arc<Self>) {
-        {
-            let mut state = self.lock();
-            state.closed = true;
-            state.idle.clear();
-        }
-        self.pump();
-    }
-
-    /// Refuses what waits.
-    pub(crate) fn refuse_queue(&self, reason: &str) {
-        let waiting: Vec<Work> = self.lock().queue.drain(..).collect();
-        for work in waiting {
-            work.answer(Err(self.unavailable(reason.to_owned())));
-        }
-    }
-
-    /// Ends the environment that was idle longest, to make room for another function's.
-    pub(crate) fn give_room(&self) -> bool {
-        let mut state = self.lock();
-        let found = !state.idle.is_empty();
-        if found {
-            state.idle.remove(0);
-        }
-        found
-    }
-
-    /// Whether its queue waits for an environment.
-    pub(crate) fn is_waiting(&self) -> bool {
-        let state = self.lock();
-        let ready = matches!(state.preparation, Preparation::Ready(_)) && state.changing.is_none();
-        ready && state.queue.len() > state.starting
-    }
-
-    /// The number of its environments.
-    pub(crate) fn live(&self) -> usize {
-        self.lock().live
-    }
-
-    /// Ends environments that were idle for long, except the last, and invocations that waited for long.
-    pub(crate) fn sweep(&self, idle_timeout: Duration) {
-        let now = Instant::now();
-        let expired: Vec<Work> = {
-            let mut state = self.lock();
-            let spare = state.live.saturating_sub(1);
-            let old = |idle: &&Idle| now.duration_since(idle.since) >= idle_timeout;
-            let count = state.idle.iter().take_while(old).count().min(spare);
-            state.idle.drain(..count);
-            let late = |work: &&Work| now.duration_since(work.since) >= QUEUE_WAIT_MAX;
-            let count = state.queue.iter().take_while(late).count();
-            state.queue.drain(..count).collect()
-        };
-        for work in expired {
-            work.answer(Err(self.throttled()));
-        }
     }
 
     fn throttled(&self) -> InvokeError {

@@ -1,0 +1,100 @@
+//! What happens to a pool besides invocations: new code, an end, old age, and the needs of others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Idle, Pool, Preparation, Work};
+
+/// How long one may wait: longer than any caller does, long enough for libraries to be installed.
+const QUEUE_WAIT_MAX: Duration = Duration::from_mins(5);
+
+impl Pool {
+    /// The code is being changed: nothing starts until that is settled.
+    pub(crate) fn code_changes(&self, now: Instant) {
+        let mut state = self.lock();
+        let first = state.changing.map_or(now, |(first, _)| first);
+        state.changing = Some((first, now));
+    }
+
+    /// When the code was first and last seen changing.
+    pub(crate) fn changing(&self) -> Option<(Instant, Instant)> {
+        self.lock().changing
+    }
+
+    /// The change seen until `seen` is settled. With a new preparation the environments are replaced.
+    pub(crate) fn settled(self: &Arc<Self>, seen: Instant, renewed: Option<Preparation>) {
+        {
+            let mut state = self.lock();
+            if state.changing.is_some_and(|(_, last)| last <= seen) {
+                state.changing = None;
+            }
+            if let Some(preparation) = renewed {
+                state.generation += 1;
+                state.preparation = preparation;
+                state.suppressed = false;
+                state.idle.clear();
+            }
+        }
+        self.move_on(true);
+    }
+
+    /// Ends when its queue is empty.
+    pub(crate) fn close(self: &Arc<Self>) {
+        {
+            let mut state = self.lock();
+            state.closed = true;
+            state.idle.clear();
+        }
+        self.pump();
+    }
+
+    /// Refuses what waits.
+    pub(crate) fn refuse_queue(&self, reason: &str) {
+        let waiting: Vec<Work> = self.lock().queue.drain(..).collect();
+        for work in waiting {
+            work.answer(Err(self.unavailable(reason.to_owned())));
+        }
+    }
+
+    /// Ends the environment that was idle longest, to make room for another function's.
+    pub(crate) fn give_room(&self) -> bool {
+        let mut state = self.lock();
+        let found = !state.idle.is_empty();
+        if found {
+            state.idle.remove(0);
+        }
+        found
+    }
+
+    /// Whether its queue waits for an environment.
+    pub(crate) fn is_waiting(&self) -> bool {
+        let state = self.lock();
+        let ready = matches!(state.preparation, Preparation::Ready(_)) && state.changing.is_none();
+        ready && state.queue.len() > state.starting
+    }
+
+    /// The number of its environments.
+    pub(crate) fn live(&self) -> usize {
+        self.lock().live
+    }
+
+    /// Ends environments that were idle for long, except the last, and invocations that waited for long.
+    pub(crate) fn sweep(&self, idle_timeout: Duration) {
+        let now = Instant::now();
+        let expired: Vec<Work> = {
+            let mut state = self.lock();
+            let spare = state.live.saturating_sub(1);
+            let old = |idle: &&Idle| now.duration_since(idle.since) >= idle_timeout;
+            let count = state.idle.iter().take_while(old).count().min(spare);
+            state.idle.drain(..count);
+            let late = |work: &&Work| now.duration_since(work.since) >= QUEUE_WAIT_MAX;
+            let count = state.queue.iter().take_while(late).count();
+            state.queue.drain(..count).collect()
+        };
+        for work in expired {
+            work.answer(Err(self.throttled()));
+        }
+    }
+}

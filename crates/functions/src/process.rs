@@ -1,0 +1,159 @@
+//! The process of an execution environment: how it starts, what it writes, how it ends.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::code::Prepared;
+use crate::output::{Allowance, Output, Verdict};
+use crate::platform_log::Journal;
+use crate::pool::Pool;
+use crate::process_env::{self, Place};
+use crate::supervisor::{Exit, Process, Spawn};
+
+/// How long the end of a killed tree is waited for.
+const KILL_MAX: Duration = Duration::from_secs(5);
+
+/// A function's process with what belongs to it alone.
+#[derive(Debug)]
+pub(crate) struct FunctionProcess {
+    process: Process,
+    exit: Option<Exit>,
+    outputs: [Output; 2],
+    allowance: Allowance,
+    tmp: TempDir,
+}
+
+/// What a process does by itself.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    /// It wrote something.
+    Output,
+    /// It ended, and its whole tree with it.
+    Exit,
+}
+
+impl FunctionProcess {
+    /// Starts it; gives our end of its runtime socket as well.
+    pub(crate) async fn start(
+        pool: &Pool,
+        prepared: &Prepared,
+    ) -> io::Result<(Self, tokio::net::UnixStream)> {
+        let processes = pool.processes();
+        let id = processes.name();
+        let tmp = tempfile::Builder::new().prefix("env-").tempdir_in(pool.work_dir())?;
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let stream = tokio::net::UnixStream::from_std(ours)?;
+        let (output, output_end) = Output::open()?;
+        let (error, error_end) = Output::open()?;
+        let log_stream = log_stream(pool.epoch_millis());
+        let place =
+            Place { id, log_stream: &log_stream, task_root: &prepared.task_root, tmp: tmp.path() };
+        let spawn = Spawn {
+            id,
+            program: prepared.program.clone(),
+            args: prepared.args.clone(),
+            env: Some(process_env::variables(pool.function(), pool.variables(), &place)),
+            cwd: prepared.task_root.clone(),
+            runtime: true,
+        };
+        let fds = [OwnedFd::from(theirs), output_end, error_end];
+        let process = processes.spawn(spawn, fds).await?;
+        let outputs = [output, error];
+        let allowance = Allowance::new(Instant::now());
+        Ok((Self { process, exit: None, outputs, allowance, tmp }, stream))
+    }
+
+    /// The next thing it does by itself.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: output stays in its pipe, and an exit is remembered before this resolves.
+    pub(crate) async fn happens(&mut self) -> Happening {
+        let [output, error] = &self.outputs;
+        tokio::select! {
+            exit = &mut self.process.exited, if self.exit.is_none() => {
+                // Without a supervisor everything was killed.
+                self.exit = Some(exit.unwrap_or(Exit::Signal(9)));
+                Happening::Exit
+            }
+            () = output.readable() => Happening::Output,
+            () = error.readable() => Happening::Output,
+        }
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn exit(&self) -> Option<Exit> {
+        self.exit
+    }
+
+    /// Logs what it wrote so far.
+    pub(crate) fn log_output(&mut self, journal: &Journal, request_id: Option<&Arc<str>>) {
+        self.take_output(journal, request_id, false);
+    }
+
+    /// The most memory it ever had; 0 when that can no longer be known.
+    pub(crate) fn peak_memory_mb(&self) -> u64 {
+        peak_memory_mb(self.process.pid).unwrap_or_default()
+    }
+
+    /// Kills it with its tree, logs its last words and removes its folder.
+    pub(crate) async fn end(mut self, journal: &Journal) {
+        if self.exit.is_none() {
+            self.process.kill();
+            let over = tokio::time::timeout(KILL_MAX, &mut self.process.exited).await;
+            if over.is_err() {
+                tracing::warn!(pid = self.process.pid, "a killed function process is still there");
+            }
+        }
+        self.take_output(journal, None, true);
+        let untold = self.allowance.untold();
+        if untold > 0 {
+            journal.notice(format!("{untold} lines dropped: too much output"));
+        }
+        let tmp = self.tmp;
+        // Deleting files is disk work; its result is of no use to anyone.
+        drop(tokio::task::spawn_blocking(move || drop(tmp)));
+    }
+
+    /// Logs what was written; `over` also takes what has no line end yet.
+    fn take_output(&mut self, journal: &Journal, request_id: Option<&Arc<str>>, over: bool) {
+        let allowance = &mut self.allowance;
+        let mut take = |line: String| match allowance.judge(line.len(), Instant::now()) {
+            Verdict::Pass => journal.output(request_id, line),
+            Verdict::PassAfter(dropped) => {
+                journal.notice(format!("{dropped} lines dropped: too much output"));
+                journal.output(request_id, line);
+            }
+            Verdict::Drop => {}
+        };
+        for output in &mut self.outputs {
+            output.drain(&mut take);
+            if over {
+                output.finish(&mut take);
+            }
+        }
+    }
+}
+
+/// `YYYY/MM/DD/[$LATEST]` and 32 hexadecimal digits.
+fn log_stream(epoch_millis: u64) -> String {
+    let day = i64::try_from(epoch_millis)
+        .ok()
+        .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok())
+        .map(|time| time.strftime("%Y/%m/%d").to_string())
+        .unwrap_or_default();
+    format!("{day}/[$LATEST]{}", uuid::Uuid::new_v4().simple())
+}
+
+fn peak_memory_mb(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib.div_ceil(1024))
+}
