@@ -9,6 +9,7 @@
 //! calls; no process outlives the daemon; a function sees no variable of the daemon's.
 
 mod code;
+mod entry;
 mod environment;
 mod failure;
 mod functions;

@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::code::Prepared;
+use crate::entry::Entry;
 use crate::environment::{self, End, Start};
 use crate::failure::Failure;
 use crate::platform_log::{Journal, Usage};
@@ -71,6 +72,7 @@ pub(crate) struct Pool {
     function: Arc<Function>,
     variables: BTreeMap<String, String>,
     journal: Journal,
+    entry: Entry,
     /// What the author should know; `None` until the preparation is over.
     problems: watch::Sender<Option<Vec<String>>>,
     /// How many environments have answered and are not free yet.
@@ -111,6 +113,7 @@ impl Pool {
         function: Arc<Function>,
         variables: BTreeMap<String, String>,
     ) -> Self {
+        let entry = Entry::new(&function);
         let journal = Journal::new(Arc::clone(&shared.logs), function.arn.clone());
         let state = State {
             generation: 1,
@@ -129,6 +132,7 @@ impl Pool {
             function,
             variables,
             journal,
+            entry,
             problems,
             settling: Arc::default(),
             state: Mutex::new(state),
@@ -177,6 +181,9 @@ impl Pool {
         invocation: Invocation,
     ) -> Result<oneshot::Receiver<Reply>, InvokeError> {
         let (reply, outcome) = oneshot::channel();
+        if self.shared.config.reload && self.entry.is_newer() {
+            self.code_changes(Instant::now());
+        }
         {
             let mut state = self.lock();
             if let Preparation::Failed(reason) = &state.preparation {
