@@ -54,9 +54,7 @@ class Running:
         environment = dict(os.environ, STILLWIRE_CACHE_DIR=str(cache), STILLWIRE_STATE_DIR=str(Path(folder) / "state"))
         begin = time.perf_counter()
         self.process = subprocess.Popen(
-            [PROGRAM, "dev", path, "--port", "0", "--no-synth", "--ready-file", self.ready_file, *arguments]
-            if Path(path).is_dir() else
-            [PROGRAM, "dev", path, "--port", "0", "--ready-file", self.ready_file, *arguments],
+            [PROGRAM, "dev", path, "--port", "0", "--no-synth", "--ready-file", self.ready_file, *arguments],
             stdout=self.log, stderr=self.log, env=environment)
         while not self.ready_file.exists():
             if self.process.poll() is not None:
@@ -75,10 +73,9 @@ class Running:
 
 
 def memory_of(pid):
-    """Resident memory of one process in MiB: all of it, and what it shares with nobody."""
+    """Memory of one process in MiB: resident, and its share of it (pages of several processes count in part)."""
     fields = dict(re.findall(r"^(\w+):\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M))
-    private = int(fields["Private_Clean"]) + int(fields["Private_Dirty"])
-    return int(fields["Rss"]) / 1024, private / 1024
+    return int(fields["Rss"]) / 1024, int(fields["Pss"]) / 1024
 
 
 def children_of(pid):
@@ -146,11 +143,10 @@ def main():
 
     running = Running(app, folder, cache)
     time.sleep(3)  # functions have initialised
-    total, private = memory_of(running.process.pid)
-    supervisor = children_of(running.process.pid)[0]
-    rows.append(("resident memory without traffic, Stillwire", f"{total:.1f} MiB ({private:.1f} private)"))
-    total, private = memory_of(supervisor)
-    rows.append(("resident memory without traffic, its supervisor", f"{total:.1f} MiB ({private:.1f} private)"))
+    resident, share = memory_of(running.process.pid)
+    rows.append(("memory without traffic, Stillwire: resident (proportional)", f"{resident:.1f} MiB ({share:.1f})"))
+    resident, share = memory_of(children_of(running.process.pid)[0])
+    rows.append(("memory without traffic, its supervisor: resident (proportional)", f"{resident:.1f} MiB ({share:.1f})"))
     chat = asyncio.run(round_trips(
         running.url, {"Authorization": "Bearer ada:sesame"}, '{"action":"chat","message":"hi"}', MESSAGES // 4))
     p50, p99 = quantiles(chat)
