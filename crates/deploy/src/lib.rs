@@ -40,4 +40,5 @@ pub use load::{LoadOptions, Loaded, load};
 pub use problem::{Location, Problem, Problems};
 pub use report::{Action, Notice, ResourceRow, Severity};
 pub use rsync::RsyncError;
+pub use source::fingerprint;
 pub use synth::{SynthError, SynthOptions, synthesize};

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest;
 use stillwire_model::{Code, Runtime};
 
 use crate::bundle_record;
@@ -164,6 +165,25 @@ impl Sources {
     }
 }
 
+/// A text that changes when a source file below the app's folder does; `None` when there are too many to tell.
+///
+/// What is looked at is what an author edits: no assembly, no environment, no compiled file.
+pub fn fingerprint(app: &Path) -> Option<String> {
+    let files = list(app, true);
+    let bytes: u64 = files.values().sum();
+    if files.is_empty() || files.len() >= FILES_MAX || bytes > BYTES_MAX {
+        return None;
+    }
+    let mut context = digest::Context::new(&digest::SHA256);
+    for (file, size) in &files {
+        context.update(file.as_os_str().as_encoded_bytes());
+        context.update(&[0]);
+        context.update(&size.to_le_bytes());
+        context.update(&fs::read(app.join(file)).ok()?);
+    }
+    Some(context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// The full path, also of what does not exist.
 fn full(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
@@ -235,6 +255,25 @@ mod tests {
         let assembly = app.join("cdk.out");
         let mut sources = Sources::new(Some(app), &assembly);
         sources.code(&assembly.join("asset.1"), &[PathBuf::from("main.py")])
+    }
+
+    #[test]
+    fn a_fingerprint_changes_with_a_source_file_and_with_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let app = dir.path();
+        assert_eq!(fingerprint(app), None);
+        write(app, &[("app.py", "a"), ("lib/b.py", "b")]);
+        let first = fingerprint(app).unwrap();
+        write(
+            app,
+            &[("cdk.out/manifest.json", "{}"), (".venv/x", "y"), ("__pycache__/a.pyc", "z")],
+        );
+        assert_eq!(fingerprint(app).unwrap(), first);
+        for (name, text) in [("app.py", "c"), ("lib/c.py", "b"), ("cdk.context.json", "{}")] {
+            let before = fingerprint(app).unwrap();
+            write(app, &[(name, text)]);
+            assert_ne!(fingerprint(app).unwrap(), before, "{name}");
+        }
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
 use stillwire_deploy::{
-    Assembly, CdkApp, Input, LoadOptions, Loaded, SynthError, SynthOptions, load, synthesize,
+    Assembly, CdkApp, Input, LoadOptions, Loaded, SynthError, SynthOptions, fingerprint, load,
+    synthesize,
 };
 
 use crate::cli::{AppArgs, DevArgs};
@@ -93,10 +96,13 @@ impl Source {
             }
             _ => {}
         }
-        let options = SynthOptions {
-            program: program.to_owned(),
-            out_dir: data.path().join("synth/cdk.out"),
-        };
+        let last = LastSynth::of(app, data);
+        if let (false, Some(dir)) = (args.synth, last.still_valid()) {
+            self.how.set("synthesized before, no source changed since").ok();
+            return Ok(there(&dir));
+        }
+        last.forget()?;
+        let options = SynthOptions { program: program.to_owned(), out_dir: last.assembly.clone() };
         let command = app.command.as_deref().unwrap_or_default();
         screen.progress(&format!("synthesizing with `{command}` …"));
         let told = |line: &str| {
@@ -106,6 +112,7 @@ impl Source {
         };
         match (synthesize(app, &options, &told).await, existing) {
             (Ok(dir), _) => {
+                last.remember()?;
                 self.how.set("synthesized from source").ok();
                 Ok(there(&dir))
             }
@@ -118,6 +125,44 @@ impl Source {
                 Ok(there(dir))
             }
             (Err(error), _) => Err(error.into()),
+        }
+    }
+}
+
+/// The assembly that the app's synth made last, and from which sources.
+struct LastSynth {
+    assembly: PathBuf,
+    record: PathBuf,
+    sources: Option<String>,
+}
+
+impl LastSynth {
+    fn of(app: &CdkApp, data: &DataDir) -> Self {
+        let folder = data.path().join("synth");
+        let sources = fingerprint(&app.dir);
+        Self { assembly: folder.join("cdk.out"), record: folder.join("sources"), sources }
+    }
+
+    /// The assembly, if it is of the sources as they are now.
+    fn still_valid(&self) -> Option<PathBuf> {
+        let made_from = fs::read_to_string(&self.record).ok();
+        let valid = self.sources.is_some()
+            && made_from == self.sources
+            && self.assembly.join("manifest.json").exists();
+        valid.then(|| self.assembly.clone())
+    }
+
+    fn forget(&self) -> io::Result<()> {
+        match fs::remove_file(&self.record) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn remember(&self) -> io::Result<()> {
+        match &self.sources {
+            Some(sources) => fs::write(&self.record, sources),
+            None => Ok(()),
         }
     }
 }
