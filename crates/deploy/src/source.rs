@@ -5,6 +5,7 @@
 //! bounded; when it finds nothing, the asset itself is run.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -181,7 +182,11 @@ pub fn fingerprint(app: &Path) -> Option<String> {
         context.update(&size.to_le_bytes());
         context.update(&fs::read(app.join(file)).ok()?);
     }
-    Some(context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut text = String::new();
+    for byte in context.finish().as_ref() {
+        let _infallible = write!(text, "{byte:02x}");
+    }
+    Some(text)
 }
 
 /// The full path, also of what does not exist.

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::{Client, Refused, tools};
 
 /// How long the program may take to be ready: the first start of a fresh machine installs libraries.
-const READY_TIMEOUT: Duration = Duration::from_secs(180);
+const READY_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// How long anything else may take.
 const TIMEOUT: Duration = Duration::from_secs(30);

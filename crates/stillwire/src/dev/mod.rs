@@ -82,7 +82,7 @@ async fn serve(
         }
     };
     interrupted().await?;
-    screen.stopping(running.gateway.connections());
+    Screen::stopping(running.gateway.connections());
     tokio::select! {
         () = running.stop() => {}
         again = interrupted() => again?,

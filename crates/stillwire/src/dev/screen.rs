@@ -94,7 +94,7 @@ impl Screen {
     }
 
     /// The stop has begun.
-    pub(crate) fn stopping(self, connections: usize) {
+    pub(crate) fn stopping(connections: usize) {
         let clients = count(connections, "client");
         line(&format!("stopping: {clients} to say goodbye to; ^C again does not wait"));
     }
