@@ -1,7 +1,7 @@
 //! An execution environment: one process, one invocation at a time, from its start to its end.
 //!
 //! One task owns everything here: the process, its runtime's connection, its output and its state. The pool
-//! gives it work, the [`phase`] says what fits the moment, and [`End`] tells the pool why it is over.
+//! gives it work, the `phase` says what fits the moment, and [`End`] tells the pool why it is over.
 
 use std::io;
 use std::ops::ControlFlow;
