@@ -78,10 +78,7 @@ pub(crate) fn place(function: &Function, work_dir: &Path) -> Result<Roots, Strin
             unpack(archive, &root).map_err(|error| cannot(archive, &error))?;
             Ok(Roots { root, source: None })
         }
-        Code::Image(image) => Err(format!(
-            "its code is a container image ({image}), which is not run here; \
-             declare it as a zip or folder (Code.from_asset) to run it"
-        )),
+        Code::Image(image) => Err(format!("the container image {image} is no folder")),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use stillwire_drain::Drain;
-use stillwire_model::{Clock, Code, FunctionArn, FunctionLogs, Runtime};
+use stillwire_model::{Clock, FunctionArn, FunctionLogs, Runtime};
 use tokio::sync::{Semaphore, watch};
 
 use crate::Config;
@@ -101,15 +101,9 @@ impl Shared {
 
     async fn try_prepare(&self, pool: &Pool) -> Result<(code::Prepared, Vec<String>), String> {
         let function = pool.function();
-        let minor = match (&function.code, &function.runtime) {
-            // The code says the reason better than the runtime.
-            (Code::Image(_), _) => 0,
-            (_, Runtime::Python(minor)) => *minor,
-            (_, other) => {
-                return Err(format!(
-                    "its runtime {other} is not run here yet; only Python functions are"
-                ));
-            }
+        let minor = match (function.obstacle(), &function.runtime) {
+            (None, Runtime::Python(minor)) => *minor,
+            (obstacle, runtime) => return Err(obstacle.unwrap_or_else(|| runtime.to_string())),
         };
         let (placed, work_dir) = (Arc::clone(function), self.config.work_dir.clone());
         let place = tokio::task::spawn_blocking(move || code::place(&placed, &work_dir));

@@ -38,6 +38,20 @@ impl Function {
     pub fn name(&self) -> &str {
         self.arn.name()
     }
+
+    /// Why Stillwire cannot run it, if it cannot, with the remedy.
+    pub fn obstacle(&self) -> Option<String> {
+        match (&self.code, &self.runtime) {
+            (Code::Image(image), _) => Some(format!(
+                "its code is a container image ({image}), which is not run here; \
+                 declare it as a zip package or a folder (Code.from_asset)"
+            )),
+            (_, Runtime::Python(_)) => None,
+            (_, other) => Some(format!(
+                "its runtime {other} is not run here yet; only Python functions are (python3.9 to python3.14)"
+            )),
+        }
+    }
 }
 
 /// Where the code of a function is.

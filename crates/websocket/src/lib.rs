@@ -5,7 +5,7 @@
 //!
 //! * [`RequestHead`] and [`Upgrade`]: the server's side of the handshake; [`client`] has the other side.
 //! * [`Decoder`]: bytes in, [`Message`]s out. It keeps nothing but what is incomplete.
-//! * [`encode`]: messages in, bytes out.
+//! * `encode_…`: messages in, bytes out.
 //!
 //! Invariants: bytes from the peer are never trusted before they were checked; the memory a peer can make a
 //! decoder hold is bounded by its [`Limits`]; an error knows the close code it leads to.

@@ -94,13 +94,6 @@ pub(super) fn build(
             piece.warn(resolver, property, text);
         }
     }
-    if image {
-        piece.warn(
-            resolver,
-            "Code",
-            "this function is a container image, which is not run here: every call fails",
-        );
-    }
     if resolver.problems.len() > before {
         return None;
     }

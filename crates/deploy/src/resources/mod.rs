@@ -123,7 +123,15 @@ pub(crate) fn build<'w>(
                         let message = format!("another function is named {} too", function.name());
                         built.clashes.push((piece.unit, piece.id.to_owned(), message));
                     }
-                    fate.1 = format!("{} {}", function.runtime, function.handler);
+                    fate = match function.obstacle() {
+                        None => (fate.0, format!("{} {}", function.runtime, function.handler)),
+                        Some(obstacle) => {
+                            let text =
+                                format!("every call of {} fails: {obstacle}", function.name());
+                            piece.warn(resolver, "Runtime", text);
+                            (Action::NotRun, obstacle)
+                        }
+                    };
                     built.stacks.entry(piece.unit).or_default().functions.push(Arc::new(function));
                 }
                 None => "it has problems".clone_into(&mut fate.1),

@@ -39,7 +39,7 @@ pub fn with_environment(variables: &Value, more: &Value) -> Value {
 /// A function with these variables.
 pub fn function(variables: &Value) -> Value {
     json!({ "Type": "AWS::Lambda::Function", "Properties": {
-        "Runtime": "nodejs22.x", "Handler": "index.handler", "Code": { "ZipFile": "exports.x = 1" },
+        "Runtime": "python3.12", "Handler": "index.handler", "Code": { "ZipFile": "x = 1" },
         "Environment": { "Variables": variables } } })
 }
 
