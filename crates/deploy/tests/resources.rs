@@ -192,7 +192,7 @@ fn inline_code_becomes_the_file_that_the_handler_names() {
     let loaded = loaded(&with_environment(&json!({}), &json!({})));
     let code = &loaded.app.functions().next().expect("a function").code;
     let expected =
-        Code::Inline { file_name: "index.js".to_owned(), text: "exports.x = 1".to_owned() };
+        Code::Inline { file_name: "index.py".to_owned(), text: "x = 1".to_owned() };
     assert_eq!(code, &expected);
 }
 
