@@ -20,6 +20,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Stillwire {
     process: Child,
+    /// Ends the program when this test ends without dropping it, as a static does.
+    mourner: Child,
     ready: Value,
     log: PathBuf,
     _folder: TempDir,
@@ -60,6 +62,7 @@ impl Stillwire {
             .stdout(output.try_clone().expect("the log"))
             .stderr(output);
         let mut process = command.spawn().expect("the program starts");
+        let mourner = mourner(process.id());
         let deadline = Instant::now() + READY_TIMEOUT;
         let text = loop {
             if let Ok(text) = std::fs::read_to_string(&ready) {
@@ -73,7 +76,7 @@ impl Stillwire {
         };
         // Whole at once: what is there is valid.
         let ready = serde_json::from_str(&text).expect("the ready file is JSON");
-        Self { process, ready, log, _folder: folder }
+        Self { process, mourner, ready, log, _folder: folder }
     }
 
     /// The content of the ready file.
@@ -137,8 +140,19 @@ impl Stillwire {
     }
 }
 
+/// A shell that waits for the end of its input, which is our end, and then ends the program.
+fn mourner(program: u32) -> Child {
+    Command::new("sh")
+        .args(["-c", "read -r line; kill \"$0\" 2>/dev/null", &program.to_string()])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a shell")
+}
+
 impl Drop for Stillwire {
     fn drop(&mut self) {
+        self.mourner.kill().ok();
+        self.mourner.wait().ok();
         if std::thread::panicking() {
             eprintln!("---- the program's log ----\n{}", self.log());
         }
