@@ -191,8 +191,7 @@ fn a_functions_settings_are_checked() {
 fn inline_code_becomes_the_file_that_the_handler_names() {
     let loaded = loaded(&with_environment(&json!({}), &json!({})));
     let code = &loaded.app.functions().next().expect("a function").code;
-    let expected =
-        Code::Inline { file_name: "index.py".to_owned(), text: "x = 1".to_owned() };
+    let expected = Code::Inline { file_name: "index.py".to_owned(), text: "x = 1".to_owned() };
     assert_eq!(code, &expected);
 }
 

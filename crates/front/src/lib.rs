@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use stillwire_awswire::CredentialScope;
 use stillwire_drain::Drain;
 use stillwire_listen::http::{BodyError, body};
-use stillwire_listen::{Accepted, Door, http as serving};
+use stillwire_listen::{Accepted, Door, http as serving, is_own_host};
 use stillwire_model::TableApi;
 use uuid::Uuid;
 
@@ -65,6 +65,10 @@ impl Front {
             content_type: header("content-type").unwrap_or_default().to_owned(),
             target: target.to_owned(),
         };
+        if !is_own_host(&caller.host) {
+            tracing::warn!(host = caller.host, "refused: the request is for another host");
+            return text(StatusCode::FORBIDDEN, "this address serves local programs only\n");
+        }
         if parts.method == Method::GET && parts.uri.path() == "/" && !caller.signed {
             return text(StatusCode::OK, "healthy: stillwire\n");
         }

@@ -14,6 +14,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 use stillwire_awswire::{ConnectionId, ErrorBody, ServiceError, iso_millis};
 use stillwire_listen::http::{BodyError, body};
+use stillwire_listen::is_own_host;
 use stillwire_model::StageName;
 
 use crate::ending::Ending;
@@ -56,6 +57,11 @@ async fn respond(
     api: &LiveApi,
     shared: &Shared,
 ) -> Result<Response<Full<Bytes>>, ServiceError> {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.unwrap_or_default();
+    if host != api.domain_name() && !is_own_host(host) {
+        return Err(ServiceError::rest(403, "ForbiddenException", "Forbidden"));
+    }
     let target = target_of(request.uri().path(), |stage| api.load().stages.contains_key(stage));
     let (stage, id) = match target {
         Target::Connection { stage, id } => (stage, id),

@@ -24,6 +24,25 @@ use rustls::sign::CertifiedKey;
 /// The DNS suffixes that certificates are made for.
 const SUFFIXES: [&str; 4] = ["amazonaws.com", "amazonaws.com.cn", "api.aws", "localhost"];
 
+/// Whether a `Host` header names this machine, or a name of AWS that is led here.
+///
+/// A web page whose own name was made to resolve to 127.0.0.1 could otherwise talk to what listens there, for
+/// browsers take it for the page's own server.
+pub fn is_own_host(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.to_ascii_lowercase();
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name == "localhost" || address.is_ok_and(|address| address.is_loopback()) || is_vouched(&name)
+}
+
+/// Whether certificates are made for this name.
+fn is_vouched(name: &str) -> bool {
+    SUFFIXES.iter().any(|suffix| name.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.')))
+}
+
 /// Certificates kept at once; names beyond are made anew each time.
 const CERTIFICATES_MAX: usize = 256;
 
@@ -229,9 +248,9 @@ impl ResolvesServerCert for Resolver {
             None | Some("localhost") => return Some(Arc::clone(&self.default)),
             Some(name) => name.to_ascii_lowercase(),
         };
-        let vouched =
-            |suffix: &&str| name.strip_suffix(*suffix).is_some_and(|rest| rest.ends_with('.'));
-        SUFFIXES.iter().find(|suffix| vouched(suffix))?;
+        if !is_vouched(&name) {
+            return None;
+        }
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = made.get(&name) {
             return Some(Arc::clone(key));
@@ -314,6 +333,24 @@ mod tests {
         assert!(fs::read_to_string(&again.bundle).unwrap().ends_with(&certificate));
         let mode = fs::metadata(folder.join("ca-key.pem")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn only_this_machine_and_names_that_are_led_here_are_own_hosts() {
+        for host in
+            ["localhost:7799", "127.0.0.1", "[::1]:80", "LOCALHOST", "sqs.eu-west-1.amazonaws.com"]
+        {
+            assert!(is_own_host(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example:7799",
+            "localhost.evil.example",
+            "10.0.0.1:7799",
+            "amazonaws.com.evil",
+        ] {
+            assert!(!is_own_host(host), "{host}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub mod http;
 mod rewind;
 mod stream;
 
-pub use authority::{Authority, AuthorityError, system_bundle};
+pub use authority::{Authority, AuthorityError, is_own_host, system_bundle};
 pub use door::{Accepted, BindError, Capacity, Door, bind};
 pub use rewind::Rewind;
 pub use stream::Stream;
