@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::run::{Failure, cargo, output, workspace};
 
 /// Which crates of ours each crate may use: the arrows of ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
+    ("bench", &["websocket"]),
     ("drain", &[]),
     ("model", &[]),
     ("websocket", &[]),
