@@ -48,7 +48,7 @@ def record(event):
     /// All events so far.
     pub fn all(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.folder.join("events")).expect("the file of events");
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         whole.lines().map(|line| serde_json::from_str(line).expect("an event")).collect()
     }
 
