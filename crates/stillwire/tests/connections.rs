@@ -1,6 +1,8 @@
 //! `@connections`, from outside and from functions, and the other services that a function may call.
 
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, reason = "tests are named by the behaviour they check")]
+#![allow(clippy::indexing_slicing, reason = "a test says what went wrong by panicking")]
+#![allow(clippy::disallowed_methods, reason = "real time is what is measured")]
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;

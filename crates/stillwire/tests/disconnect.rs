@@ -1,6 +1,8 @@
 //! Every way to leave, and the one `$disconnect` that tells of it.
 
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, reason = "tests are named by the behaviour they check")]
+#![allow(clippy::indexing_slicing, reason = "a test says what went wrong by panicking")]
+#![allow(clippy::disallowed_methods, reason = "real time is what is measured")]
 
 use std::sync::LazyLock;
 use std::time::Duration;

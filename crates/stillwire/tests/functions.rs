@@ -1,6 +1,7 @@
 //! Functions as an app's author meets them: side by side, killed in time, fresh after a save, and gone at the end.
 
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, reason = "tests are named by the behaviour they check")]
+#![allow(clippy::indexing_slicing, reason = "a test says what went wrong by panicking")]
 #![allow(clippy::disallowed_methods, reason = "real time is what is measured")]
 
 use std::path::PathBuf;

@@ -1,6 +1,8 @@
 //! Handshakes: who is let in, who is not, and with which answer.
 
-#![allow(missing_docs, reason = "tests")]
+#![allow(missing_docs, reason = "tests are named by the behaviour they check")]
+#![allow(clippy::indexing_slicing, reason = "a test says what went wrong by panicking")]
+#![allow(clippy::disallowed_methods, reason = "real time is what is measured")]
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
