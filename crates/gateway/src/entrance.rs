@@ -17,15 +17,20 @@ use crate::{management, upgrade};
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Serves one accepted stream to its end.
+/// Serves one accepted stream: a plain request to its end here, a client in a task of its own in `drain`.
 pub(crate) async fn enter(
     accepted: Accepted,
     api: Arc<LiveApi>,
     shared: Arc<Shared>,
     drain: Drain,
+    doors: Drain,
 ) {
     let Accepted { mut stream, peer, place } = accepted;
-    let head = match timeout(HEAD_TIMEOUT, read_head(&mut stream)).await {
+    let head = tokio::select! {
+        head = timeout(HEAD_TIMEOUT, read_head(&mut stream)) => head,
+        () = doors.closing() => return,
+    };
+    let head = match head {
         Ok(Ok(Some(head))) => head,
         Ok(Ok(None)) => return, // left before it said anything
         Ok(Err(error)) => {
@@ -47,20 +52,24 @@ pub(crate) async fn enter(
     };
     if request.asks_for_websocket() {
         let rest = bytes.get(head_len..).unwrap_or_default().to_vec();
-        // Boxed: a handshake needs much more state than the connection it leads to.
         let arrival = upgrade::Arrival { stream, peer, request, rest };
-        let opened = Box::pin(upgrade::open(arrival, api, shared, drain)).await;
-        if let Some(opened) = opened {
-            opened.run().await;
-        }
+        let inner = drain.clone();
+        drain.spawn("connection", async move {
+            // Boxed: a handshake needs much more state than the connection it leads to.
+            let opened = Box::pin(upgrade::open(arrival, api, shared, inner)).await;
+            if let Some(opened) = opened {
+                opened.run().await;
+            }
+            drop(place);
+        });
     } else {
         let stream = Rewind::new(bytes.into(), stream);
-        http::serve(stream, &drain, |request| {
+        http::serve(stream, &doors, |request| {
             management::answer(request, Arc::clone(&api), Arc::clone(&shared))
         })
         .await;
+        drop(place);
     }
-    drop(place);
 }
 
 type Head = Result<(Vec<u8>, usize), HeadError>;

@@ -1,6 +1,11 @@
 //! The whole story of both example apps, from their assemblies and from source, with independent clients.
 
 #![allow(missing_docs, reason = "tests are named by the behaviour they check")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test says what went wrong by panicking"
+)]
 
 use std::time::Duration;
 

@@ -1,6 +1,11 @@
 //! `stillwire check`: every resource is listed, and the exit code can be trusted.
 
 #![allow(missing_docs, reason = "tests are named by the behaviour they check")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test says what went wrong by panicking"
+)]
 
 use std::collections::BTreeSet;
 use std::process::Output;

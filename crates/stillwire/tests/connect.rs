@@ -1,6 +1,11 @@
 //! `stillwire connect`: in a script, and at a terminal.
 
 #![allow(missing_docs, reason = "tests are named by the behaviour they check")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test says what went wrong by panicking"
+)]
 
 use std::io::Write as _;
 use std::process::{Output, Stdio};

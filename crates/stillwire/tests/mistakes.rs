@@ -1,6 +1,11 @@
 //! What people do wrong at first: each answer says what happened, to what, and what to do.
 
 #![allow(missing_docs, reason = "tests are named by the behaviour they check")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test says what went wrong by panicking"
+)]
 
 use std::net::TcpListener;
 use std::path::Path;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
+use crate::Stillwire;
+
 /// An app under construction: one API with the stage `test`.
 #[derive(Debug)]
 #[must_use]
@@ -127,6 +129,13 @@ impl App {
     /// A file of a function.
     pub fn file(&self, function: &str, name: &str) -> PathBuf {
         self.folder.path().join(function).join(name)
+    }
+
+    /// Starts the program on this app for all tests of a file: it runs until the test process ends.
+    pub fn share(self, program: &str) -> Stillwire {
+        let mut stillwire = Stillwire::dev(program, &self.template());
+        stillwire.keep_until_the_end(&self.folder.keep());
+        stillwire
     }
 
     /// Writes the template and gives its path.

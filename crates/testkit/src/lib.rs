@@ -3,6 +3,7 @@
 //! * [`App`] writes a small app: functions in Python, routes, an authorizer.
 //! * [`Stillwire`] starts the program on an app and knows its addresses.
 //! * [`Client`] is a WebSocket client that can also misbehave.
+//! * [`Events`] are what functions got, and [`raw`] says anything at all to a port.
 //! * [`tools`] finds the other clients and SDKs that tests drive: Python, Node.
 //!
 //! Everything here waits for states, with deadlines, and panics with what it saw when a deadline passes.
@@ -19,9 +20,13 @@
 
 mod app;
 mod client;
+mod events;
+mod http;
 mod program;
 pub mod tools;
 
 pub use app::App;
 pub use client::{Client, Got, Refused};
+pub use events::Events;
+pub use http::{Answer, raw};
 pub use program::{Stillwire, eventually, example};

@@ -1,5 +1,6 @@
 //! The program under test.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,12 +17,12 @@ const READY_TIMEOUT: Duration = Duration::from_mins(3);
 /// How long anything else may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A running `stillwire dev`. Dropping it stops it.
+/// A running `stillwire dev`. Dropping it stops it, and so does the end of the test process: one that all tests
+/// of a file share, in a static, is never dropped.
 #[derive(Debug)]
 pub struct Stillwire {
     process: Child,
-    /// Ends the program when this test ends without dropping it, as a static does.
-    mourner: Child,
+    keeper: Child,
     ready: Value,
     log: PathBuf,
     _folder: TempDir,
@@ -62,7 +63,7 @@ impl Stillwire {
             .stdout(output.try_clone().expect("the log"))
             .stderr(output);
         let mut process = command.spawn().expect("the program starts");
-        let mourner = mourner(process.id());
+        let keeper = keeper(&process, folder.path());
         let deadline = Instant::now() + READY_TIMEOUT;
         let text = loop {
             if let Ok(text) = std::fs::read_to_string(&ready) {
@@ -76,7 +77,13 @@ impl Stillwire {
         };
         // Whole at once: what is there is valid.
         let ready = serde_json::from_str(&text).expect("the ready file is JSON");
-        Self { process, mourner, ready, log, _folder: folder }
+        Self { process, keeper, ready, log, _folder: folder }
+    }
+
+    /// Removes a folder when the test process ends, for what a shared program needs as long as it runs.
+    pub fn keep_until_the_end(&mut self, folder: &Path) {
+        let input = self.keeper.stdin.as_mut().expect("the keeper listens");
+        writeln!(input, "{}", folder.display()).expect("the keeper listens");
     }
 
     /// The content of the ready file.
@@ -140,19 +147,8 @@ impl Stillwire {
     }
 }
 
-/// A shell that waits for the end of its input, which is our end, and then ends the program.
-fn mourner(program: u32) -> Child {
-    Command::new("sh")
-        .args(["-c", "read -r line; kill \"$0\" 2>/dev/null", &program.to_string()])
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("a shell")
-}
-
 impl Drop for Stillwire {
     fn drop(&mut self) {
-        self.mourner.kill().ok();
-        self.mourner.wait().ok();
         if std::thread::panicking() {
             eprintln!("---- the program's log ----\n{}", self.log());
         }
@@ -165,7 +161,27 @@ impl Drop for Stillwire {
             self.process.kill().ok();
             self.process.wait().ok();
         }
+        self.keeper.kill().ok();
+        self.keeper.wait().ok();
     }
+}
+
+/// A process that notices the end of this one by the end of its input. Then it stops the program and removes
+/// the folders whose names it was given.
+fn keeper(program: &Child, folder: &Path) -> Child {
+    let script = r#"pid=$1; shift
+        while IFS= read -r folder; do set -- "$@" "$folder"; done
+        kill -TERM "$pid" 2>/dev/null
+        while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+        rm -rf -- "$@""#;
+    let mut keeper = Command::new("/bin/sh");
+    keeper
+        .args(["-c", script, "keeper", &program.id().to_string()])
+        .arg(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    keeper.spawn().expect("the keeper starts")
 }
 
 /// Waits for a state.
