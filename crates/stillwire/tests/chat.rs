@@ -168,6 +168,13 @@ fn independent_clients_chat_over_plain_and_tls() {
             assert_eq!(seen["message"], "hi", "{printed}");
             assert_eq!(seen["closed"], 1000, "{printed}");
         }
+        let own = Stillwire::command(PROGRAM)
+            .args(["connect", &url, "-H", "Authorization: Bearer own:sesame", "--json"])
+            .args(["-x", r#"{"action":"chat","message":"hi"}"#, "-w", "1"])
+            .output()
+            .unwrap();
+        let printed = String::from_utf8_lossy(&own.stdout).into_owned();
+        assert!(printed.contains(r#"{\"from\": \"own\", \"message\": \"hi\"}"#), "{printed}");
     }
     eventually("the table to be empty", || items(&stillwire, "dev").is_empty().then_some(()));
 }

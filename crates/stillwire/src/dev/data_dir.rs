@@ -25,7 +25,7 @@ pub(crate) struct DataDir {
 impl DataDir {
     /// Opens the folder that the arguments name, or `.stillwire` beside the app.
     pub(crate) fn open(args: &DevArgs, app_dir: &Path) -> Result<Self> {
-        let temporary = args.in_memory.then(TempDir::new).transpose()?;
+        let temporary = args.in_memory.then(temporary).transpose()?;
         let path = match (&temporary, &args.data_dir) {
             (Some(temporary), _) => temporary.path().to_owned(),
             (None, Some(path)) => path.clone(),
@@ -65,6 +65,30 @@ impl DataDir {
         fs::create_dir_all(&work)?;
         Ok(work)
     }
+}
+
+/// How the folders of runs that keep nothing begin.
+const TEMPORARY_PREFIX: &str = "stillwire-";
+
+/// Leftovers that one start clears away at most.
+const LEFTOVERS_MAX: usize = 100;
+
+/// A folder that goes with this run. A run that was killed could not remove its own, so a later one does.
+fn temporary() -> std::io::Result<TempDir> {
+    let entries = fs::read_dir(std::env::temp_dir())?.flatten();
+    let left = entries.filter(|entry| {
+        entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX)
+            // Its owner writes into the lock once it holds it: an empty one is of a run that just begins.
+            && fs::metadata(entry.path().join("lock")).is_ok_and(|lock| lock.len() > 0)
+    });
+    for entry in left.take(LEFTOVERS_MAX) {
+        // Whoever still runs holds the lock of its folder; what is not ours cannot be removed anyway.
+        if let Ok(lock) = lock(&entry.path()) {
+            fs::remove_dir_all(entry.path()).ok();
+            drop(lock);
+        }
+    }
+    tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempdir()
 }
 
 fn lock(path: &Path) -> Result<File> {
