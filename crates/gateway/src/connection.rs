@@ -1,30 +1,25 @@
 //! A connection after its 101: the one place that reads and writes a client's socket.
 //!
 //! It is a state machine that is polled: no buffer is held while the client is silent, a read goes into one
-//! buffer that all connections of a thread share, and only what is incomplete is kept.
+//! buffer that all connections of a thread share, and only what is incomplete is kept. What messages mean is
+//! the [`Session`]'s business.
 
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use stillwire_drain::Drain;
 use stillwire_model::limits;
 use stillwire_websocket::{
-    Decoder, Limits, Masking, Message, Opcode, Role, encode_close, encode_message, encode_pong,
+    Decoder, Limits, Masking, Message, Opcode, ProtocolError, Role, encode_close, encode_message,
+    encode_pong,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
 use crate::ending::{Ending, Goodbye};
-use crate::event::{self, Moment};
-use crate::outbox::PostError;
-use crate::registry::Live;
-use crate::rescue::{self, Failure};
-use crate::shared::Shared;
-use crate::{integration, response, route};
+use crate::outbox::Outbox;
+use crate::shared::ConnectionLimits;
 
 /// How long the other end may take to finish the close handshake, and to take our last bytes.
 ///
@@ -44,12 +39,46 @@ thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
+/// What a connection is for: gets its messages, and knows the outbox that others post to.
+pub trait Session {
+    /// Where messages for the client are posted.
+    fn outbox(&self) -> &Outbox;
+
+    /// A text message of the client. What is due back at once is appended to `replies`.
+    fn message(&mut self, text: &str, replies: &mut Replies<'_>);
+
+    /// A message went either way.
+    fn active(&mut self);
+
+    /// The end is decided: from now on the client cannot be reached. Called once.
+    fn ending(&mut self, ending: &Ending, why: Option<ProtocolError>);
+}
+
+/// Answers that go out with the next write, before anything that is posted.
+#[derive(Debug)]
+pub struct Replies<'a> {
+    out: &'a mut Vec<u8>,
+    frame_bytes_max: usize,
+}
+
+impl Replies<'_> {
+    /// Sends a text message.
+    pub fn send(&mut self, text: &str) {
+        encode_message(
+            Opcode::Text,
+            text.as_bytes(),
+            self.frame_bytes_max,
+            Masking::None,
+            self.out,
+        );
+    }
+}
+
 /// A live connection's task.
-pub(crate) struct Connection<S> {
+pub struct Connection<S, T> {
     stream: S,
-    live: Arc<Live>,
-    shared: Arc<Shared>,
-    drain: Drain,
+    session: T,
+    limits: ConnectionLimits,
     decoder: Decoder,
     /// Read but not decoded: what came with the handshake, or while the application is behind.
     unread: Vec<u8>,
@@ -59,6 +88,10 @@ pub(crate) struct Connection<S> {
     /// Since when the socket takes nothing.
     stalled: Option<Instant>,
     in_flight: usize,
+    /// The end that is wished for, and when it comes even if the client has taken nothing by then.
+    hurried: Option<Box<(Ending, Instant)>>,
+    /// The newest ping that is not answered yet.
+    ping: Option<Box<[u8]>>,
     born: Instant,
     last_message: Instant,
     state: State,
@@ -76,45 +109,45 @@ enum State {
     },
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S, T> std::fmt::Debug for Connection<S, T> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Connection").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, T: Session> Connection<S, T> {
     /// Takes over a socket whose 101 was written; `unread` is what the client sent after its handshake.
-    pub(crate) fn new(
-        stream: S,
-        live: Arc<Live>,
-        shared: Arc<Shared>,
-        drain: Drain,
-        unread: Vec<u8>,
-    ) -> Self {
+    pub fn new(stream: S, session: T, limits: ConnectionLimits, unread: Vec<u8>) -> Self {
         let now = Instant::now();
-        let config = &shared.config.connection;
-        let limits = Limits {
-            frame_bytes_max: config.frame_bytes_max,
-            message_bytes_max: config.message_bytes_max,
+        let accepted = Limits {
+            frame_bytes_max: limits.frame_bytes_max,
+            message_bytes_max: limits.message_bytes_max,
             // Source: API Gateway Developer Guide, "Working with binary media types": binary frames close 1003.
             binary: false,
         };
         Self {
             stream,
-            live,
-            decoder: Decoder::new(Role::Server, limits),
+            session,
+            decoder: Decoder::new(Role::Server, accepted),
             unread,
             out: Vec::new(),
             written: 0,
             stalled: None,
             in_flight: 0,
+            hurried: None,
+            ping: None,
             born: now,
             last_message: now,
             state: State::Open,
-            timer: Box::pin(sleep_until(now + config.idle_timeout)),
-            shared,
-            drain,
+            timer: Box::pin(sleep_until(now + limits.idle_timeout)),
+            limits,
         }
     }
 
     /// Serves the client until the connection is over; says how it ended.
-    pub(crate) async fn run(mut self) -> Ending {
+    pub async fn run(mut self) -> Ending {
         let ending = std::future::poll_fn(|cx| self.poll(cx)).await;
-        self.live.outbox.close();
+        self.session.outbox().close();
         let goodbye = std::future::poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx));
         // The socket is closed in any case; this only lets TLS say goodbye.
         tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await.ok();
@@ -125,8 +158,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         loop {
             self.take_posts(cx);
             self.decode_unread();
+            let had_room = self.has_room();
             if self.poll_write(cx).is_err() {
                 return Poll::Ready(self.lost());
+            }
+            if !had_room && self.has_room() {
+                continue; // what waits in the outbox for room will wake nobody
             }
             if let Some(ending) = self.over() {
                 return Poll::Ready(ending);
@@ -146,8 +183,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Encodes what others posted, and heeds their wish to end.
     fn take_posts(&mut self, cx: &mut Context<'_>) {
-        let room = self.out.len() - self.written < WRITE_AHEAD_BYTES;
-        let taken = self.live.outbox.poll_take(cx, room);
+        let room = self.has_room();
+        let taken = self.session.outbox().poll_take(cx, room);
         self.in_flight = taken.in_flight;
         if !matches!(self.state, State::Open) {
             return;
@@ -155,14 +192,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !taken.messages.is_empty() {
             self.note_message();
         }
-        let frame_bytes_max = self.shared.config.connection.frame_bytes_max;
+        let frame_bytes_max = self.limits.frame_bytes_max;
         for message in taken.messages {
             encode_message(Opcode::Text, &message, frame_bytes_max, Masking::None, &mut self.out);
         }
-        if let Some(ending) = taken.end
-            && room
-        {
-            self.close(ending);
+        match taken.end {
+            Some(ending) if room => self.close(ending, None),
+            Some(ending) => self.hurry(ending),
+            None => {}
+        }
+    }
+
+    /// Whether more may be encoded: what the socket does not take piles up in the outbox, which is bounded.
+    fn has_room(&self) -> bool {
+        self.out.len() - self.written < WRITE_AHEAD_BYTES
+    }
+
+    /// The end is wished for while the client takes no bytes: it has a moment to change that.
+    fn hurry(&mut self, ending: Ending) {
+        let now = Instant::now();
+        let hurried = self.hurried.get_or_insert_with(|| Box::new((ending, now + CLOSE_TIMEOUT)));
+        let until = hurried.1;
+        if until < self.timer.deadline() {
+            self.timer.as_mut().reset(until);
         }
     }
 
@@ -182,7 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn accepts_messages(&self) -> bool {
-        self.in_flight < limits::IN_FLIGHT_PER_CONNECTION_MAX
+        self.in_flight < limits::IN_FLIGHT_PER_CONNECTION_MAX && self.has_room()
     }
 
     /// Reads once; false at the end of the stream.
@@ -217,11 +269,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 }
                 Err(violation) => {
-                    if matches!(self.state, State::Open) {
-                        tracing::info!(connection = %self.live.peer.id, %violation, "closing");
-                    }
                     // Nothing after this can be understood; reading on lets our close frame arrive.
-                    self.close(Ending::by_violation(violation));
+                    self.close(Ending::by_violation(violation), Some(violation));
                     return;
                 }
             }
@@ -237,18 +286,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match message {
             Message::Text(text) => {
                 self.note_message();
-                self.dispatch(&text);
+                let frame_bytes_max = self.limits.frame_bytes_max;
+                let mut replies = Replies { out: &mut self.out, frame_bytes_max };
+                self.session.message(&text, &mut replies);
+                self.in_flight = self.session.outbox().in_flight();
             }
             Message::Ping(payload) => {
                 // Of pings that pile up only the newest need an answer. Source: RFC 6455, section 5.5.3.
-                if self.out.len() - self.written < WRITE_AHEAD_BYTES {
+                if self.has_room() {
                     encode_pong(&payload, Masking::None, &mut self.out);
+                } else {
+                    self.ping = Some(payload.into_owned().into());
                 }
             }
             // Nobody asked for a pong; binary was refused by the decoder.
             Message::Pong(_) | Message::Binary(_) => {}
             Message::Close(frame) => {
-                self.close(Ending::by_client(frame));
+                self.close(Ending::by_client(frame), None);
                 if let State::Closing { answered, .. } = &mut self.state {
                     *answered = true;
                 }
@@ -256,49 +310,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Turns a message into a call. The call begins here, so calls begin in the order of the messages.
-    fn dispatch(&mut self, text: &str) {
-        let peer = &self.live.peer;
-        let api = peer.api.load_full();
-        let request_id = self.shared.ids.next();
-        let key = route::select(&api.route_selection, text);
-        let found = api.message_route(key.as_deref());
-        let Some((route, integration)) =
-            found.and_then(|route| route.integration.as_ref().map(|target| (route, target)))
-        else {
-            send_error(&self.live, &Failure::NoRoute, &request_id);
-            return;
-        };
-        let message_id = self.shared.ids.next();
-        let epoch_millis = self.shared.clock.epoch_millis();
-        let moment = Moment { request_id: &request_id, epoch_millis };
-        let payload = event::message(peer, &route.key, &message_id, moment, text);
-        let trace = self.shared.ids.trace(epoch_millis).into();
-        let call = integration::call(integration, payload, Some(trace), &self.shared);
-        let two_way = route.two_way;
-        let live = Arc::clone(&self.live);
-        self.in_flight += 1;
-        let invocation = InFlight::begin(&live);
-        self.drain.spawn("message", async move {
-            let result = call.await;
-            let reply =
-                result.and_then(|result| if two_way { response::reply(&result) } else { Ok(None) });
-            match reply {
-                Ok(Some(reply)) => send(&live, reply),
-                Ok(None) => {}
-                Err(failure) => send_error(&live, &failure, &request_id),
-            }
-            drop(invocation);
-        });
-    }
-
     /// Decides the end. The first decision stands; from here on the connection cannot be posted to.
-    fn close(&mut self, ending: Ending) {
+    fn close(&mut self, ending: Ending, why: Option<ProtocolError>) {
         if !matches!(self.state, State::Open) {
             return;
         }
-        self.shared.registry.forget(self.live.peer.id);
-        self.live.outbox.close();
+        self.session.ending(&ending, why);
+        self.session.outbox().close();
         self.unread = Vec::new();
         match &ending.goodbye {
             Goodbye::Frame(frame) => encode_close(Some(frame), Masking::None, &mut self.out),
@@ -356,6 +374,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.out = Vec::new();
             self.written = 0;
         }
+        if let Some(payload) = self.ping.take()
+            && matches!(self.state, State::Open)
+        {
+            encode_pong(&payload, Masking::None, &mut self.out);
+            return self.poll_write(cx);
+        }
         match Pin::new(&mut self.stream).poll_flush(cx) {
             Poll::Ready(Err(error)) => Err(error),
             _ => Ok(()),
@@ -368,30 +392,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return false;
         }
         let now = Instant::now();
-        if self.stalled.is_some_and(|since| since + STALL_TIMEOUT <= now) {
-            tracing::info!(connection = %self.live.peer.id, "closing: the client takes no bytes");
-            self.out = Vec::new();
-            self.written = 0;
-            self.stalled = None;
-            self.close(Ending::lost());
+        let stalls_until = self.stalled.map(|since| since + STALL_TIMEOUT);
+        if stalls_until.is_some_and(|until| until <= now) {
+            tracing::info!("closing: a client takes no bytes");
+            self.give_up(Ending::lost());
         }
-        let config = &self.shared.config.connection;
-        let (idle, age) = (config.idle_timeout, config.lifetime_max);
+        if let Some(hurried) = self.hurried.take_if(|hurried| hurried.1 <= now) {
+            self.give_up(hurried.0);
+        }
         match &mut self.state {
             State::Open => {
                 // Messages do not touch the timer: it finds out here that it fired early.
+                let (idle, age) = (self.limits.idle_timeout, self.limits.lifetime_max);
                 let due = (self.last_message + idle).min(self.born + age);
                 if due <= now {
-                    self.close(Ending::going_away());
+                    self.close(Ending::going_away(), None);
                 } else {
-                    self.timer.as_mut().reset(due);
+                    let hurried_until = self.hurried.as_ref().map(|hurried| hurried.1);
+                    let next =
+                        [stalls_until, hurried_until].into_iter().flatten().fold(due, Instant::min);
+                    self.timer.as_mut().reset(next);
                 }
             }
             State::Closing { until, answered, .. } => {
                 if *until <= now {
                     *answered = true;
-                    self.out = Vec::new();
-                    self.written = 0;
+                    self.forget_output();
                 } else {
                     let until = *until;
                     self.timer.as_mut().reset(until);
@@ -401,40 +427,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         true
     }
 
+    /// Ends without waiting for a client that takes nothing.
+    fn give_up(&mut self, ending: Ending) {
+        self.forget_output();
+        self.close(ending, None);
+    }
+
+    fn forget_output(&mut self) {
+        self.out = Vec::new();
+        self.written = 0;
+        self.stalled = None;
+    }
+
     fn note_message(&mut self) {
         self.last_message = Instant::now();
-        self.live.touch(self.shared.clock.epoch_millis());
+        self.session.active();
     }
-}
-
-/// Counts an invocation for as long as it runs, also when its task panics.
-struct InFlight(Arc<Live>);
-
-impl InFlight {
-    fn begin(live: &Arc<Live>) -> Self {
-        live.outbox.begin_invocation();
-        Self(Arc::clone(live))
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.outbox.finish_invocation();
-    }
-}
-
-fn send(live: &Live, message: Bytes) {
-    match live.outbox.post(message) {
-        Ok(()) | Err(PostError::Gone) => {} // who has left gets no answer
-        Err(PostError::Full) => {
-            tracing::warn!(connection = %live.peer.id, "an answer was dropped: the client reads too slowly");
-        }
-    }
-}
-
-fn send_error(live: &Live, failure: &Failure, request_id: &str) {
-    tracing::warn!(connection = %live.peer.id, request = request_id, %failure, "message not handled");
-    send(live, rescue::error_frame(failure, live.peer.id, request_id).into());
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use bytes::Bytes;
 use stillwire_awswire::{ConnectionId, RequestIds};
+use stillwire_drain::Drain;
 use stillwire_model::{
     Api, ApiId, Authorization, BoxFuture, Clock, FunctionArn, Integration, IntegrationTarget,
     Invocation, Invoke, InvokeError, Outcome, Route, RouteKey, SelectionExpression, Stage,
@@ -17,8 +19,10 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::outbox::Outbox;
 use crate::peer::{LiveApi, Peer};
+use crate::registry::Live;
 use crate::registry::Registry;
-use crate::shared::{Config, ConnectionLimits};
+use crate::session::ApiSession;
+use crate::shared::{Config, ConnectionLimits, Shared};
 
 #[derive(Debug)]
 struct NoTime;
@@ -106,8 +110,10 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
     });
     let (client, server) = duplex(256 * 1024);
     let drain = Drain::new();
-    let connection =
-        Connection::new(server, Arc::clone(&live), Arc::clone(&shared), drain.clone(), Vec::new());
+    let session =
+        ApiSession { live: Arc::clone(&live), shared: Arc::clone(&shared), drain: drain.clone() };
+    let limits = ConnectionLimits::default();
+    let connection = Connection::new(server, session, limits, Vec::new());
     let registration = shared.registry.register(Arc::clone(&live));
     let task = drain.spawn("test", async move {
         let ending = connection.run().await;
@@ -333,8 +339,72 @@ async fn a_client_that_takes_no_bytes_is_given_up() {
     assert!(began.elapsed() < minutes(1), "{:?}", began.elapsed());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_again_gets_everything_that_was_accepted() {
+    let mut line = silent();
+    let message = Bytes::from(vec![b'x'; 4000]);
+    let mut due = 0;
+    // Until the pipe, the bytes on their way and the outbox are full.
+    while line.live.outbox.post(message.clone()) == Ok(()) {
+        due += message.len() + 4;
+        tokio::task::yield_now().await;
+    }
+    assert!(due > 512 * 1024, "{due}");
+    let mut chunk = vec![0; 300 * 1024];
+    while due > 0 {
+        let reading = line.client.read(&mut chunk);
+        let read = tokio::time::timeout(Duration::from_secs(1), reading)
+            .await
+            .expect("more is due")
+            .unwrap();
+        due -= read;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_nothing_is_told_to_leave_within_the_time_for_it() {
+    let line = silent();
+    for _ in 0..6 {
+        line.live.outbox.post(vec![b'x'; 131_072].into()).unwrap();
+        tokio::task::yield_now().await;
+    }
+    let began = Instant::now();
+    line.live.outbox.end(Ending::going_away()).unwrap();
+    assert_eq!(line.task.await.unwrap(), Ending::going_away());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_messages_without_a_route_gets_as_many_frames() {
+    let mut line = silent();
+    let mut burst = Vec::new();
+    for _ in 0..3000 {
+        encode_message(Opcode::Text, b"?", 32_768, Masking::Key([1, 2, 3, 4]), &mut burst);
+    }
+    line.send_raw(&burst).await;
+    for _ in 0..3000 {
+        let Message::Text(frame) = line.receive().await else { panic!("no frame") };
+        assert!(frame.contains("Forbidden"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stall_counts_from_the_last_byte_taken_and_not_from_the_first() {
+    let mut line = silent();
+    for _ in 0..6 {
+        line.live.outbox.post(vec![b'x'; 131_072].into()).unwrap();
+        tokio::task::yield_now().await;
+    }
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let mut some = vec![0; 65_536];
+    line.client.read_exact(&mut some).await.unwrap();
+    let began = Instant::now();
+    assert_eq!(line.task.await.unwrap(), Ending::lost());
+    assert!((25..=40).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+}
+
 #[test]
 fn the_state_of_a_connection_is_small() {
-    let size = size_of::<Connection<stillwire_listen::Stream>>();
-    assert!(size <= 448, "a connection's state has grown to {size} bytes");
+    let size = size_of::<Connection<stillwire_listen::Stream, ApiSession>>();
+    assert!(size <= 496, "a connection's state has grown to {size} bytes");
 }

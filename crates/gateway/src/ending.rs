@@ -4,18 +4,18 @@ use stillwire_websocket::{CloseCode, CloseFrame, ProtocolError};
 
 /// How a connection ended: what its `$disconnect` event says, and the close frame the client gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ending {
+pub struct Ending {
     /// `disconnectStatusCode`.
-    pub(crate) status_code: u16,
+    pub status_code: u16,
     /// `disconnectReason`.
-    pub(crate) reason: String,
+    pub reason: String,
     /// What is due to the client.
-    pub(crate) goodbye: Goodbye,
+    pub goodbye: Goodbye,
 }
 
 /// The close frame that a client gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Goodbye {
+pub enum Goodbye {
     /// None: its socket is gone.
     Silent,
     /// One without a code.

@@ -7,7 +7,7 @@
 //! | 1 | `entrance` | an accepted stream → a handshake, or a plain HTTP request |
 //! | 2 | `upgrade` | a handshake → authorizer, `$connect`, 101, a registered connection |
 //! | 3 | `connection` | bytes → messages; the one place that reads and writes a client's socket |
-//! | 4 | `route` | message + selection expression → the route |
+//! | 4 | `session`, `route` | message + selection expression → the route |
 //! | 5 | `event` | connection + route + message → the proxy event |
 //! | 6 | `integration` | event → outcome, under the integration's time limit |
 //! | 7 | `response` | outcome → what the client gets, if anything |
@@ -39,8 +39,16 @@ mod request;
 mod rescue;
 mod response;
 mod route;
+mod session;
 mod shared;
 mod upgrade;
+
+/// The part that holds connections, for whoever wants another meaning of messages than an API's.
+pub mod engine {
+    pub use crate::connection::{Connection, Replies, Session};
+    pub use crate::ending::{Ending, Goodbye};
+    pub use crate::outbox::{Outbox, PostError};
+}
 
 pub use gateway::{Gateway, Ports};
 pub use route::select as select_route_key;

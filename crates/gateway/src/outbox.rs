@@ -13,7 +13,7 @@ use crate::ending::Ending;
 
 /// A connection's queue of outgoing messages and its count of invocations under way.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox(Mutex<Inner>);
+pub struct Outbox(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -28,7 +28,7 @@ struct Inner {
 
 /// Why a message was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum PostError {
+pub enum PostError {
     /// The connection has ended.
     #[error("the connection has ended")]
     Gone,
@@ -50,7 +50,7 @@ pub(crate) struct Taken {
 
 impl Outbox {
     /// Takes a message for the client, to be sent as text.
-    pub(crate) fn post(&self, message: Bytes) -> Result<(), PostError> {
+    pub fn post(&self, message: Bytes) -> Result<(), PostError> {
         let mut inner = self.lock();
         if inner.closed || inner.end.is_some() {
             return Err(PostError::Gone);
@@ -67,7 +67,7 @@ impl Outbox {
     }
 
     /// Asks the connection to end. Messages posted before are sent first.
-    pub(crate) fn end(&self, ending: Ending) -> Result<(), PostError> {
+    pub fn end(&self, ending: Ending) -> Result<(), PostError> {
         let mut inner = self.lock();
         if inner.closed || inner.end.is_some() {
             return Err(PostError::Gone);
@@ -87,6 +87,11 @@ impl Outbox {
         let mut inner = self.lock();
         inner.in_flight = inner.in_flight.saturating_sub(1);
         wake(inner);
+    }
+
+    /// Invocations under way.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.lock().in_flight
     }
 
     /// For the connection's task alone: takes what is there, if there is `room` for it, and is woken by what

@@ -26,6 +26,7 @@ use crate::registry::{Live, Registration};
 use crate::request::Request;
 use crate::rescue::status_text;
 use crate::response::ProxyResponse;
+use crate::session::ApiSession;
 use crate::shared::Shared;
 use crate::{authorizer, integration};
 
@@ -43,7 +44,7 @@ pub(crate) struct Arrival {
 
 /// A client that was let in.
 pub(crate) struct Opened {
-    connection: Connection<Stream>,
+    connection: Connection<Stream, ApiSession>,
     registration: Registration,
     admission: Admission,
 }
@@ -101,7 +102,9 @@ pub(crate) async fn open(
         return None;
     }
     tracing::info!(connection = %live.peer.id, stage = %live.peer.stage, "connected");
-    let connection = Connection::new(arrival.stream, live, shared, drain, arrival.rest);
+    let limits = shared.config.connection.clone();
+    let session = ApiSession { live, shared, drain };
+    let connection = Connection::new(arrival.stream, session, limits, arrival.rest);
     Some(Opened { connection, registration, admission })
 }
 
