@@ -35,6 +35,8 @@ enum Likeness {
     Equal,
     /// The asset has more.
     Part,
+    /// The asset has files of these names and no others, with another content: an edited copy.
+    Edited,
     /// It is another folder.
     Other,
 }
@@ -65,16 +67,22 @@ impl Sources {
         }
     }
 
-    /// How to run the code in the folder `asset` whose entry point is one of `entries`.
-    pub(crate) fn code(&mut self, asset: &Path, entries: &[PathBuf]) -> Code {
+    /// How to run the code in the folder `asset` whose entry point is one of `entries`; and what its author
+    /// should know about that.
+    pub(crate) fn code(&mut self, asset: &Path, entries: &[PathBuf]) -> (Code, Option<String>) {
         let root = full(asset);
         // An assembly made without staging names the source folder itself.
         if !root.starts_with(&self.assembly) {
-            return Code::Directory { root, source: None };
+            return (Code::Directory { root, source: None }, None);
         }
+        let mut edited = Vec::new();
         let mut best: Option<(usize, PathBuf, Likeness)> = None;
         for candidate in self.candidates(&root, entries) {
             let likeness = self.compare(&root, &candidate);
+            if likeness == Likeness::Edited {
+                edited.push(candidate);
+                continue;
+            }
             let count = self.listing(&candidate).len();
             let better = best.as_ref().is_none_or(|(files, ..)| count > *files);
             if likeness != Likeness::Other && better {
@@ -82,13 +90,38 @@ impl Sources {
             }
         }
         match best {
-            Some((_, source, Likeness::Equal)) => Code::Directory { root: source, source: None },
-            Some((_, source, _)) => Code::Directory { root, source: Some(source) },
-            None => {
-                let source = self
-                    .recorded(&root)
-                    .filter(|dir| entries.iter().any(|e| dir.join(e).is_file()));
-                Code::Directory { root, source }
+            Some((_, source, Likeness::Equal)) => {
+                return (Code::Directory { root: source, source: None }, None);
+            }
+            Some((_, source, _)) => return (Code::Directory { root, source: Some(source) }, None),
+            None => {}
+        }
+        let recorded = self
+            .recorded(&root)
+            .filter(|dir| entries.iter().any(|entry| dir.join(entry).is_file()));
+        if recorded.is_some() {
+            return (Code::Directory { root, source: recorded }, None);
+        }
+        // Edited since the assembly was made. Which folder it is must be beyond doubt.
+        match edited.as_slice() {
+            [source] => {
+                let note = format!(
+                    "{} was changed since the assembly was made: it runs as it is now",
+                    source.display()
+                );
+                (Code::Directory { root: source.clone(), source: None }, Some(note))
+            }
+            [] => (Code::Directory { root, source: None }, None),
+            several => {
+                let names: Vec<_> =
+                    several.iter().map(|folder| folder.display().to_string()).collect();
+                let note = format!(
+                    "the copy in {} is run: its source was changed and may be any of {}; \
+                     synthesize the app again to run the source",
+                    root.display(),
+                    names.join(", ")
+                );
+                (Code::Directory { root, source: None }, Some(note))
             }
         }
     }
@@ -147,6 +180,8 @@ impl Sources {
         let likeness =
             if !theirs.is_empty() && sizes_agree && self.same_bytes(&theirs, asset, folder) {
                 if theirs.len() == ours.len() { Likeness::Equal } else { Likeness::Part }
+            } else if !theirs.is_empty() && theirs.keys().eq(ours.keys()) {
+                Likeness::Edited
             } else {
                 Likeness::Other
             };
@@ -259,7 +294,7 @@ mod tests {
     fn code_of(app: &Path) -> Code {
         let assembly = app.join("cdk.out");
         let mut sources = Sources::new(Some(app), &assembly);
-        sources.code(&assembly.join("asset.1"), &[PathBuf::from("main.py")])
+        sources.code(&assembly.join("asset.1"), &[PathBuf::from("main.py")]).0
     }
 
     #[test]
@@ -279,6 +314,26 @@ mod tests {
             write(app, &[(name, text)]);
             assert_ne!(fingerprint(app).unwrap(), before, "{name}");
         }
+    }
+
+    #[test]
+    fn a_folder_that_was_edited_since_runs_as_it_is_now_unless_it_may_be_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let app = dir.path().canonicalize().unwrap();
+        write(
+            &app,
+            &[
+                ("cdk.out/asset.1/main.py", "a"),
+                ("cdk.out/asset.1/util.py", "b"),
+                ("functions/main.py", "edited"),
+                ("functions/util.py", "b"),
+                ("other/main.py", "z"),
+            ],
+        );
+        assert_eq!(code_of(&app), Code::Directory { root: app.join("functions"), source: None });
+        write(&app, &[("other/util.py", "z")]);
+        let asset = app.join("cdk.out/asset.1");
+        assert_eq!(code_of(&app), Code::Directory { root: asset, source: None });
     }
 
     #[test]
@@ -317,21 +372,12 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_differs_in_one_byte_is_not_taken_for_the_source() {
-        let dir = tempfile::tempdir().unwrap();
-        let app = dir.path().canonicalize().unwrap();
-        write(&app, &[("cdk.out/asset.1/main.py", "a"), ("functions/main.py", "b")]);
-        let root = app.join("cdk.out/asset.1");
-        assert_eq!(code_of(&app), Code::Directory { root, source: None });
-    }
-
-    #[test]
     fn code_outside_the_assembly_is_run_where_it_is() {
         let dir = tempfile::tempdir().unwrap();
         let app = dir.path().canonicalize().unwrap();
         write(&app, &[("functions/main.py", "a"), ("out/manifest.json", "{}")]);
         let mut sources = Sources::new(Some(&app), &app.join("out"));
-        let code = sources.code(&app.join("functions"), &[PathBuf::from("main.py")]);
+        let (code, _) = sources.code(&app.join("functions"), &[PathBuf::from("main.py")]);
         assert_eq!(code, Code::Directory { root: app.join("functions"), source: None });
     }
 

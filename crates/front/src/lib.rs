@@ -43,8 +43,9 @@ impl Front {
         let accepting = door.open("aws connection", drain.clone(), move |accepted: Accepted| {
             let (front, drain) = (self.clone(), inner.clone());
             async move {
-                serving::serve(accepted.stream, &drain, |request| front.clone().answer(request))
-                    .await;
+                let Accepted { stream, place, .. } = accepted;
+                serving::serve(stream, &drain, |request| front.clone().answer(request)).await;
+                drop(place);
             }
         });
         drain.spawn("aws door", accepting);

@@ -127,6 +127,9 @@ pub(crate) struct Allowance {
 }
 
 /// What to do with a line.
+/// What a line costs besides its own bytes.
+const LINE_COST_BYTES: u64 = 100;
+
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Let it pass.
@@ -152,8 +155,8 @@ impl Allowance {
             self.bytes = self.bytes.saturating_add(fill).min(BURST_BYTES);
             self.filled = now;
         }
-        // An empty line costs as well: it has to be shown.
-        let cost = size as u64 + 1;
+        // An empty line costs as well: it is shown with the names of its function and invocation.
+        let cost = size as u64 + LINE_COST_BYTES;
         if cost > self.bytes {
             self.dropped += 1;
             return Verdict::Drop;

@@ -150,8 +150,18 @@ impl Target {
 
 /// What tools write beside the code.
 fn is_ignored(name: &std::ffi::OsStr) -> bool {
-    const NAMES: [&str; 7] =
-        ["__pycache__", ".git", "node_modules", ".venv", ".DS_Store", ".idea", "4913"];
+    const NAMES: [&str; 9] = [
+        "__pycache__",
+        ".git",
+        "node_modules",
+        ".venv",
+        ".DS_Store",
+        ".idea",
+        "4913",
+        // Our own state, and what a synthesis writes.
+        ".stillwire",
+        "cdk.out",
+    ];
     const ENDS: [&str; 6] = [".pyc", ".swp", ".swx", "~", ".tmp", "___jb_tmp___"];
     let Some(name) = name.to_str() else { return false };
     NAMES.contains(&name)

@@ -142,6 +142,10 @@ fn judge(result: &[u8], resource: &str) -> Result<Authorized, Denied> {
             }
         })
         .collect::<Result<_, _>>()?;
+    if !judgement.policy_document.is_understood() {
+        let reason = "NotAction and NotResource are not evaluated in its policy";
+        return Err(Denied::Failed(reason.to_owned()));
+    }
     if !judgement.policy_document.allows(resource) {
         return Err(Denied::Forbidden { resource: resource.to_owned() });
     }
@@ -207,6 +211,18 @@ mod tests {
         }
         for result in ["", "null", "{}", "\"x\"", r#"{"isAuthorized":true}"#] {
             assert_eq!(judge(result.as_bytes(), "arn").unwrap_err().status(), 500, "{result}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_is_not_understood_lets_nobody_in() {
+        for exclusion in ["NotResource", "NotAction"] {
+            let mut deny = json!({ "Effect": "Deny", "Action": "*", "Resource": "x" });
+            deny[exclusion] = json!("arn:other");
+            let allow = json!({ "Effect": "Allow", "Action": "*", "Resource": "*" });
+            let result =
+                json!({ "principalId": "a", "policyDocument": { "Statement": [allow, deny] } });
+            assert_eq!(judge(result.to_string().as_bytes(), "arn").unwrap_err().status(), 500);
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use stillwire_drain::Drain;
 use stillwire_model::{Invocation, InvokeError, Outcome};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
 
 use crate::admission::Departure;
 use crate::event;
@@ -47,11 +48,10 @@ async fn deliver(Departure { peer, ending }: &Departure, shared: &Shared) {
     );
     let api = peer.api.load_full();
     let Some(route) = api.disconnect_route() else { return };
-    let Some((function, qualifier)) = route.integration.as_deref().and_then(function_of) else {
-        return;
-    };
+    let Some(integration) = route.integration.as_deref() else { return };
+    let Some((function, qualifier)) = function_of(integration) else { return };
     let request_id = shared.ids.next();
-    let payload = event::disconnect(peer, ending, &request_id, shared.clock.epoch_millis());
+    let payload = event::disconnect(peer, &api, ending, &request_id, shared.clock.epoch_millis());
     for attempt in 0.. {
         let invocation = Invocation {
             function: function.clone(),
@@ -59,16 +59,23 @@ async fn deliver(Departure { peer, ending }: &Departure, shared: &Shared) {
             payload: payload.clone(),
             trace: None,
         };
-        let problem = match shared.invoke.invoke(invocation).await {
-            Ok(Outcome::Returned(_)) => return,
-            Ok(Outcome::Failed(_)) => {
+        // Nobody waits for the result; the limit frees this place for another's goodbye.
+        let problem = match timeout(integration.timeout, shared.invoke.invoke(invocation)).await {
+            Ok(Ok(Outcome::Returned(_))) => return,
+            Err(_) => {
+                tracing::warn!(connection = %peer.id, %function, "$disconnect still runs; not waited for");
+                return;
+            }
+            Ok(Ok(Outcome::Failed(_))) => {
                 // It ran; that it failed is in the function's log, and running it twice may do harm.
                 tracing::warn!(connection = %peer.id, %function, "$disconnect: the function failed");
                 return;
             }
-            Err(problem) => problem,
+            Ok(Err(problem)) => problem,
         };
-        if let (Some(wait), InvokeError::Throttled { .. }) = (RETRY_WAITS.get(attempt), &problem) {
+        if let (Some(wait), InvokeError::Throttled { .. } | InvokeError::Unavailable { .. }) =
+            (RETRY_WAITS.get(attempt), &problem)
+        {
             tokio::time::sleep(*wait).await;
         } else {
             tracing::error!(connection = %peer.id, %problem, "$disconnect could not be delivered");

@@ -34,6 +34,7 @@ const HOP_BY_HOP: [&str; 2] = ["connection", "upgrade"];
 /// The `$connect` event.
 pub(crate) fn connect(
     peer: &Peer,
+    api: &Api,
     request: &Request,
     moment: Moment<'_>,
     authorizer_millis: Option<u64>,
@@ -45,7 +46,7 @@ pub(crate) fn connect(
     if !request.query.is_empty() {
         write_query(&mut event, request);
     }
-    write_stage_variables(&mut event, peer);
+    write_stage_variables(&mut event, peer, api);
     event.object("requestContext", |context| {
         context.text("routeKey", RouteKey::Connect.as_str());
         write_authorizer(context, peer, authorizer_millis);
@@ -58,13 +59,14 @@ pub(crate) fn connect(
 /// The event of a message.
 pub(crate) fn message(
     peer: &Peer,
+    api: &Api,
     route: &RouteKey,
     message_id: &str,
     moment: Moment<'_>,
     body: &str,
 ) -> Bytes {
     let mut event = Object::with_capacity(body.len() + body.len() / 8 + 1024);
-    write_stage_variables(&mut event, peer);
+    write_stage_variables(&mut event, peer, api);
     event.object("requestContext", |context| {
         context.text("routeKey", route.as_str());
         write_authorizer(context, peer, None);
@@ -79,6 +81,7 @@ pub(crate) fn message(
 /// The `$disconnect` event.
 pub(crate) fn disconnect(
     peer: &Peer,
+    api: &Api,
     ending: &Ending,
     request_id: &str,
     epoch_millis: u64,
@@ -101,7 +104,7 @@ pub(crate) fn disconnect(
             out.texts(name, [value]);
         }
     });
-    write_stage_variables(&mut event, peer);
+    write_stage_variables(&mut event, peer, api);
     event.object("requestContext", |context| {
         context.text("routeKey", RouteKey::Disconnect.as_str());
         write_authorizer(context, peer, None);
@@ -169,8 +172,7 @@ fn write_query(event: &mut Object, request: &Request) {
     });
 }
 
-fn write_stage_variables(event: &mut Object, peer: &Peer) {
-    let api = peer.api.load();
+fn write_stage_variables(event: &mut Object, peer: &Peer, api: &Api) {
     if let Some(stage) = api.stages.get(&peer.stage)
         && !stage.variables.is_empty()
     {

@@ -44,8 +44,8 @@ pub(crate) async fn answer(
 /// What a path asks for.
 #[derive(Debug, PartialEq, Eq)]
 enum Target {
-    /// A connection, with its stage before it or without: ids are unique.
-    Connection { stage: Option<StageName>, id: String },
+    /// `/{stage}/@connections/{id}`.
+    Connection { stage: StageName, id: String },
     /// `/{stage}`, which is no place for plain HTTP.
     Stage,
     /// Anything else.
@@ -74,10 +74,7 @@ async fn respond(
         .map_err(|error| ServiceError::rest(400, "BadRequestException", error.to_string()))?;
     let find = || {
         let found = shared.registry.find(id);
-        let here = found.filter(|live| {
-            live.peer.api.id() == api.id()
-                && stage.as_ref().is_none_or(|name| *name == live.peer.stage)
-        });
+        let here = found.filter(|live| live.peer.api.id() == api.id() && live.peer.stage == stage);
         here.ok_or_else(gone)
     };
     match *request.method() {
@@ -119,11 +116,8 @@ fn target_of(path: &str, is_stage: impl Fn(&StageName) -> bool) -> Target {
         .collect();
     let stage_named = |name: &str| StageName::parse(name).ok().filter(&is_stage);
     match segments.as_deref() {
-        Some([marker, id]) if marker == "@connections" => {
-            Target::Connection { stage: None, id: id.clone() }
-        }
         Some([stage, marker, id]) if marker == "@connections" => match stage_named(stage) {
-            Some(stage) => Target::Connection { stage: Some(stage), id: id.clone() },
+            Some(stage) => Target::Connection { stage, id: id.clone() },
             None => Target::Nothing,
         },
         Some([stage]) if stage_named(stage).is_some() => Target::Stage,
@@ -205,13 +199,13 @@ mod tests {
     #[test]
     fn both_spellings_of_a_path_name_the_connection() {
         let id = "L0SM9cOFvHcCIhw=".to_owned();
-        let dev = || Some(StageName::parse("dev").unwrap());
-        for (path, stage) in [
-            ("/dev/@connections/L0SM9cOFvHcCIhw%3D", dev()),
-            ("/dev/%40connections/L0SM9cOFvHcCIhw=", dev()),
-            ("/dev//@connections/L0SM9cOFvHcCIhw=", dev()),
-            ("/@connections/L0SM9cOFvHcCIhw%3D", None),
+        let stage = StageName::parse("dev").unwrap();
+        for path in [
+            "/dev/@connections/L0SM9cOFvHcCIhw%3D",
+            "/dev/%40connections/L0SM9cOFvHcCIhw=",
+            "/dev//@connections/L0SM9cOFvHcCIhw=",
         ] {
+            let stage = stage.clone();
             assert_eq!(target(path), Target::Connection { stage, id: id.clone() }, "{path}");
         }
     }
@@ -222,6 +216,7 @@ mod tests {
             "/",
             "/prod",
             "/prod/@connections/x",
+            "/@connections/L0SM9cOFvHcCIhw=",
             "/dev/x",
             "/dev/@connections",
             "/dev/@connections/a/b",

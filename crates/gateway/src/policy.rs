@@ -24,6 +24,9 @@ struct Statement {
     /// Not evaluated: a statement with conditions allows nothing, and denies what it names.
     #[serde(default)]
     condition: Option<Value>,
+    /// What is named by exclusion is not evaluated: a policy that has it is no usable result.
+    #[serde(default, rename = "NotAction", alias = "NotResource", alias = "NotPrincipal")]
+    exclusion: Option<Value>,
 }
 
 #[derive(Debug, Deserialize, PartialEq, Eq, Clone, Copy)]
@@ -49,6 +52,11 @@ impl<T> OneOrMany<T> {
 }
 
 impl Policy {
+    /// Whether every statement is one that is evaluated here.
+    pub(crate) fn is_understood(&self) -> bool {
+        self.statement.as_slice().iter().all(|statement| statement.exclusion.is_none())
+    }
+
     /// Whether the policy allows `execute-api:Invoke` on `resource`.
     pub(crate) fn allows(&self, resource: &str) -> bool {
         let matching = |effect: Effect| {

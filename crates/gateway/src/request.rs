@@ -30,10 +30,8 @@ impl Request {
             collect(&mut headers, &header.name, &header.value);
         }
         let address = peer.ip().to_string();
-        let forwarded = match head.first("x-forwarded-for") {
-            Some(before) => format!("{before}, {address}"),
-            None => address,
-        };
+        let before: Vec<&str> = head.all("x-forwarded-for").collect();
+        let forwarded = before.into_iter().chain([address.as_str()]).collect::<Vec<_>>().join(", ");
         let protocol = if secure { "https" } else { "http" };
         let port = local_port.to_string();
         for (name, value) in [

@@ -37,7 +37,7 @@ impl ProxyResponse {
         };
         let status = status
             .and_then(|status| u16::try_from(status).ok())
-            .filter(|status| (100..600).contains(status))
+            .filter(|status| (200..600).contains(status))
             .ok_or_else(|| bad("statusCode is missing or is no HTTP status"))?;
         let mut headers = Vec::new();
         for member in ["headers", "multiValueHeaders"] {
@@ -127,6 +127,7 @@ mod tests {
             "NaN",
             r#"{"statusCode": "ok"}"#,
             r#"{"statusCode": 99}"#,
+            r#"{"statusCode": 101}"#,
             r#"{"statusCode": 200, "body": {"a": 1}}"#,
             r#"{"statusCode": 200, "headers": []}"#,
             r#"{"statusCode": 200, "headers": {"a b": "c"}}"#,

@@ -45,7 +45,7 @@ impl Session for ApiSession {
         let message_id = self.shared.ids.next();
         let epoch_millis = self.shared.clock.epoch_millis();
         let moment = Moment { request_id: &request_id, epoch_millis };
-        let payload = event::message(peer, &route.key, &message_id, moment, text);
+        let payload = event::message(peer, &api, &route.key, &message_id, moment, text);
         let trace = self.shared.ids.trace(epoch_millis).into();
         let call = integration::call(integration, payload, Some(trace), &self.shared);
         let two_way = route.two_way;

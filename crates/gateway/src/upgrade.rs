@@ -167,7 +167,7 @@ async fn admit(
     let Some(integration) = &route.integration else {
         return Ok(accept(peer, place, upgrade, None));
     };
-    let payload = event::connect(&peer, &request, moment, authorizer_millis);
+    let payload = event::connect(&peer, api, &request, moment, authorizer_millis);
     let trace = Some(Arc::clone(&request.trace));
     let result = integration::call(integration, payload, trace, shared).await;
     let answer = result.and_then(|result| ProxyResponse::parse(&result)).map_err(|failure| {

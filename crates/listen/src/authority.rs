@@ -17,7 +17,8 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
@@ -133,9 +134,10 @@ impl Authority {
                 }
             };
         let params = authority_params();
-        if !certificate.exists() {
+        if !fits(&certificate, &key) {
+            // None yet, or of a key that is gone.
             let own = params.self_signed(&key).map_err(made)?;
-            publish_new(&certificate, own.pem().as_bytes())?;
+            replace(&certificate, own.pem().as_bytes())?;
         }
         let pem = fs::read_to_string(&certificate).map_err(|source| AuthorityError::File {
             action: "read",
@@ -158,6 +160,13 @@ impl Authority {
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { certificate, bundle, tls: Arc::new(tls) })
     }
+}
+
+/// Whether a certificate is of this key: its bytes hold the key's public half.
+fn fits(certificate: &Path, key: &KeyPair) -> bool {
+    let Ok(certificate) = CertificateDer::from_pem_file(certificate) else { return false };
+    let public = key.public_key_raw();
+    certificate.windows(public.len()).any(|bytes| bytes == public)
 }
 
 /// The authority's own fields. They must stay the same for a stored certificate to fit its key.
@@ -351,6 +360,18 @@ mod tests {
         ] {
             assert!(!is_own_host(host), "{host}");
         }
+    }
+
+    #[test]
+    fn a_certificate_of_a_key_that_is_gone_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Authority::open(folder.path(), NOW).unwrap();
+        let certificate = fs::read_to_string(&first.certificate).unwrap();
+        fs::remove_file(folder.path().join("ca-key.pem")).unwrap();
+        let again = Authority::open(folder.path(), NOW).unwrap();
+        let renewed = fs::read_to_string(&again.certificate).unwrap();
+        assert_ne!(renewed, certificate);
+        assert!(fs::read_to_string(&again.bundle).unwrap().ends_with(&renewed));
     }
 
     #[test]

@@ -109,8 +109,13 @@ impl Door {
                 continue;
             };
             let (tls, serve) = (tls.clone(), serve.clone());
+            let closing = drain.clone();
             drain.spawn(name, async move {
-                match timeout(2 * OPENING_TIMEOUT, opening(stream, tls)).await {
+                let opened = tokio::select! {
+                    opened = timeout(2 * OPENING_TIMEOUT, opening(stream, tls)) => opened,
+                    () = closing.closing() => return, // it has not said anything yet
+                };
+                match opened {
                     Ok(Ok(stream)) => serve(Accepted { stream, peer, place }).await,
                     Ok(Err(error)) => tracing::debug!(%peer, %error, "a connection did not begin"),
                     Err(_) => tracing::debug!(%peer, "a connection did not begin in time"),

@@ -95,7 +95,7 @@ impl Engine {
             .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()?;
-        let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
+        let listener = secret_listener()?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -149,6 +149,17 @@ impl TableApi for Engine {
             running.await.unwrap_or_else(|_| internal_error("the engine's task failed"))
         })
     }
+}
+
+/// Listens at an address that nobody can guess.
+///
+/// The engine's own front answers anybody, also web pages of other origins. A page that looked for it would have
+/// to try sixteen million addresses of the loopback network, each with its ports.
+fn secret_listener() -> io::Result<std::net::TcpListener> {
+    let mut random = [0; 3];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| io::Error::other("no random source"))?;
+    let [b, c, d] = random;
+    std::net::TcpListener::bind((std::net::Ipv4Addr::new(127, b, c, d.clamp(1, 254)), 0))
 }
 
 /// An answer that SDKs retry.

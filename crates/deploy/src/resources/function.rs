@@ -243,7 +243,11 @@ fn code(
         path
     };
     if path.is_dir() {
-        return Some(sources.code(&path, &entries(runtime, handler)));
+        let (code, note) = sources.code(&path, &entries(runtime, handler));
+        if let Some(note) = note {
+            piece.warn(resolver, "Code", note);
+        }
+        return Some(code);
     }
     if path.is_file() {
         return Some(Code::Archive(path));

@@ -23,7 +23,7 @@ const LINES_AHEAD: usize = 16;
 
 /// Runs the conversation until either side ends it.
 pub(crate) async fn run(mut client: Client, output: Output, state_dir: &Path) -> Result<ExitCode> {
-    let _terminal = TerminalMode::keep();
+    let terminal = TerminalMode::keep();
     let config = Config::builder().max_history_size(HISTORY_MAX)?.auto_add_history(true).build();
     let mut editor: Editor<(), FileHistory> = Editor::with_config(config)?;
     let history = state_dir.join("connect-history");
@@ -61,11 +61,15 @@ pub(crate) async fn run(mut client: Client, output: Output, state_dir: &Path) ->
         tokio::select! {
             event = client.next() => {
                 let event = event?;
-                if let Some(text) = output.text_of(&event) {
-                    show(text);
-                }
+                let text = output.text_of(&event);
                 if matches!(event, Event::Closed(_)) {
-                    break;
+                    // The prompt still waits for a line and would show this too late: over its line, then.
+                    drop(terminal);
+                    note(&format!("\r\x1b[K{}", text.unwrap_or_default()));
+                    return Ok(ExitCode::SUCCESS);
+                }
+                if let Some(text) = text {
+                    show(text);
                 }
             }
             line = typed.recv() => match line.unwrap_or(Line::Close(None)) {
@@ -84,7 +88,6 @@ pub(crate) async fn run(mut client: Client, output: Output, state_dir: &Path) ->
             },
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Puts the terminal back as it was: the prompt may still wait for a line when the server has closed.

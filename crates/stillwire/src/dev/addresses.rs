@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use stillwire_listen::bind;
@@ -47,7 +47,7 @@ impl Addresses {
             listeners.push(listener);
         }
         if first != 0 {
-            write(&record, &planned).context("cannot remember the ports")?;
+            write(&record, first, &planned).context("cannot remember the ports")?;
         }
         let taken = Self { apis, aws: aws.local_addr()?.port() };
         Ok((taken, Doors { apis: listeners, aws }))
@@ -92,8 +92,8 @@ fn plan(ids: &[ApiId], first: u16, known: &BTreeMap<String, u16>) -> Vec<(ApiId,
     if first == 0 {
         return ids.iter().map(|id| (id.clone(), 0)).collect();
     }
-    let kept: Vec<u16> = ids.iter().filter_map(|id| known.get(id.as_str()).copied()).collect();
-    let mut free = (first..=u16::MAX).filter(|port| !kept.contains(port));
+    // Also those of APIs that are left out this time.
+    let mut free = (first..=u16::MAX).filter(|port| !known.values().any(|known| known == port));
     ids.iter()
         .filter_map(|id| {
             let port = known.get(id.as_str()).copied().or_else(|| free.next())?;
@@ -125,11 +125,10 @@ fn read(record: &Path, first: u16) -> BTreeMap<String, u16> {
     known
 }
 
-fn write(record: &PathBuf, planned: &[(ApiId, u16)]) -> io::Result<()> {
-    let first = planned.iter().map(|(_, port)| *port).min().unwrap_or_default();
-    let mut known: BTreeMap<&str, u16> =
-        planned.iter().map(|(id, port)| (id.as_str(), *port)).collect();
-    known.insert("first", first);
+fn write(record: &Path, first: u16, planned: &[(ApiId, u16)]) -> io::Result<()> {
+    let mut known = read(record, first);
+    known.extend(planned.iter().map(|(id, port)| (id.to_string(), *port)));
+    known.insert("first".to_owned(), first);
     fs::write(record, serde_json::to_string_pretty(&known)?)
 }
 
@@ -146,12 +145,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_is_read_back_and_added_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = folder.path().join("ports.json");
+        let port_of = |name: &str, port| (ApiId::parse(name).unwrap(), port);
+        write(&record, 7800, &[port_of("a", 7800), port_of("b", 7801)]).unwrap();
+        write(&record, 7800, &[port_of("b", 7801)]).unwrap();
+        let known = read(&record, 7800);
+        assert_eq!(known, BTreeMap::from([("a".to_owned(), 7800), ("b".to_owned(), 7801)]));
+        assert_eq!(read(&record, 7900), BTreeMap::new());
+    }
+
+    #[test]
     fn an_api_keeps_its_port_when_others_come_and_go() {
         let none = BTreeMap::new();
         assert_eq!(ports(&plan(&ids(&["a", "b", "c"]), 7800, &none)), [7800, 7801, 7802]);
         let known = BTreeMap::from([("b".to_owned(), 7801), ("c".to_owned(), 7802)]);
         assert_eq!(ports(&plan(&ids(&["new", "b", "c"]), 7800, &known)), [7800, 7801, 7802]);
-        assert_eq!(ports(&plan(&ids(&["c", "x", "y"]), 7800, &known)), [7802, 7800, 7801]);
+        assert_eq!(ports(&plan(&ids(&["c", "x", "y"]), 7800, &known)), [7802, 7800, 7803]);
         assert_eq!(ports(&plan(&ids(&["a", "b"]), 0, &known)), [0, 0]);
     }
 }

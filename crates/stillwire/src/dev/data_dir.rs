@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -31,6 +32,7 @@ impl DataDir {
             (None, Some(path)) => path.clone(),
             (None, None) => app_dir.join(".stillwire"),
         };
+        refuse_foreign(&path)?;
         let lock = lock(&path)?;
         let path = fs::canonicalize(&path)?;
         if temporary.is_none() {
@@ -91,9 +93,25 @@ fn temporary() -> std::io::Result<TempDir> {
     tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempdir()
 }
 
+/// Only an empty folder, or one of ours, may be written to and cleared: what is there already is somebody's.
+fn refuse_foreign(path: &Path) -> Result<()> {
+    let foreign = match fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_some() && !path.join("lock").exists(),
+        Err(_) => false, // not there, or not readable: the lock says it better
+    };
+    if foreign {
+        return Err(hinted(
+            format!("{} is not empty, and holds no state of Stillwire", path.display()),
+            "name a new or empty folder with --data-dir",
+        ));
+    }
+    Ok(())
+}
+
 fn lock(path: &Path) -> Result<File> {
     let usable = || -> std::io::Result<File> {
-        fs::create_dir_all(path)?;
+        // What users write into their tables is nobody else's.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         File::options().read(true).write(true).create(true).truncate(false).open(path.join("lock"))
     };
     let mut file = usable().map_err(|error| {
@@ -123,6 +141,17 @@ fn lock(path: &Path) -> Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_with_somebody_elses_files_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        refuse_foreign(folder.path()).unwrap();
+        fs::write(folder.path().join("thesis.txt"), "").unwrap();
+        let error = refuse_foreign(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("is not empty"), "{error}");
+        lock(folder.path()).unwrap();
+        refuse_foreign(folder.path()).unwrap();
+    }
 
     #[test]
     fn a_folder_is_for_one_at_a_time() {

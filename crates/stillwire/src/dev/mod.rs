@@ -42,7 +42,10 @@ use crate::dev::synthesis::Source;
 use crate::settings::Settings;
 
 /// Descriptors that are not for clients: functions, tables, files.
-const DESCRIPTORS_RESERVED: u64 = 1024;
+const DESCRIPTORS_RESERVED: u64 = 1536;
+
+/// Connections beyond those of clients, for requests of functions: to the AWS endpoint, and to `@connections`.
+const REQUESTS_RESERVED: usize = 256;
 
 /// Environments of all functions together.
 const ENVIRONMENTS_MAX: usize = 64;
@@ -75,7 +78,9 @@ async fn serve(
     let screen = Screen::new(settings.no_color);
     let terminal = Terminal::start(args.verbose, settings)?;
     let running = tokio::select! {
-        started = start(args, settings, supervisor, program, screen, &terminal) => started?,
+        started = start(args, settings, supervisor, program, screen, &terminal) => {
+            started.inspect_err(|_| terminal.finish())?
+        }
         stopped = interrupted() => {
             stopped?;
             return Ok(ExitCode::FAILURE);
@@ -86,6 +91,9 @@ async fn serve(
     tokio::select! {
         () = running.stop() => {}
         again = interrupted() => again?,
+    }
+    if let Some(path) = &args.ready_file {
+        ready::remove(path)?;
     }
     terminal.finish();
     Ok(ExitCode::SUCCESS)
@@ -109,6 +117,9 @@ async fn start(
     terminal: &Arc<Terminal>,
 ) -> Result<Running> {
     let began = Instant::now();
+    if let Some(path) = &args.ready_file {
+        ready::remove(path)?; // one that is there is of an earlier run
+    }
     let connections_max = raise_descriptor_limit();
     let source = Source::find(&args.app.path)?;
     let data = DataDir::open(args, source.app_dir())?;
@@ -137,16 +148,18 @@ async fn start(
     let config = GatewayConfig { connections_max, connection: ConnectionLimits::default() };
     let ports = Ports { invoke: Arc::new(functions.clone()), clock };
     let gateway = Gateway::new(config, ports).context("the system has no random source")?;
-    let capacity = Capacity::new(connections_max);
-    let door = |listener| {
+    // Functions reach their table and their clients however many clients there are.
+    let for_functions = Capacity::new(REQUESTS_RESERVED);
+    let capacity = Capacity::new(connections_max + REQUESTS_RESERVED);
+    let door = |listener, capacity: &Capacity| {
         let tls = Arc::clone(&authority.tls);
         Door { listener, tls, capacity: capacity.clone() }
     };
     let account = app.stacks.first().map_or("000000000000", |stack| stack.account.as_str());
-    Front::new(Arc::new(engine.clone()), account).serve(door(doors.aws), &drain);
+    Front::new(Arc::new(engine.clone()), account).serve(door(doors.aws, &for_functions), &drain);
     for (api, listener) in app.apis().zip(doors.apis) {
         let host = addresses.host_of(&api.id).unwrap_or_default();
-        gateway.serve(Arc::clone(api), host, door(listener));
+        gateway.serve(Arc::clone(api), host, door(listener, &capacity));
     }
 
     // Everything answers once the functions can start. What they lack is installed first, and told as it goes.

@@ -1,6 +1,7 @@
 //! The ready file: all addresses as JSON, once everything answers. A stable interface for tests and scripts.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -22,6 +23,16 @@ pub(crate) fn write(
     fs::write(&temporary, text + "\n")
         .and_then(|()| fs::rename(&temporary, path))
         .with_context(|| format!("cannot write the ready file {}", path.display()))
+}
+
+/// Removes the file, if it is there: it is true only while everything answers.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove the ready file {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn content(app: &App, addresses: &Addresses, authority: &Authority) -> Value {
