@@ -32,7 +32,11 @@ const COMMANDS: [Command; 6] = [
     ),
     ("lint", "format check, clippy, documentation and tidy, as strict as CI", lint::run),
     ("tidy", "the house rules that no compiler checks", tidy::run),
-    ("bench", "measure start, round trip and memory of the release build", bench::run),
+    (
+        "bench",
+        "measure start, round trip and memory of the release build; `bench echo`: the engine",
+        bench::run,
+    ),
     ("fuzz", "fuzz one target for a minute, or list them: cargo xtask fuzz [TARGET]", fuzz::run),
     ("ci", "everything that CI does: lint, then test", ci),
 ];
