@@ -16,7 +16,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
             ],
         ),
         Some(other) => {
-            return Err(Failure::new(format!("`{other}` is no benchmark: leave it out, or `echo`")));
+            return Err(Failure::new(format!(
+                "`{other}` is no benchmark: leave it out, or `echo`"
+            )));
         }
     };
     tools::install()?;

@@ -24,13 +24,19 @@ use run::Failure;
 type Command = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>);
 
 /// What there is, with a line about each.
-const COMMANDS: [Command; 6] = [
+const COMMANDS: [Command; 8] = [
+    (
+        "run",
+        "run an example app, the chat unless another is named: cargo xtask run [EXAMPLE]",
+        example,
+    ),
     (
         "test",
         "install what the tests need, and run them all; further words go to `cargo test`",
         test::run,
     ),
     ("lint", "format check, clippy, documentation and tidy, as strict as CI", lint::run),
+    ("docs", "build the documentation of the code, private items included", docs),
     ("tidy", "the house rules that no compiler checks", tidy::run),
     (
         "bench",
@@ -61,6 +67,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn example(arguments: &[String]) -> Result<(), Failure> {
+    let name = arguments.first().map_or("cdk-chat", String::as_str);
+    let path = format!("examples/{name}");
+    run::run(
+        run::cargo().args(["run", "--", "dev", &path]).args(arguments.get(1..).unwrap_or_default()),
+    )
+}
+
+fn docs(_: &[String]) -> Result<(), Failure> {
+    run::run(run::cargo().args(["doc", "--workspace", "--no-deps", "--document-private-items"]))
 }
 
 fn ci(arguments: &[String]) -> Result<(), Failure> {
