@@ -6,14 +6,18 @@ Server on one core, load on the other; candidates take turns, medians of the rou
 import json
 import os
 import platform
+import resource
+import socket
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent / "target/release"
 CANDIDATES = {"raw epoll (R)": ROOT / "reference", "engine": ROOT / "examples/echo"}
 CASES = [(100, 1, 64), (100, 1, 1024), (100, 8, 64)]  # connections, in flight, bytes
+IDLE = (1000, 5000, 15000)
 ROUNDS = 3
 SECONDS = 3
 
@@ -43,6 +47,39 @@ def measure(program, connections, in_flight, size):
         server.wait()
 
 
+HANDSHAKE = (b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+
+
+def user_memory(pid):
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith(("Private_Dirty", "Private_Clean")))
+
+
+def idle_bytes(program, connections):
+    """User memory per idle connection: private memory before and after, divided."""
+    server = subprocess.Popen([program], stdout=subprocess.PIPE, text=True)
+    try:
+        host, port = server.stdout.readline().strip().rsplit(":", 1)
+        # What the first connections bring into memory for good is not theirs.
+        sockets = [connect(host, int(port)) for _ in range(100)]
+        before = user_memory(server.pid)
+        sockets += [connect(host, int(port)) for _ in range(connections)]
+        time.sleep(3)
+        return (user_memory(server.pid) - before) * 1024 / connections
+    finally:
+        server.kill()
+        server.wait()
+
+
+def connect(host, port):
+    connection = socket.create_connection((host, port))
+    connection.sendall(HANDSHAKE)
+    if not connection.recv(4096).startswith(b"HTTP/1.1 101"):
+        sys.exit("the handshake was refused")
+    return connection
+
+
 def main():
     if os.cpu_count() < 2:
         sys.exit("this needs two cores")
@@ -59,6 +96,10 @@ def main():
             connections, in_flight, size = case
             print(f"| {connections} connections, {in_flight} in flight, {size} B | {name} | {rate:,.0f} | "
                   f"{rate / reference[0]:.2f} | {cpu:.2f} us | {cpu / reference[1]:.2f} |")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    print("\n| idle connections | user memory for each |\n| --- | --- |")
+    for connections in IDLE:
+        print(f"| {connections:,} | {idle_bytes(CANDIDATES['engine'], connections):,.0f} B |")
 
 
 main()

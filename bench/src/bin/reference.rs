@@ -87,6 +87,21 @@ fn shake_hands(client: &mut Client, head: &[u8]) -> bool {
     client.stream.write_all(answer.as_bytes()).is_ok()
 }
 
+/// Eight bytes at a time: a byte at a time costs more than the rest at 1 KB.
+fn unmask(payload: &mut [u8], mask: [u8; 4]) {
+    let [a, b, c, d] = mask;
+    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let mut words = payload.chunks_exact_mut(8);
+    for word in &mut words {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(word);
+        word.copy_from_slice(&(u64::from_ne_bytes(bytes) ^ wide).to_ne_bytes());
+    }
+    for (byte, key) in words.into_remainder().iter_mut().zip(mask.iter().cycle()) {
+        *byte ^= *key;
+    }
+}
+
 /// Echoes all whole frames; gives how many bytes they took.
 fn echo(input: &mut [u8], output: &mut Vec<u8>) -> usize {
     let mut at = 0;
@@ -104,9 +119,7 @@ fn echo(input: &mut [u8], output: &mut Vec<u8>) -> usize {
             output.extend_from_slice(&[126, frame[2], frame[3]]);
         }
         let (mask, payload) = frame[head..].split_at_mut(4);
-        for (byte, key) in payload.iter_mut().zip(mask.iter().cycle()) {
-            *byte ^= *key;
-        }
+        unmask(payload, [mask[0], mask[1], mask[2], mask[3]]);
         output.extend_from_slice(payload);
         at += head + 4 + length;
     }

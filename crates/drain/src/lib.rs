@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use pin_project_lite::pin_project;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -32,11 +35,7 @@ impl Drain {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let presence = Presence::enter(name, &self.running);
-        self.tasks.spawn(async move {
-            let _presence = presence;
-            task.await
-        })
+        self.tasks.spawn(Counted { task, presence: Presence::enter(name, &self.running) })
     }
 
     /// Resolves once [`Drain::begin`] was called.
@@ -69,6 +68,23 @@ impl Drain {
         let late = lock(&self.running).iter().map(|(name, count)| (*name, *count)).collect();
         tracing::debug!(?late, "tasks still running after the grace period");
         late
+    }
+}
+
+pin_project! {
+    /// A task and its count. An `async` block would hold the task's state twice.
+    struct Counted<F> {
+        #[pin]
+        task: F,
+        presence: Presence,
+    }
+}
+
+impl<F: Future> Future for Counted<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().task.poll(cx)
     }
 }
 

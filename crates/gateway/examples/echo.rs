@@ -76,7 +76,7 @@ fn run() -> Result<(), Box<dyn Error>> {
 async fn serve(mut stream: TcpStream, limits: ConnectionLimits) {
     let opened = Box::pin(open(&mut stream)).await;
     if let Ok(unread) = opened {
-        Connection::new(stream, Echo::default(), limits, unread).run().await;
+        Connection::new(stream, Echo::default(), limits, unread).await;
     }
 }
 

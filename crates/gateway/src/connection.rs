@@ -98,8 +98,40 @@ pub struct Connection<S, T> {
     timer: Pin<Box<Sleep>>,
 }
 
+/// Serves the client until the connection is over; says how it ended. A future of its own, without an `async`
+/// block around it, because such a block would hold the state twice.
+impl<S, T> Future for Connection<S, T>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: Session + Unpin,
+{
+    type Output = Ending;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ending> {
+        let this = self.get_mut();
+        if !matches!(this.state, State::Leaving(_)) {
+            let ending = ready!(this.poll_open(cx));
+            this.session.outbox().close();
+            this.forget_output();
+            this.timer.as_mut().reset(Instant::now() + CLOSE_TIMEOUT);
+            this.state = State::Leaving(ending);
+        }
+        // The socket is closed in any case; this only lets TLS say goodbye.
+        let goodbye = Pin::new(&mut this.stream).poll_shutdown(cx);
+        if goodbye.is_pending() && this.timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        match std::mem::replace(&mut this.state, State::Open) {
+            State::Leaving(ending) => Poll::Ready(ending),
+            _ => Poll::Ready(Ending::lost()),
+        }
+    }
+}
+
 enum State {
     Open,
+    /// Over, but for the goodbye.
+    Leaving(Ending),
     /// The end is decided; the close frame is on its way, or was none.
     Closing {
         ending: Ending,
@@ -144,17 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, T: Session> Connection<S, T> {
         }
     }
 
-    /// Serves the client until the connection is over; says how it ended.
-    pub async fn run(mut self) -> Ending {
-        let ending = std::future::poll_fn(|cx| self.poll(cx)).await;
-        self.session.outbox().close();
-        let goodbye = std::future::poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx));
-        // The socket is closed in any case; this only lets TLS say goodbye.
-        tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await.ok();
-        ending
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         loop {
             self.take_posts(cx);
             self.decode_unread();
@@ -230,6 +252,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, T: Session> Connection<S, T> {
         match &self.state {
             State::Open => self.accepts_messages() && self.unread.is_empty(),
             State::Closing { answered, .. } => !answered,
+            State::Leaving(_) => false,
         }
     }
 
@@ -342,7 +365,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, T: Session> Connection<S, T> {
     fn lost(&mut self) -> Ending {
         match &self.state {
             State::Open => Ending::lost(),
-            State::Closing { ending, .. } => ending.clone(),
+            State::Closing { ending, .. } | State::Leaving(ending) => ending.clone(),
         }
     }
 
@@ -423,6 +446,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, T: Session> Connection<S, T> {
                     self.timer.as_mut().reset(until);
                 }
             }
+            State::Leaving(_) => {}
         }
         true
     }

@@ -116,7 +116,7 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
     let connection = Connection::new(server, session, limits, Vec::new());
     let registration = shared.registry.register(Arc::clone(&live));
     let task = drain.spawn("test", async move {
-        let ending = connection.run().await;
+        let ending = connection.await;
         drop(registration);
         ending
     });

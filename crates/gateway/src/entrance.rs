@@ -64,10 +64,11 @@ pub(crate) async fn enter(
         });
     } else {
         let stream = Rewind::new(bytes.into(), stream);
-        http::serve(stream, &doors, |request| {
+        // Boxed: clients should not pay for the state that requests need.
+        let serving = http::serve(stream, &doors, |request| {
             management::answer(request, Arc::clone(&api), Arc::clone(&shared))
-        })
-        .await;
+        });
+        Box::pin(serving).await;
         drop(place);
     }
 }

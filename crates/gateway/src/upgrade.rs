@@ -52,7 +52,7 @@ pub(crate) struct Opened {
 impl Opened {
     /// Serves the client until it leaves, then pays the `$disconnect`.
     pub(crate) async fn run(self) {
-        let ending = self.connection.run().await;
+        let ending = self.connection.await;
         drop(self.registration);
         self.admission.end(ending);
     }

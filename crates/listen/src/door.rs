@@ -135,7 +135,7 @@ async fn opening(stream: TcpStream, tls: TlsAcceptor) -> io::Result<Stream> {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     if first == [TLS_HANDSHAKE_RECORD] {
-        return Ok(Stream::Tls(Box::new(tls.accept(stream).await?)));
+        return Ok(Stream::Tls(Box::new(Box::pin(tls.accept(stream)).await?)));
     }
     Ok(Stream::Plain(stream))
 }

@@ -111,6 +111,10 @@ impl FunctionLogs for Terminal {
         self.print(match line.source {
             LogSource::Function => format!("{name} {} {text}", style.dim(request)),
             LogSource::Platform => format!("{name} {} {}", style.dim(request), style.dim(text)),
+            // Some notices name their function themselves.
+            LogSource::Notice if text.contains(line.function.name()) => {
+                format!("{}", style.yellow(text))
+            }
             LogSource::Notice => format!("{name} {}", style.yellow(text)),
         });
     }
