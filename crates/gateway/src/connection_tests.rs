@@ -258,6 +258,17 @@ async fn a_message_without_a_route_is_forbidden_and_the_connection_stays() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_version_of_the_api_serves_the_next_message_of_a_connection_that_stays() {
+    let mut line = silent();
+    let expression = SelectionExpression::parse("$request.body.action").unwrap();
+    let without_routes = Api::new(ApiId::parse("abc").unwrap(), expression);
+    line.live.peer.api.replace(Arc::new(without_routes));
+    line.send(Opcode::Text, br#"{"action":"chat"}"#).await;
+    let Message::Text(frame) = line.receive().await else { panic!("no frame") };
+    assert!(frame.contains("Forbidden"), "{frame}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn failures_are_told_in_a_frame_also_on_a_one_way_route() {
     let failed = Ok(Outcome::Failed("{}".into()));
     let slow = Ok(Outcome::Returned("null".into()));
