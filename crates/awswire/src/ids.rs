@@ -38,9 +38,14 @@ impl ConnectionId {
             .ok_or_else(|| InvalidConnectionId(text.chars().take(128).collect()))
     }
 
-    /// A number that spreads ids evenly.
-    pub fn shard(&self) -> usize {
-        usize::from(self.0[0])
+    /// The id of these bytes.
+    pub fn from_bytes(bytes: [u8; ID_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub fn bytes(self) -> impl Iterator<Item = u8> {
+        self.0.into_iter()
     }
 }
 

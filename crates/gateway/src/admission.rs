@@ -1,20 +1,20 @@
 //! The accepted right of a connection to exist, which carries the duty of its `$disconnect`.
 //!
 //! Room for the event is reserved before `$connect` is answered, and an [`Admission`] that is dropped pays as
-//! well, so that neither a full queue nor a panicking task can lose it.
+//! well, so that neither a full queue nor a fault can lose it.
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::ending::Ending;
-use crate::peer::Peer;
+use crate::engine::Ending;
+use crate::registry::Live;
 
 /// A connection that has ended.
 #[derive(Debug)]
 pub(crate) struct Departure {
     /// Who it was.
-    pub(crate) peer: Arc<Peer>,
+    pub(crate) live: Arc<Live>,
     /// How it ended.
     pub(crate) ending: Ending,
 }
@@ -23,24 +23,25 @@ pub(crate) struct Departure {
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Admission {
-    peer: Arc<Peer>,
+    live: Arc<Live>,
     place: Option<mpsc::OwnedPermit<Departure>>,
 }
 
 impl Admission {
-    /// Takes on the duty for `peer`, with the room that was reserved for it.
-    pub(crate) fn new(peer: Arc<Peer>, place: mpsc::OwnedPermit<Departure>) -> Self {
-        Self { peer, place: Some(place) }
+    /// Takes on the duty for `live`, with the room that was reserved for it.
+    pub(crate) fn new(live: Arc<Live>, place: mpsc::OwnedPermit<Departure>) -> Self {
+        Self { live, place: Some(place) }
     }
 
-    /// Pays: the connection ended so.
-    pub(crate) fn end(mut self, ending: Ending) {
-        self.pay(ending);
+    /// Whom it admits.
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        &self.live
     }
 
-    fn pay(&mut self, ending: Ending) {
+    /// Pays: the connection ended so. Paying again changes nothing.
+    pub(crate) fn pay(&mut self, ending: Ending) {
         if let Some(place) = self.place.take() {
-            place.send(Departure { peer: Arc::clone(&self.peer), ending });
+            place.send(Departure { live: Arc::clone(&self.live), ending });
         }
     }
 }

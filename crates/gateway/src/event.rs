@@ -9,11 +9,13 @@ mod json;
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use stillwire_awswire::clf_time;
 use stillwire_model::{Api, RouteKey, StageName};
 
-use crate::ending::Ending;
+use crate::engine::{Ending, Incoming};
 use crate::event::json::Object;
 use crate::peer::Peer;
 use crate::request::Request;
@@ -63,9 +65,13 @@ pub(crate) fn message(
     route: &RouteKey,
     message_id: &str,
     moment: Moment<'_>,
-    body: &str,
+    body: Incoming<'_>,
 ) -> Bytes {
-    let mut event = Object::with_capacity(body.len() + body.len() / 8 + 1024);
+    let length = match body {
+        Incoming::Text(text) => text.len(),
+        Incoming::Binary(bytes) => bytes.len() * 4 / 3,
+    };
+    let mut event = Object::with_capacity(length + length / 8 + 1024);
     write_stage_variables(&mut event, peer, api);
     event.object("requestContext", |context| {
         context.text("routeKey", route.as_str());
@@ -73,8 +79,17 @@ pub(crate) fn message(
         context.text("messageId", message_id);
         write_context(context, peer, "MESSAGE", moment, None);
     });
-    event.text("body", body);
-    event.raw("isBase64Encoded", "false");
+    match body {
+        Incoming::Text(text) => {
+            event.text("body", text);
+            event.raw("isBase64Encoded", "false");
+        }
+        // Choice: the service refuses binary messages; where they are let in, they look as in its HTTP events.
+        Incoming::Binary(bytes) => {
+            event.text("body", &BASE64_STANDARD.encode(bytes));
+            event.raw("isBase64Encoded", "true");
+        }
+    }
     event.finish()
 }
 
@@ -185,7 +200,7 @@ fn write_stage_variables(event: &mut Object, peer: &Peer, api: &Api) {
 }
 
 fn write_authorizer(context: &mut Object, peer: &Peer, integration_millis: Option<u64>) {
-    if let Some(authorized) = peer.authorized.get() {
+    if let Some(authorized) = &peer.authorized {
         context.object("authorizer", |out| {
             out.text("principalId", &authorized.principal_id);
             if let Some(millis) = integration_millis {
@@ -219,7 +234,7 @@ fn write_context(
         if let Some(user_agent) = &peer.user_agent {
             identity.text("userAgent", user_agent);
         }
-        identity.text("sourceIp", &peer.source_ip);
+        identity.text("sourceIp", &peer.source_ip.to_string());
     });
     context.text("requestId", moment.request_id);
     context.text("domainName", peer.domain_name());

@@ -1,6 +1,7 @@
 //! The gateway as the program holds it.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,11 +11,12 @@ use stillwire_listen::Door;
 use stillwire_model::{Api, ApiId, Clock, Invoke};
 use tokio::sync::mpsc;
 
-use crate::ending::Ending;
+use crate::delivery;
+use crate::engine::{Addresses, Ending, Engine};
 use crate::peer::LiveApi;
 use crate::registry::Registry;
-use crate::shared::{Config, Shared};
-use crate::{delivery, entrance};
+use crate::service::ApiService;
+use crate::shared::{Config, Shared, StageLimits};
 
 /// What the gateway needs of the other rooms.
 #[derive(Debug, Clone)]
@@ -33,41 +35,47 @@ const DOORS_GRACE: Duration = Duration::from_secs(1);
 pub struct Gateway {
     shared: Arc<Shared>,
     apis: Arc<Mutex<HashMap<ApiId, Arc<LiveApi>>>>,
-    /// Clients, their messages and their `$disconnect`s.
-    drain: Drain,
-    /// Ports and plain requests, which stay until the functions that may need `@connections` have ended.
+    engine: Engine<ApiService>,
+    stop_spread: Duration,
+    /// Shards, which stay until the functions that may need `@connections` have ended.
     doors: Drain,
 }
 
 impl Gateway {
-    /// A gateway without APIs; `None` when the system has no random source.
-    pub fn new(config: Config, ports: Ports) -> Option<Self> {
+    /// A gateway without APIs.
+    ///
+    /// # Errors
+    /// When the system has no random source, or no descriptor left.
+    pub fn new(config: &Config, ports: Ports) -> io::Result<Self> {
+        let no_random = || io::Error::other("the system has no random source");
+        let addresses = Addresses::new().ok_or_else(no_random)?;
         let (departures, arriving) = mpsc::channel(config.connections_max.max(1));
+        let drain = Drain::new();
         let shared = Arc::new(Shared {
-            config,
+            limits: StageLimits::new(config),
             invoke: ports.invoke,
             clock: ports.clock,
-            ids: RequestIds::new()?,
-            registry: Arc::new(Registry::new()),
+            ids: RequestIds::new().ok_or_else(no_random)?,
+            registry: Registry::new(addresses.clone(), config.shards.max(1)),
             departures: Mutex::new(Some(departures)),
+            drain: drain.clone(),
         });
-        let drain = Drain::new();
         let deliveries = delivery::deliver_all(arriving, Arc::clone(&shared), drain.clone());
         drain.spawn("departures", deliveries);
-        Some(Self { shared, apis: Arc::default(), drain, doors: Drain::new() })
+        let service = Arc::new(ApiService(Arc::clone(&shared)));
+        let doors = Drain::new();
+        let engine = Engine::start(service, addresses, config.shards, &doors)?;
+        Ok(Self { shared, apis: Arc::default(), engine, stop_spread: config.stop_spread, doors })
     }
 
     /// Serves `api` at `door`. Functions reach it as `domain_name` (`localhost:7800`).
-    pub fn serve(&self, api: Arc<Api>, domain_name: String, door: Door) {
+    ///
+    /// # Errors
+    /// When the kernel refuses the port's settings.
+    pub fn serve(&self, api: Arc<Api>, domain_name: String, door: Door) -> io::Result<()> {
         let live = Arc::new(LiveApi::new(api, domain_name));
         self.lock_apis().insert(live.id().clone(), Arc::clone(&live));
-        let shared = Arc::clone(&self.shared);
-        let (drain, doors) = (self.drain.clone(), self.doors.clone());
-        let accepting = door.open("request", self.doors.clone(), move |accepted| {
-            let (live, shared) = (Arc::clone(&live), Arc::clone(&shared));
-            entrance::enter(accepted, live, shared, drain.clone(), doors.clone())
-        });
-        self.doors.spawn("door", accepting);
+        self.engine.open(door, live)
     }
 
     /// Replaces an API that is being served; false when it is not. Messages that were routed keep the old one.
@@ -83,7 +91,7 @@ impl Gateway {
 
     /// How many connections are open.
     pub fn connections(&self) -> usize {
-        self.shared.registry.len()
+        self.engine.connections()
     }
 
     /// Stops: no new connection, close 1001 for every client, invocations finish, `$disconnect`s are delivered.
@@ -92,11 +100,16 @@ impl Gateway {
     ///
     /// Returns what was still running after `grace`.
     pub async fn stop(&self, grace: Duration) -> Vec<(&'static str, usize)> {
-        self.drain.begin();
+        self.shared.drain.begin();
         self.shared.departures.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.shared.registry.end_all(&Ending::going_away());
-        let mut late = self.drain.finish(grace).await;
+        self.engine.leave(&Ending::going_away(), self.stop_spread);
+        let mut late = self.shared.drain.finish(grace).await;
+        self.engine.close();
         late.extend(self.doors.finish(DOORS_GRACE).await);
+        match self.connections() {
+            0 => {}
+            open => late.push(("connection", open)),
+        }
         late
     }
 

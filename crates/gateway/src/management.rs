@@ -3,42 +3,38 @@
 //! Source: service model `apigatewaymanagementapi` 2018-11-29; errors as SDKs parse them: the
 //! `x-amzn-ErrorType` header is what gives an exception its class.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
-use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 use stillwire_awswire::{ConnectionId, ErrorBody, ServiceError, iso_millis};
-use stillwire_listen::http::{BodyError, body};
 use stillwire_listen::is_own_host;
 use stillwire_model::StageName;
 
-use crate::ending::Ending;
-use crate::outbox::PostError;
+use crate::engine::{Answer, Ending, Outgoing, PostError, Request};
 use crate::peer::LiveApi;
 use crate::registry::Live;
+use crate::service::refusal;
 use crate::shared::Shared;
 
 /// Answers one HTTP request at an API's address.
-pub(crate) async fn answer(
-    request: Request<Incoming>,
-    api: Arc<LiveApi>,
-    shared: Arc<Shared>,
-) -> Response<Full<Bytes>> {
+pub(crate) fn answer(request: &Request<'_>, api: &LiveApi, shared: &Shared) -> Answer {
     let request_id = shared.ids.next();
-    let mut response = match respond(request, &api, &shared).await {
-        Ok(response) => response,
-        Err(error) => error_response(&error),
+    let answer = match respond(request, api, shared, &request_id) {
+        Ok(answer) => answer,
+        Err(error) => error_answer(&error),
     };
-    if let Ok(id) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert("x-amzn-requestid", id.clone());
-        response.headers_mut().insert("x-amz-apigw-id", id);
-    }
-    response
+    answer.with("x-amzn-RequestId", request_id.as_str()).with("x-amz-apigw-id", request_id)
+}
+
+/// The answer to a body that is larger than any connection takes.
+pub(crate) fn too_large(limit: usize) -> Answer {
+    error_answer(&ServiceError::rest(
+        413,
+        "PayloadTooLargeException",
+        format!("Message too long: the limit is {limit} bytes"),
+    ))
 }
 
 /// What a path asks for.
@@ -52,23 +48,24 @@ enum Target {
     Nothing,
 }
 
-async fn respond(
-    request: Request<Incoming>,
+fn respond(
+    request: &Request<'_>,
     api: &LiveApi,
     shared: &Shared,
-) -> Result<Response<Full<Bytes>>, ServiceError> {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = host.unwrap_or_default();
+    request_id: &str,
+) -> Result<Answer, ServiceError> {
+    let forbidden = || ServiceError::rest(403, "ForbiddenException", "Forbidden");
+    let host = request.head.first("host").unwrap_or_default();
     if host != api.domain_name() && !is_own_host(host) {
-        return Err(ServiceError::rest(403, "ForbiddenException", "Forbidden"));
+        return Err(forbidden());
     }
-    let target = target_of(request.uri().path(), |stage| api.load().stages.contains_key(stage));
+    let (path, _) = request.head.path_and_query();
+    let method = request.head.method.as_str();
+    let target = target_of(path, |stage| api.load().stages.contains_key(stage));
     let (stage, id) = match target {
         Target::Connection { stage, id } => (stage, id),
-        Target::Stage if request.method() == Method::GET => return Ok(upgrade_required()),
-        Target::Stage | Target::Nothing => {
-            return Err(ServiceError::rest(403, "ForbiddenException", "Forbidden"));
-        }
+        Target::Stage if method == "GET" => return Ok(refusal(426, request_id)),
+        Target::Stage | Target::Nothing => return Err(forbidden()),
     };
     let id = ConnectionId::parse(&id)
         .map_err(|error| ServiceError::rest(400, "BadRequestException", error.to_string()))?;
@@ -77,27 +74,14 @@ async fn respond(
         let here = found.filter(|live| live.peer.api.id() == api.id() && live.peer.stage == stage);
         here.ok_or_else(gone)
     };
-    match *request.method() {
-        Method::POST => {
-            let limit = shared.config.connection.message_bytes_max;
-            let data = body(request.into_body(), limit).await.map_err(|error| match error {
-                BodyError::TooLarge => ServiceError::rest(
-                    413,
-                    "PayloadTooLargeException",
-                    format!("Message too long: the limit is {limit} bytes"),
-                ),
-                BodyError::Incomplete => {
-                    ServiceError::rest(400, "BadRequestException", "The body did not arrive")
-                }
-            })?;
-            post(find()?.as_ref(), data)
-        }
-        Method::GET => Ok(describe(find()?.as_ref())),
-        Method::DELETE => {
+    match method {
+        "POST" => post(find()?.as_ref(), request.body.clone()),
+        "GET" => Ok(describe(find()?.as_ref())),
+        "DELETE" => {
             let live = find()?;
             shared.registry.forget(id); // a second DELETE answers 410 at once
             live.outbox.end(Ending::deleted()).map_err(|_| gone())?;
-            Ok(status(StatusCode::NO_CONTENT))
+            Ok(Answer { status: 204, ..Answer::default() })
         }
         _ => Err(ServiceError::rest(
             403,
@@ -125,17 +109,31 @@ fn target_of(path: &str, is_stage: impl Fn(&StageName) -> bool) -> Target {
     }
 }
 
-fn post(live: &Live, data: Bytes) -> Result<Response<Full<Bytes>>, ServiceError> {
-    if str::from_utf8(&data).is_err() {
-        // Choice: clients get text frames, so what is no text cannot be sent.
+/// Status 200 promises that the message stands in the bounded queue of a live connection, behind all that were
+/// accepted before it.
+fn post(live: &Live, data: Bytes) -> Result<Answer, ServiceError> {
+    let limits = live.outbox.limits();
+    if data.len() > limits.message_bytes_max {
         return Err(ServiceError::rest(
-            400,
-            "BadRequestException",
-            "Data is not UTF-8 text, and this API sends text messages only",
+            413,
+            "PayloadTooLargeException",
+            format!("Message too long: the limit is {} bytes", limits.message_bytes_max),
         ));
     }
-    match live.outbox.post(data) {
-        Ok(()) => Ok(status(StatusCode::OK)),
+    let message = match str::from_utf8(&data) {
+        Ok(_) => Outgoing::Text(data),
+        Err(_) if limits.binary => Outgoing::Binary(data),
+        // Choice: clients get text frames, so what is no text cannot be sent.
+        Err(_) => {
+            return Err(ServiceError::rest(
+                400,
+                "BadRequestException",
+                "Data is not UTF-8 text, and this API sends text messages only",
+            ));
+        }
+    };
+    match live.outbox.post(message) {
+        Ok(()) => Ok(Answer { status: 200, ..Answer::default() }),
         Err(PostError::Gone) => Err(gone()),
         Err(PostError::Full) => Err(ServiceError::rest(
             429,
@@ -145,14 +143,15 @@ fn post(live: &Live, data: Bytes) -> Result<Response<Full<Bytes>>, ServiceError>
     }
 }
 
-fn describe(live: &Live) -> Response<Full<Bytes>> {
+fn describe(live: &Live) -> Answer {
     let peer = &live.peer;
     let text = json!({
         "connectedAt": iso_millis(peer.connected_at),
-        "identity": { "sourceIp": peer.source_ip, "userAgent": peer.user_agent },
+        "identity": { "sourceIp": peer.source_ip.to_string(), "userAgent": peer.user_agent },
         "lastActiveAt": iso_millis(live.last_active.load(Ordering::Relaxed)),
     });
-    json_response(StatusCode::OK, text.to_string())
+    Answer { status: 200, body: text.to_string().into(), ..Answer::default() }
+        .with("Content-Type", "application/json")
 }
 
 /// Unknown, closed, or not yet established: one answer, with an empty body.
@@ -160,32 +159,10 @@ fn gone() -> ServiceError {
     ServiceError { status: 410, code: "GoneException", body: ErrorBody::Empty }
 }
 
-fn error_response(error: &ServiceError) -> Response<Full<Bytes>> {
-    let code = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json_response(code, error.body_text());
-    let kind = HeaderValue::from_static(error.code);
-    response.headers_mut().insert("x-amzn-errortype", kind);
-    response
-}
-
-fn json_response(status: StatusCode, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(text.into()));
-    *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
-}
-
-fn status(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = status;
-    response
-}
-
-fn upgrade_required() -> Response<Full<Bytes>> {
-    let mut response = status(StatusCode::UPGRADE_REQUIRED);
-    response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    response
+fn error_answer(error: &ServiceError) -> Answer {
+    Answer { status: error.status, body: error.body_text().into(), ..Answer::default() }
+        .with("Content-Type", "application/json")
+        .with("x-amzn-ErrorType", error.code)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Who is connected: a client, the API it came to, and what the authorizer said about it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use stillwire_awswire::ConnectionId;
@@ -13,12 +14,12 @@ pub(crate) struct Peer {
     pub(crate) id: ConnectionId,
     pub(crate) api: Arc<LiveApi>,
     pub(crate) stage: StageName,
-    pub(crate) source_ip: String,
-    pub(crate) user_agent: Option<String>,
+    pub(crate) source_ip: IpAddr,
+    pub(crate) user_agent: Option<Box<str>>,
     /// In milliseconds since the epoch.
     pub(crate) connected_at: u64,
     /// What the authorizer said, once it did.
-    pub(crate) authorized: OnceLock<Authorized>,
+    pub(crate) authorized: Option<Box<Authorized>>,
 }
 
 impl Peer {

@@ -1,29 +1,29 @@
-//! Finds a connection by its id.
+//! Finds a connection by its id: the id says where it is, so there is no map and no lock that all share.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stillwire_awswire::ConnectionId;
 
-use crate::ending::Ending;
-use crate::outbox::Outbox;
+use crate::engine::{Addresses, Outbox};
 use crate::peer::Peer;
 
-/// Locks that connections share by their ids, so that no lock is everyone's.
-const SHARDS: usize = 64;
-
-type Shard = HashMap<ConnectionId, Arc<Live>>;
+/// The live connections of each shard, by their slots.
+type Slots = Vec<Option<Arc<Live>>>;
 
 /// All live connections.
 #[derive(Debug)]
-pub(crate) struct Registry([Mutex<Shard>; SHARDS]);
+pub(crate) struct Registry {
+    addresses: Addresses,
+    shards: Vec<Mutex<Slots>>,
+}
 
-/// A live connection, as everyone but its own task sees it.
+/// A live connection, as everyone but its own shard sees it.
 #[derive(Debug)]
 pub(crate) struct Live {
     /// Who it is.
-    pub(crate) peer: Arc<Peer>,
+    pub(crate) peer: Peer,
     /// Where to post.
     pub(crate) outbox: Outbox,
     /// When the last message went either way, in milliseconds since the epoch.
@@ -38,61 +38,42 @@ impl Live {
 }
 
 impl Registry {
-    pub(crate) fn new() -> Self {
-        Self(std::array::from_fn(|_| Mutex::default()))
+    /// Without connections; ids are read by `addresses`.
+    pub(crate) fn new(addresses: Addresses, shards: usize) -> Self {
+        Self { addresses, shards: (0..shards).map(|_| Mutex::default()).collect() }
     }
 
-    /// Makes a connection addressable until the [`Registration`] is dropped.
-    pub(crate) fn register(self: &Arc<Self>, live: Arc<Live>) -> Registration {
-        self.shard(live.peer.id).insert(live.peer.id, Arc::clone(&live));
-        Registration { registry: Arc::clone(self), id: live.peer.id }
-    }
-
-    /// The connection of this id, if it lives.
-    pub(crate) fn find(&self, id: ConnectionId) -> Option<Arc<Live>> {
-        self.shard(id).get(&id).cloned()
-    }
-
-    /// Makes a connection unaddressable before its task has ended.
-    pub(crate) fn forget(&self, id: ConnectionId) {
-        self.shard(id).remove(&id);
-    }
-
-    /// How many connections live.
-    pub(crate) fn len(&self) -> usize {
-        self.0.iter().map(|shard| lock(shard).len()).sum()
-    }
-
-    /// Asks every connection to end.
-    pub(crate) fn end_all(&self, ending: &Ending) {
-        for shard in &self.0 {
-            let live: Vec<_> = lock(shard).values().cloned().collect();
-            for connection in live {
-                // One that is ending already needs no second wish.
-                connection.outbox.end(ending.clone()).ok();
+    /// Makes a connection addressable.
+    pub(crate) fn register(&self, live: &Arc<Live>) {
+        if let Some((mut slots, slot)) = self.place(live.peer.id) {
+            if slots.len() <= slot {
+                slots.resize(slot + 1, None);
+            }
+            if let Some(place) = slots.get_mut(slot) {
+                *place = Some(Arc::clone(live));
             }
         }
     }
 
-    fn shard(&self, id: ConnectionId) -> MutexGuard<'_, Shard> {
-        lock(self.0.get(id.shard() % SHARDS).unwrap_or(&self.0[0]))
+    /// The connection of this id, if it lives.
+    pub(crate) fn find(&self, id: ConnectionId) -> Option<Arc<Live>> {
+        let (slots, slot) = self.place(id)?;
+        slots.get(slot)?.as_ref().filter(|live| live.peer.id == id).cloned()
     }
-}
 
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
-}
+    /// Makes a connection unaddressable. Calling it again changes nothing.
+    pub(crate) fn forget(&self, id: ConnectionId) {
+        if let Some((mut slots, slot)) = self.place(id) {
+            let place = slots.get_mut(slot);
+            let forgotten = place.and_then(|place| place.take_if(|live| live.peer.id == id));
+            drop(slots);
+            drop(forgotten); // perhaps the last one, and without the lock
+        }
+    }
 
-/// Keeps a connection addressable for as long as it lives.
-#[derive(Debug)]
-#[must_use]
-pub(crate) struct Registration {
-    registry: Arc<Registry>,
-    id: ConnectionId,
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        self.registry.forget(self.id);
+    fn place(&self, id: ConnectionId) -> Option<(MutexGuard<'_, Slots>, usize)> {
+        let (shard, slot) = self.addresses.locate(id)?;
+        let slots = self.shards.get(shard)?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some((slots, slot))
     }
 }

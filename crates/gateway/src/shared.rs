@@ -1,13 +1,16 @@
 //! What every part of the gateway shares: settings, ports, ids, the live connections.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stillwire_awswire::RequestIds;
-use stillwire_model::{Clock, Invoke, limits};
+use stillwire_drain::Drain;
+use stillwire_model::{Clock, Invoke, StageName};
 use tokio::sync::mpsc;
 
 use crate::admission::Departure;
+use crate::engine::ConnectionLimits;
 use crate::registry::Registry;
 
 /// What an operator may set.
@@ -15,42 +18,54 @@ use crate::registry::Registry;
 pub struct Config {
     /// How many connections may be open at once.
     pub connections_max: usize,
+    /// Tasks that hold connections: one for each core that is there for them.
+    pub shards: usize,
+    /// Over which time a stop sends clients away, so that they do not all come back at once.
+    pub stop_spread: Duration,
     /// What one connection may do.
     pub connection: ConnectionLimits,
-}
-
-/// What one connection may do; API Gateway's own limits by default.
-#[derive(Debug, Clone)]
-pub struct ConnectionLimits {
-    /// How long it may be without a message in either direction.
-    pub idle_timeout: Duration,
-    /// How long it may live.
-    pub lifetime_max: Duration,
-    /// The largest frame it may send, in bytes; messages to it are split into such frames.
-    pub frame_bytes_max: usize,
-    /// The largest message it may send, in bytes.
-    pub message_bytes_max: usize,
-}
-
-impl Default for ConnectionLimits {
-    fn default() -> Self {
-        Self {
-            idle_timeout: limits::IDLE_TIMEOUT,
-            lifetime_max: limits::CONNECTION_LIFETIME_MAX,
-            frame_bytes_max: limits::FRAME_BYTES_MAX,
-            message_bytes_max: limits::MESSAGE_BYTES_MAX,
-        }
-    }
+    /// What one connection of a stage may do, where that differs.
+    pub stages: BTreeMap<StageName, ConnectionLimits>,
 }
 
 /// What every part of the gateway shares.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) config: Config,
+    pub(crate) limits: StageLimits,
     pub(crate) invoke: Arc<dyn Invoke>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: RequestIds,
-    pub(crate) registry: Arc<Registry>,
+    pub(crate) registry: Registry,
     /// Where admissions reserve room for their departure; `None` once the gateway stops.
     pub(crate) departures: Mutex<Option<mpsc::Sender<Departure>>>,
+    /// Owns handshakes, messages and `$disconnect`s.
+    pub(crate) drain: Drain,
+}
+
+/// What connections may do, by their stage.
+#[derive(Debug, Default)]
+pub(crate) struct StageLimits {
+    usual: Arc<ConnectionLimits>,
+    stages: BTreeMap<StageName, Arc<ConnectionLimits>>,
+}
+
+impl StageLimits {
+    pub(crate) fn new(config: &Config) -> Self {
+        let stages = config.stages.iter();
+        Self {
+            usual: Arc::new(config.connection.clone()),
+            stages: stages.map(|(name, limits)| (name.clone(), Arc::new(limits.clone()))).collect(),
+        }
+    }
+
+    /// What a connection of `stage` may do.
+    pub(crate) fn of(&self, stage: &StageName) -> &Arc<ConnectionLimits> {
+        self.stages.get(stage).unwrap_or(&self.usual)
+    }
+
+    /// The largest message of any stage.
+    pub(crate) fn message_bytes_max(&self) -> usize {
+        let all = self.stages.values().chain([&self.usual]);
+        all.map(|limits| limits.message_bytes_max).max().unwrap_or(0)
+    }
 }

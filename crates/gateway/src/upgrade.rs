@@ -3,60 +3,24 @@
 //! Source: API Gateway Developer Guide, "Managing connected users and client apps: `$connect` and
 //! `$disconnect` routes": the upgrade is pending until `$connect` has completed.
 
-use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, PoisonError};
 
-use stillwire_awswire::ConnectionId;
-use stillwire_drain::Drain;
-use stillwire_listen::Stream;
 use stillwire_model::{Api, Authorization, StageName};
 use stillwire_websocket::{RequestHead, Upgrade, UpgradeError};
-use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
-use tokio::time::{Duration, timeout};
 
 use crate::admission::{Admission, Departure};
-use crate::connection::Connection;
-use crate::ending::Ending;
+use crate::engine::{Answer, Arrival, Ticket};
 use crate::event::{self, Moment};
-use crate::outbox::Outbox;
 use crate::peer::{LiveApi, Peer};
-use crate::registry::{Live, Registration};
+use crate::registry::Live;
 use crate::request::Request;
-use crate::rescue::status_text;
 use crate::response::ProxyResponse;
+use crate::service::{ApiService, refusal};
 use crate::session::ApiSession;
 use crate::shared::Shared;
 use crate::{authorizer, integration};
-
-/// How long a client may take to receive the answer to its handshake.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A client that asks to be let in.
-pub(crate) struct Arrival {
-    pub(crate) stream: Stream,
-    pub(crate) peer: SocketAddr,
-    pub(crate) request: RequestHead,
-    /// What it sent after its handshake.
-    pub(crate) rest: Vec<u8>,
-}
-
-/// A client that was let in.
-pub(crate) struct Opened {
-    connection: Connection<Stream, ApiSession>,
-    registration: Registration,
-    admission: Admission,
-}
-
-impl Opened {
-    /// Serves the client until it leaves, then pays the `$disconnect`.
-    pub(crate) async fn run(self) {
-        let ending = self.connection.await;
-        drop(self.registration);
-        self.admission.end(ending);
-    }
-}
 
 /// A handshake that is refused: the status, and what the `$connect` function wants said with it.
 struct Refusal {
@@ -70,87 +34,109 @@ impl From<u16> for Refusal {
     }
 }
 
-/// Takes a client through the handshake; `None` when it was refused, and told so.
-pub(crate) async fn open(
-    mut arrival: Arrival,
-    live_api: Arc<LiveApi>,
-    shared: Arc<Shared>,
-    drain: Drain,
-) -> Option<Opened> {
-    let api = live_api.load_full();
-    let request_id = shared.ids.next();
-    let admitted = admit(&arrival, &api, &live_api, &request_id, &shared).await;
-    let (upgrade, live, admission, answer) = match admitted {
-        Ok(admitted) => admitted,
-        Err(refusal) => {
-            refuse(&mut arrival.stream, &refusal, &request_id).await;
-            return None;
-        }
-    };
-    // Addressable before the client can know that it is connected.
-    let registration = shared.registry.register(Arc::clone(&live));
-    if drain.is_closing() {
-        // The stop may have passed over the registry just before; its wish is repeated, harmlessly.
-        live.outbox.end(Ending::going_away()).ok();
-    }
-    let head = accept_head(&upgrade, answer.as_ref(), &request_id);
-    let written = timeout(ANSWER_TIMEOUT, arrival.stream.write_all(head.as_bytes())).await;
-    if !matches!(written, Ok(Ok(()))) {
-        // The client left while `$connect` ran: the application believes in it, so it is told.
-        drop(registration);
-        admission.end(Ending::lost());
-        return None;
-    }
-    tracing::info!(connection = %live.peer.id, stage = %live.peer.stage, "connected");
-    let limits = shared.config.connection.clone();
-    let session = ApiSession { live, shared, drain };
-    let connection = Connection::new(arrival.stream, session, limits, arrival.rest);
-    Some(Opened { connection, registration, admission })
+/// A handshake that is well formed, and for a stage that is there.
+struct Candidate {
+    upgrade: Upgrade,
+    peer: Peer,
+    api: Arc<Api>,
+    /// Room for the `$disconnect`: it comes first, without it nobody is let in.
+    place: mpsc::OwnedPermit<Departure>,
+    request_id: String,
 }
 
-type Admitted = (Upgrade, Arc<Live>, Admission, Option<ProxyResponse>);
-
-/// Everything that may say no.
-async fn admit(
-    arrival: &Arrival,
-    api: &Arc<Api>,
-    live_api: &Arc<LiveApi>,
-    request_id: &str,
+/// Takes a client through its handshake. What has to call a function does so in a task of its own.
+pub(crate) fn begin(
+    arrival: Arrival,
+    site: &Arc<LiveApi>,
     shared: &Arc<Shared>,
-) -> Result<Admitted, Refusal> {
-    let stage = stage_of(&arrival.request, api).ok_or(403)?;
-    let upgrade = Upgrade::check(&arrival.request).map_err(UpgradeError::status)?;
-    // Room for the `$disconnect` comes first: without it nobody is let in.
-    let place = reserve(shared).ok_or(503)?;
-    let epoch_millis = shared.clock.epoch_millis();
-    let peer = Peer {
-        id: ConnectionId::random().ok_or(500)?,
-        api: Arc::clone(live_api),
-        stage,
-        source_ip: arrival.peer.ip().to_string(),
-        user_agent: arrival.request.first("user-agent").map(str::to_owned),
-        connected_at: epoch_millis,
-        authorized: OnceLock::new(),
+    ticket: Ticket<ApiService>,
+) {
+    let request_id = shared.ids.next();
+    let candidate = match examine(&arrival, site, shared, &request_id, &ticket) {
+        Ok(candidate) => candidate,
+        Err(status) => return ticket.refuse(refusal(status, &request_id)),
     };
-    let port = live_api.domain_name().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    let request = Request::new(
-        &arrival.request,
-        arrival.peer,
-        arrival.stream.is_secure(),
-        port.unwrap_or(443),
-        shared.ids.trace(epoch_millis),
-    );
-    let moment = Moment { request_id, epoch_millis };
+    let connect = candidate.api.connect_route();
+    let asks_nobody = connect.is_none_or(|route| {
+        route.integration.is_none() && matches!(route.authorization, Authorization::None)
+    });
+    if asks_nobody {
+        return let_in(candidate, None, shared, ticket);
+    }
+    let shared = Arc::clone(shared);
+    shared.drain.clone().spawn("handshake", async move {
+        let mut candidate = candidate;
+        match ask(&arrival, &mut candidate, &shared).await {
+            Ok(answer) => let_in(candidate, answer, &shared, ticket),
+            Err(refused) => ticket.refuse(refusal_answer(&refused, &candidate.request_id)),
+        }
+    });
+}
 
-    let Some(route) = api.connect_route() else {
-        return Ok(accept(peer, place, upgrade, None));
+/// Checks what can be checked without asking anybody.
+fn examine(
+    arrival: &Arrival,
+    site: &Arc<LiveApi>,
+    shared: &Shared,
+    request_id: &str,
+    ticket: &Ticket<ApiService>,
+) -> Result<Candidate, u16> {
+    let api = site.load_full();
+    let stage = stage_of(&arrival.head, &api).ok_or(403_u16)?;
+    let upgrade = Upgrade::check(&arrival.head).map_err(UpgradeError::status)?;
+    let place = reserve(shared).ok_or(503_u16)?;
+    let peer = Peer {
+        id: ticket.id(),
+        api: Arc::clone(site),
+        stage,
+        source_ip: arrival.peer.ip(),
+        user_agent: arrival.head.first("user-agent").map(Into::into),
+        connected_at: shared.clock.epoch_millis(),
+        authorized: None,
     };
+    Ok(Candidate { upgrade, peer, api, place, request_id: request_id.to_owned() })
+}
+
+/// Lets the client in: it is addressable before it can know that it is connected.
+fn let_in(
+    candidate: Candidate,
+    answer: Option<ProxyResponse>,
+    shared: &Arc<Shared>,
+    ticket: Ticket<ApiService>,
+) {
+    let Candidate { upgrade, peer, place, request_id, .. } = candidate;
+    let head = accept_head(&upgrade, answer.as_ref(), &request_id);
+    let outbox = ticket.outbox(Arc::clone(shared.limits.of(&peer.stage)));
+    let last_active = AtomicU64::new(peer.connected_at);
+    let live = Arc::new(Live { peer, outbox, last_active });
+    tracing::info!(connection = %live.peer.id, stage = %live.peer.stage, "connected");
+    let session = ApiSession::begin(Admission::new(live, place), Arc::clone(shared));
+    ticket.accept(head, session);
+}
+
+/// Asks the authorizer and `$connect`, each of which may say no.
+async fn ask(
+    arrival: &Arrival,
+    candidate: &mut Candidate,
+    shared: &Shared,
+) -> Result<Option<ProxyResponse>, Refusal> {
+    let Candidate { peer, api, request_id, .. } = candidate;
+    let Some(route) = api.connect_route() else { return Ok(None) };
+    let port = peer.domain_name().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    let request = Request::new(
+        &arrival.head,
+        arrival.peer,
+        arrival.secure,
+        port.unwrap_or(443),
+        shared.ids.trace(peer.connected_at),
+    );
+    let moment = Moment { request_id, epoch_millis: peer.connected_at };
     let authorizer_millis = match &route.authorization {
         Authorization::None => None,
         Authorization::Custom(authorizer) => {
-            match authorizer::authorize(authorizer, &peer, api, &request, moment, shared).await {
+            match authorizer::authorize(authorizer, peer, api, &request, moment, shared).await {
                 Ok((authorized, millis)) => {
-                    peer.authorized.set(authorized).ok();
+                    peer.authorized = Some(Box::new(authorized));
                     Some(millis)
                 }
                 Err(denied) => {
@@ -164,10 +150,8 @@ async fn admit(
             return Err(500.into());
         }
     };
-    let Some(integration) = &route.integration else {
-        return Ok(accept(peer, place, upgrade, None));
-    };
-    let payload = event::connect(&peer, api, &request, moment, authorizer_millis);
+    let Some(integration) = &route.integration else { return Ok(None) };
+    let payload = event::connect(peer, api, &request, moment, authorizer_millis);
     let trace = Some(Arc::clone(&request.trace));
     let result = integration::call(integration, payload, trace, shared).await;
     let answer = result.and_then(|result| ProxyResponse::parse(&result)).map_err(|failure| {
@@ -178,19 +162,7 @@ async fn admit(
         tracing::info!(stage = %peer.stage, status = answer.status, "refused by $connect");
         return Err(Refusal { status: answer.status, answer: Some(answer) });
     }
-    Ok(accept(peer, place, upgrade, Some(answer)))
-}
-
-fn accept(
-    peer: Peer,
-    place: mpsc::OwnedPermit<Departure>,
-    upgrade: Upgrade,
-    answer: Option<ProxyResponse>,
-) -> Admitted {
-    let peer = Arc::new(peer);
-    let admission = Admission::new(Arc::clone(&peer), place);
-    let last_active = AtomicU64::new(peer.connected_at);
-    (upgrade, Arc::new(Live { peer, outbox: Outbox::default(), last_active }), admission, answer)
+    Ok(Some(answer))
 }
 
 fn reserve(shared: &Shared) -> Option<mpsc::OwnedPermit<Departure>> {
@@ -228,19 +200,7 @@ fn accept_head(upgrade: &Upgrade, answer: Option<&ProxyResponse>, request_id: &s
          Sec-WebSocket-Accept: {}\r\nx-amz-apigw-id: {request_id}\r\n",
         upgrade.accept
     );
-    if let Some(answer) = answer {
-        write_headers(&mut head, answer, upgrade);
-    }
-    head.push_str("\r\n");
-    head
-}
-
-fn write_headers(head: &mut String, answer: &ProxyResponse, upgrade: &Upgrade) {
-    for (name, value) in &answer.headers {
-        if OWN_HEADERS.contains(&name.as_str()) {
-            continue;
-        }
-        let Ok(value) = value.to_str() else { continue };
+    for (name, value) in answer.into_iter().flat_map(passed_on) {
         if name == "sec-websocket-protocol" && !upgrade.protocols.iter().any(|offer| offer == value)
         {
             tracing::warn!(
@@ -248,59 +208,30 @@ fn write_headers(head: &mut String, answer: &ProxyResponse, upgrade: &Upgrade) {
                 "$connect chose a sub-protocol that the client did not offer: the client will refuse it"
             );
         }
-        for part in [name.as_str(), ": ", value, "\r\n"] {
+        for part in [name, ": ", value, "\r\n"] {
             head.push_str(part);
         }
     }
-}
-
-async fn refuse(stream: &mut Stream, refusal: &Refusal, request_id: &str) {
-    let status = refusal.status;
-    let (body, kind) = match &refusal.answer {
-        // Choice: what the function said is what the client gets.
-        Some(answer) => (answer.body.clone().unwrap_or_default(), None),
-        None if status == 426 => (bytes::Bytes::new(), None),
-        None => {
-            let text = format!(r#"{{"message":"{}"}}"#, status_text(status));
-            (text.into(), Some("application/json"))
-        }
-    };
-    let reason = http::StatusCode::from_u16(status)
-        .ok()
-        .and_then(|status| status.canonical_reason())
-        .unwrap_or("Refused");
-    let mut head = format!(
-        "HTTP/1.1 {status} {reason}\r\nContent-Length: {}\r\nConnection: close\r\n\
-         x-amz-apigw-id: {request_id}\r\n",
-        body.len()
-    );
-    if let Some(kind) = kind {
-        head.push_str("Content-Type: ");
-        head.push_str(kind);
-        head.push_str("\r\n");
-    }
-    if status == 426 {
-        head.push_str("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
-    }
-    if status == 503 {
-        head.push_str("Retry-After: 1\r\n");
-    }
-    if let Some(answer) = &refusal.answer {
-        write_headers(&mut head, answer, &Upgrade { accept: String::new(), protocols: Vec::new() });
-    }
     head.push_str("\r\n");
-    let mut bytes = head.into_bytes();
-    bytes.extend_from_slice(&body);
-    let answer = async {
-        stream.write_all(&bytes).await?;
-        stream.shutdown().await
-    };
-    if !matches!(timeout(ANSWER_TIMEOUT, answer).await, Ok(Ok(()))) {
-        tracing::debug!("a client left before it was refused");
-    }
+    head
 }
 
-/// Refuses a request that could not even be read.
-pub(crate) async fn refuse_status(stream: &mut Stream, status: u16, shared: &Shared) {
-    refuse(stream, &status.into(), &shared.ids.next()).await;
+/// The headers of `$connect` that the client gets.
+fn passed_on(answer: &ProxyResponse) -> impl Iterator<Item = (&str, &str)> {
+    let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value.to_str()));
+    headers
+        .filter_map(|(name, value)| Some((name, value.ok()?)))
+        .filter(|(name, _)| !OWN_HEADERS.contains(name))
+}
+
+fn refusal_answer(refused: &Refusal, request_id: &str) -> Answer {
+    let Some(said) = &refused.answer else { return refusal(refused.status, request_id) };
+    // Choice: what the function said is what the client gets.
+    let body = said.body.clone().unwrap_or_default();
+    let mut answer = Answer { status: refused.status, body, ..Answer::default() }
+        .with("x-amz-apigw-id", request_id);
+    for (name, value) in passed_on(said) {
+        answer = answer.with(name.to_owned(), value);
+    }
+    answer
 }

@@ -46,6 +46,26 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     listen().map_err(|source| BindError { address, source })
 }
 
+/// Gives the connections of a listener what they would else be given one by one: Linux lets them inherit it.
+///
+/// Small writes go out at once; a peer that vanished is noticed by probes when idle, and after 30 s while bytes are
+/// due to it.
+pub fn inherit_socket_options(listener: &std::net::TcpListener) -> io::Result<()> {
+    use rustix::net::sockopt;
+    sockopt::set_tcp_nodelay(listener, true)?;
+    sockopt::set_socket_keepalive(listener, true)?;
+    sockopt::set_tcp_keepidle(listener, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(listener, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(listener, KEEPALIVE_PROBES)?;
+    sockopt::set_tcp_user_timeout(listener, 30_000)?;
+    Ok(())
+}
+
+/// Choice: a peer that vanished while idle is noticed after two minutes.
+const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEPALIVE_PROBES: u32 = 4;
+
 /// How many connections may be open at once, over all doors that share it.
 #[derive(Debug, Clone)]
 pub struct Capacity(Arc<Semaphore>);
@@ -55,7 +75,18 @@ impl Capacity {
     pub fn new(connections: usize) -> Self {
         Self(Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))))
     }
+
+    /// A place for one connection; `None` when all are taken.
+    pub fn try_take(&self) -> Option<Place> {
+        Arc::clone(&self.0).try_acquire_owned().ok().map(Place)
+    }
 }
+
+/// A connection's place in the [`Capacity`]; keep it as long as the connection.
+#[derive(Debug)]
+pub struct Place(
+    #[expect(dead_code, reason = "it is given back when dropped")] OwnedSemaphorePermit,
+);
 
 /// A connection that said whether it speaks TLS.
 #[derive(Debug)]
@@ -65,7 +96,7 @@ pub struct Accepted {
     /// Who is at the other end.
     pub peer: SocketAddr,
     /// Its place in the [`Capacity`]; keep it as long as the connection.
-    pub place: OwnedSemaphorePermit,
+    pub place: Place,
 }
 
 /// A listening port and what it needs to accept.
@@ -104,7 +135,7 @@ impl Door {
                     continue;
                 }
             };
-            let Ok(place) = Arc::clone(&self.capacity.0).try_acquire_owned() else {
+            let Some(place) = self.capacity.try_take() else {
                 drain.spawn("refuse", refuse(stream));
                 continue;
             };

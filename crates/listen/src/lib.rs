@@ -14,6 +14,6 @@ mod rewind;
 mod stream;
 
 pub use authority::{Authority, AuthorityError, is_own_host, system_bundle};
-pub use door::{Accepted, BindError, Capacity, Door, bind};
+pub use door::{Accepted, BindError, Capacity, Door, Place, bind, inherit_socket_options};
 pub use rewind::Rewind;
 pub use stream::Stream;

@@ -67,6 +67,26 @@ pub const OUTBOX_BYTES_MAX: usize = 1024 * 1024;
 /// Choice: as above; many tiny messages cost more than their bytes.
 pub const OUTBOX_MESSAGES_MAX: usize = 128;
 
+/// How long a client may take no byte at all while bytes are due to it.
+///
+/// Choice: a client that takes nothing for this long takes nothing any more; until then it costs its queue.
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a message may take from its first byte to its last.
+///
+/// Choice: an unfinished message holds memory; a minute is ample for 128 KB on a bad line.
+pub const MESSAGE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Control frames that a client may send within a second.
+///
+/// Choice: clients ping every few seconds; hundreds in one are a flood.
+pub const CONTROLS_PER_SECOND_MAX: u32 = 100;
+
+/// Bytes of unfinished messages that all clients of a process may leave with it.
+///
+/// Choice: 500 clients that each withhold the end of the largest message; then the oldest is closed.
+pub const UNFINISHED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// The memory of a function unless it says more, in MB.
 ///
 /// Source: AWS Lambda, `MemorySize` (default 128).

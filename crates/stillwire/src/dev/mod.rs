@@ -10,6 +10,7 @@ mod screen;
 pub(crate) mod synthesis;
 mod variables;
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -24,7 +25,8 @@ use stillwire_drain::Drain;
 use stillwire_front::Front;
 use stillwire_functions::supervisor::Supervisor;
 use stillwire_functions::{Config as FunctionsConfig, Functions, usual_places};
-use stillwire_gateway::{Config as GatewayConfig, ConnectionLimits, Gateway, Ports};
+use stillwire_gateway::engine::ConnectionLimits;
+use stillwire_gateway::{Config as GatewayConfig, Gateway, Ports};
 use stillwire_listen::{Authority, Capacity, Door};
 use stillwire_model::{App, Clock as _};
 use stillwire_tables::{Engine, Storage};
@@ -145,9 +147,15 @@ async fn start(
         Functions::start(config, supervisor, terminal.clone(), clock.clone(), drain.clone())?;
     functions.deploy(variables::for_functions(&app, &addresses, &authority, settings));
 
-    let config = GatewayConfig { connections_max, connection: ConnectionLimits::default() };
+    let config = GatewayConfig {
+        connections_max,
+        shards: 1,
+        stop_spread: Duration::ZERO,
+        connection: ConnectionLimits::default(),
+        stages: BTreeMap::new(),
+    };
     let ports = Ports { invoke: Arc::new(functions.clone()), clock };
-    let gateway = Gateway::new(config, ports).context("the system has no random source")?;
+    let gateway = Gateway::new(&config, ports).context("cannot start the gateway")?;
     // Functions reach their table and their clients however many clients there are.
     let for_functions = Capacity::new(REQUESTS_RESERVED);
     let capacity = Capacity::new(connections_max + REQUESTS_RESERVED);
@@ -159,7 +167,7 @@ async fn start(
     Front::new(Arc::new(engine.clone()), account).serve(door(doors.aws, &for_functions), &drain);
     for (api, listener) in app.apis().zip(doors.apis) {
         let host = addresses.host_of(&api.id).unwrap_or_default();
-        gateway.serve(Arc::clone(api), host, door(listener, &capacity));
+        gateway.serve(Arc::clone(api), host, door(listener, &capacity))?;
     }
 
     // Everything answers once the functions can start. What they lack is installed first, and told as it goes.

@@ -71,6 +71,11 @@ impl Ending {
         Self { status_code: 1006, reason: String::new(), goodbye: Goodbye::Silent }
     }
 
+    /// A client that takes no bytes, leaves messages unfinished, or floods.
+    pub(crate) fn by_policy(reason: &str) -> Self {
+        Self::by_gateway(CloseCode::POLICY_VIOLATION, reason)
+    }
+
     fn by_gateway(code: CloseCode, reason: &str) -> Self {
         let frame = CloseFrame { code, reason: reason.to_owned() };
         let goodbye = Goodbye::Frame(frame);

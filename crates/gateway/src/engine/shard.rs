@@ -1,0 +1,498 @@
+//! A shard: one task that owns its connections and does all their reading and writing.
+//!
+//! It waits for its own set of sockets, for its bell and for its wheel, and gives every client that has something
+//! its turn. A connection never leaves its shard, so nothing here is shared or locked.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use mio::{Events, Interest, Token};
+use stillwire_model::limits;
+use tokio::io::Interest as WaitFor;
+use tokio::io::unix::AsyncFd;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::engine::Tally;
+use crate::engine::address::Addresses;
+use crate::engine::client::{Client, Fate, Scene};
+use crate::engine::connection::Session as _;
+use crate::engine::ending::Ending;
+use crate::engine::entrance::{Accepting, accept};
+use crate::engine::service::{Command, Key, Mailbox, Newcomer, Service};
+use crate::engine::socket::Buffers;
+use crate::engine::wheel::{Millis, TICK, Wheel};
+
+/// Events taken from the kernel at once.
+const EVENTS_AT_ONCE: usize = 1024;
+
+/// Rounds before other tasks of the thread have their turn.
+const ROUNDS_IN_A_ROW: usize = 16;
+
+/// Holds clients.
+pub(crate) struct Shard<S: Service> {
+    shared: Arc<Shared<S>>,
+    number: u8,
+    origin: Instant,
+    sockets: AsyncFd<mio::Poll>,
+    events: Events,
+    sleep: Pin<Box<Sleep>>,
+    seats: Vec<Seat<S>>,
+    free: VecDeque<u32>,
+    taken: usize,
+    doors: Vec<Accepting<S::Site>>,
+    /// The shard that gets the next client.
+    turn: usize,
+    wheel: Wheel,
+    work: Work<S>,
+    /// Bytes that clients hold of unfinished messages.
+    held: usize,
+    /// Everybody leaves, and who is next.
+    leaving: Option<Leaving>,
+    closing: bool,
+}
+
+/// What all shards share.
+pub(crate) struct Shared<S: Service> {
+    pub(crate) service: Arc<S>,
+    pub(crate) addresses: Addresses,
+    pub(crate) mailboxes: Vec<Arc<Mailbox<S>>>,
+    pub(crate) tally: Arc<Tally>,
+}
+
+impl<S: Service> Shared<S> {
+    #[expect(clippy::indexing_slicing, reason = "there is one for each shard")]
+    fn mailbox(&self, shard: u8) -> &Arc<Mailbox<S>> {
+        &self.mailboxes[usize::from(shard)]
+    }
+}
+
+/// A place for a client.
+struct Seat<S: Service> {
+    generation: u32,
+    /// When its deadline fires, by the wheel.
+    armed: Millis,
+    client: Option<Client<S>>,
+}
+
+/// Lists and buffers that are used anew in every round.
+struct Work<S: Service> {
+    buffers: Buffers,
+    out: Vec<u8>,
+    /// Seats to look at.
+    due: Vec<u32>,
+    /// Seats that want another turn.
+    again: Vec<u32>,
+    fired: Vec<(u32, Millis)>,
+    commands: Vec<Command<S>>,
+}
+
+struct Leaving {
+    ending: Ending,
+    began: Millis,
+    spread: Millis,
+    /// Seats in the order they are asked to leave, of which `asked` were.
+    seats: Vec<u32>,
+    asked: usize,
+}
+
+impl<S: Service> Shard<S> {
+    /// A shard without clients. To be called where the runtime is that will poll it.
+    pub(crate) fn new(shared: Arc<Shared<S>>, number: u8) -> io::Result<Self> {
+        let poll = mio::Poll::new()?;
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe, for owners that close their descriptor early; this one does not"
+        )]
+        let sockets = AsyncFd::with_interest(poll, WaitFor::READABLE)?;
+        let now = Instant::now();
+        Ok(Self {
+            shared,
+            number,
+            origin: now,
+            sockets,
+            events: Events::with_capacity(EVENTS_AT_ONCE),
+            sleep: Box::pin(sleep_until(now)),
+            seats: Vec::new(),
+            free: VecDeque::new(),
+            taken: 0,
+            doors: Vec::new(),
+            turn: usize::from(number),
+            wheel: Wheel::new(),
+            work: Work {
+                buffers: Buffers::new(),
+                out: Vec::new(),
+                due: Vec::new(),
+                again: Vec::new(),
+                fired: Vec::new(),
+                commands: Vec::new(),
+            },
+            held: 0,
+            leaving: None,
+            closing: false,
+        })
+    }
+
+    /// Holds clients until it was told to close and the last one has left.
+    pub(crate) async fn run(mut self) {
+        std::future::poll_fn(|cx| self.poll(cx)).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..ROUNDS_IN_A_ROW {
+            let now = self.now();
+            let mut busy = self.obey(now);
+            busy |= self.fire(now);
+            match self.poll_sockets(cx, now) {
+                Ok(more) => busy |= more,
+                Err(error) => {
+                    // Nothing can be held without it; dropping the clients pays what they are owed.
+                    tracing::error!(%error, shard = self.number, "cannot wait for sockets");
+                    return Poll::Ready(());
+                }
+            }
+            busy |= self.take_second_turns(now);
+            if self.closing && self.taken == 0 {
+                return Poll::Ready(());
+            }
+            if !busy && self.rest(cx) {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Lets the task sleep until something happens; false when something has.
+    fn rest(&mut self, cx: &mut Context<'_>) -> bool {
+        self.work.buffers.trim();
+        self.work.out.shrink_to(BUFFER_KEPT_BYTES);
+        if let Some(at) = self.next_deadline() {
+            let at = self.origin + Duration::from_millis(at);
+            if self.sleep.deadline() != at {
+                self.sleep.as_mut().reset(at);
+            }
+            if self.sleep.as_mut().poll(cx).is_ready() {
+                return false;
+            }
+        }
+        self.mailbox().bell.rest(cx.waker())
+    }
+
+    fn next_deadline(&self) -> Option<Millis> {
+        let doors = self.doors.iter().filter_map(|door| door.retry_at);
+        let leaving = self.leaving.as_ref().and_then(Leaving::next);
+        self.wheel.next().into_iter().chain(doors).chain(leaving).min()
+    }
+
+    /// Does what the mailbox and the bell ask for.
+    fn obey(&mut self, now: Millis) -> bool {
+        let mut due = std::mem::take(&mut self.work.due);
+        let called = self.mailbox().bell.take(&mut due);
+        if called {
+            let mut commands = std::mem::take(&mut self.work.commands);
+            self.mailbox().take(&mut commands);
+            for command in commands.drain(..) {
+                self.execute(command, now);
+            }
+            self.work.commands = commands;
+        }
+        let busy = called || !due.is_empty();
+        for slot in due.drain(..) {
+            self.with_client(slot, now, Client::turn);
+        }
+        self.work.due = due;
+        busy
+    }
+
+    fn execute(&mut self, command: Command<S>, now: Millis) {
+        match command {
+            Command::Open { listener, capacity, entrance } => {
+                let door = Accepting::new(listener, capacity, entrance);
+                let token = Token(usize::MAX - self.doors.len());
+                self.doors.push(door);
+                if let Some(door) = self.doors.last_mut() {
+                    let registry = self.sockets.get_ref().registry();
+                    if let Err(error) =
+                        registry.register(&mut door.listener, token, Interest::READABLE)
+                    {
+                        tracing::error!(%error, "cannot wait for clients");
+                    }
+                }
+            }
+            Command::Adopt(newcomer) => self.adopt(newcomer, now),
+            Command::Accept { key, head, session } => {
+                if self.is_here(key) {
+                    self.shared.tally.enter();
+                    self.with_client(key.slot, now, |client, scene| {
+                        client.accept(&head, session, scene)
+                    });
+                    if let Some(leaving) = &mut self.leaving {
+                        leaving.seats.push(key.slot);
+                    }
+                } else {
+                    session.ended(Ending::lost());
+                }
+            }
+            Command::Refuse { key, answer } if self.is_here(key) => {
+                let answer = answer.unwrap_or_else(|| self.shared.service.refusal(500));
+                self.with_client(key.slot, now, |client, scene| client.turn_away(&answer, scene));
+            }
+            Command::Refuse { .. } => {}
+            Command::Leave { ending, spread } => {
+                let seats = (0..).zip(&self.seats).filter(|(_, seat)| seat.client.is_some());
+                let seats = seats.map(|(slot, _)| slot).collect();
+                let spread = Millis::try_from(spread.as_millis()).unwrap_or(Millis::MAX);
+                self.leaving = Some(Leaving { ending, began: now, spread, seats, asked: 0 });
+            }
+            Command::Close => {
+                self.doors.clear();
+                self.closing = true;
+                let slots = u32::try_from(self.seats.len()).unwrap_or(u32::MAX);
+                for slot in 0..slots {
+                    self.with_client(slot, now, Client::tick);
+                }
+            }
+        }
+    }
+
+    /// Acts on deadlines that have passed.
+    fn fire(&mut self, now: Millis) -> bool {
+        let mut fired = std::mem::take(&mut self.work.fired);
+        self.wheel.expire(now, &mut fired);
+        let mut busy = !fired.is_empty();
+        for (slot, at) in fired.drain(..) {
+            if let Some(seat) = self.seat(slot)
+                && seat.armed == at
+            {
+                seat.armed = Millis::MAX;
+                self.with_client(slot, now, Client::tick);
+            }
+        }
+        self.work.fired = fired;
+        while let Some(slot) = self.leaving.as_mut().and_then(|leaving| leaving.take(now)) {
+            busy = true;
+            let ending = self.leaving.as_ref().map(|leaving| leaving.ending.clone());
+            if let Some(ending) = ending {
+                self.with_client(slot, now, |client, scene| client.end(ending, scene));
+            }
+        }
+        for door in 0..self.doors.len() {
+            if self.doors.get(door).is_some_and(|door| door.retry_at.is_some_and(|at| at <= now)) {
+                self.accept(door, now);
+                busy = true;
+            }
+        }
+        busy
+    }
+
+    /// Serves the sockets that are ready; true when there were any.
+    fn poll_sockets(&mut self, cx: &mut Context<'_>, now: Millis) -> io::Result<bool> {
+        let Poll::Ready(ready) = self.sockets.poll_read_ready_mut(cx) else { return Ok(false) };
+        let mut ready = ready?;
+        match ready.get_inner_mut().poll(&mut self.events, Some(Duration::ZERO)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        let count = self.events.iter().count();
+        if count < EVENTS_AT_ONCE {
+            // The kernel has told everything up to here, and will wake us for what comes after.
+            ready.clear_ready();
+        }
+        drop(ready);
+        let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        for event in &events {
+            let Token(token) = event.token();
+            match u32::try_from(token) {
+                Ok(slot) => {
+                    let readable =
+                        event.is_readable() || event.is_read_closed() || event.is_error();
+                    self.with_client(slot, now, |client, scene| {
+                        if readable {
+                            client.is_readable();
+                        }
+                        client.turn(scene)
+                    });
+                }
+                Err(_) => self.accept(usize::MAX - token, now),
+            }
+        }
+        std::mem::swap(&mut self.events, &mut events);
+        Ok(count > 0)
+    }
+
+    fn take_second_turns(&mut self, now: Millis) -> bool {
+        let mut again = std::mem::take(&mut self.work.again);
+        let busy = !again.is_empty();
+        for slot in again.drain(..) {
+            self.with_client(slot, now, Client::turn);
+        }
+        // Those that want yet another turn were added to the list that is there now.
+        if self.work.again.is_empty() {
+            self.work.again = again;
+        }
+        busy
+    }
+
+    /// Gives a client its turn, and does what follows from it.
+    fn with_client(
+        &mut self,
+        slot: u32,
+        now: Millis,
+        act: impl FnOnce(&mut Client<S>, &mut Scene<'_, S>) -> Fate,
+    ) {
+        let (number, closing) = (self.number, self.closing);
+        let Some(seat) = usize::try_from(slot).ok().and_then(|slot| self.seats.get_mut(slot))
+        else {
+            return;
+        };
+        let Some(client) = &mut seat.client else { return };
+        self.work.out.clear();
+        let mut scene = Scene {
+            service: self.shared.service.as_ref(),
+            mailbox: self.shared.mailbox(number),
+            addresses: &self.shared.addresses,
+            shard: number,
+            key: Key { slot, generation: seat.generation },
+            now,
+            buffers: &mut self.work.buffers,
+            out: &mut self.work.out,
+            closing,
+        };
+        // A fault while serving one client is that client's end, and nobody else's.
+        let fate = catch_unwind(AssertUnwindSafe(|| act(client, &mut scene)));
+        let fate = fate.unwrap_or_else(|_| {
+            tracing::error!(slot, "serving a client panicked");
+            Fate::Leaves
+        });
+        match fate {
+            Fate::Leaves => self.remove(slot),
+            Fate::Stays | Fate::WantsMore => {
+                if let Some(due) = client.due(closing)
+                    && due < seat.armed
+                {
+                    seat.armed = self.wheel.arm(slot, due);
+                }
+                let held = client.held();
+                if fate == Fate::WantsMore {
+                    self.work.again.push(slot);
+                }
+                if let Some((before, after)) = held {
+                    self.held = (self.held + after).saturating_sub(before);
+                    self.free_held(now);
+                }
+            }
+        }
+    }
+
+    fn adopt(&mut self, mut newcomer: Newcomer<S::Site>, now: Millis) {
+        let slot = self.free.pop_front().or_else(|| u32::try_from(self.seats.len()).ok());
+        let Some(slot) = slot else { return };
+        let token = Token(usize::try_from(slot).unwrap_or(usize::MAX));
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registry = self.sockets.get_ref().registry();
+        if let Err(error) = registry.register(&mut newcomer.stream, token, interest) {
+            tracing::warn!(%error, "cannot hold a client");
+            self.free.push_front(slot);
+            return;
+        }
+        let client = Some(Client::new(newcomer, now));
+        match self.seat(slot) {
+            Some(seat) => seat.client = client,
+            None => self.seats.push(Seat { generation: 0, armed: Millis::MAX, client }),
+        }
+        self.taken += 1;
+        self.with_client(slot, now, |_, _| Fate::Stays);
+    }
+
+    fn remove(&mut self, slot: u32) {
+        let Some(seat) = self.seat(slot) else { return };
+        let Some(mut client) = seat.client.take() else { return };
+        seat.generation = Addresses::next_generation(seat.generation);
+        seat.armed = Millis::MAX;
+        self.taken -= 1;
+        self.free.push_back(slot);
+        self.held = self.held.saturating_sub(client.forget_held());
+        if let Some((session, ending)) = client.leave() {
+            session.ended(ending);
+            self.shared.tally.leave();
+        }
+    }
+
+    /// Ends the oldest unfinished message when all of them together are too large.
+    fn free_held(&mut self, now: Millis) {
+        let share = limits::UNFINISHED_BYTES_MAX / self.shared.mailboxes.len().max(1);
+        if self.held <= share {
+            return;
+        }
+        let oldest = (0..).zip(&mut self.seats).filter_map(|(slot, seat)| {
+            let (since, _) = seat.client.as_mut()?.connection()?.unfinished()?;
+            Some((since, slot))
+        });
+        if let Some((_, slot)) = oldest.min() {
+            self.with_client(slot, now, Client::cut_off);
+        }
+    }
+
+    fn accept(&mut self, door: usize, now: Millis) {
+        let Some(door) = self.doors.get_mut(door) else { return };
+        let mut accepted = Vec::new();
+        accept(door, now, &mut accepted);
+        for newcomer in accepted {
+            // In turns: it balances better than the kernel's hash would.
+            let shards = self.shared.mailboxes.len().max(1);
+            let shard = self.turn % shards;
+            self.turn = (shard + 1) % shards;
+            match self.shared.mailboxes.get(shard) {
+                Some(mailbox) if shard != usize::from(self.number) => {
+                    mailbox.send(Command::Adopt(newcomer));
+                }
+                _ => self.adopt(newcomer, now),
+            }
+        }
+    }
+
+    fn is_here(&self, key: Key) -> bool {
+        let seat = usize::try_from(key.slot).ok().and_then(|slot| self.seats.get(slot));
+        seat.is_some_and(|seat| seat.generation == key.generation && seat.client.is_some())
+    }
+
+    fn seat(&mut self, slot: u32) -> Option<&mut Seat<S>> {
+        self.seats.get_mut(usize::try_from(slot).ok()?)
+    }
+
+    fn mailbox(&self) -> &Arc<Mailbox<S>> {
+        self.shared.mailbox(self.number)
+    }
+
+    fn now(&self) -> Millis {
+        Millis::try_from(self.origin.elapsed().as_millis()).unwrap_or(Millis::MAX)
+    }
+}
+
+/// What is kept of buffers that a large message has made grow.
+const BUFFER_KEPT_BYTES: usize = 128 * 1024;
+
+impl Leaving {
+    /// The next seat whose time has come: they leave evenly over the spread.
+    fn take(&mut self, now: Millis) -> Option<u32> {
+        if self.next()? > now {
+            return None;
+        }
+        self.asked += 1;
+        self.seats.get(self.asked - 1).copied()
+    }
+
+    /// When the next one leaves.
+    fn next(&self) -> Option<Millis> {
+        let (count, asked) = (self.seats.len() as u64, self.asked as u64);
+        (asked < count).then(|| {
+            let share = self.spread.saturating_mul(asked) / count;
+            self.began + share / TICK * TICK
+        })
+    }
+}

@@ -1,0 +1,218 @@
+//! Tests of what messages mean, with time that only moves when nothing else does.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use stillwire_awswire::{ConnectionId, RequestIds};
+use stillwire_drain::Drain;
+use stillwire_model::{
+    Api, ApiId, Authorization, BoxFuture, Clock, FunctionArn, Integration, IntegrationTarget,
+    Invocation, Invoke, InvokeError, Outcome, Route, RouteKey, SelectionExpression, Stage,
+    StageName, limits,
+};
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::admission::Departure;
+use crate::engine::Addresses;
+use crate::peer::{LiveApi, Peer};
+use crate::registry::Registry;
+use crate::shared::StageLimits;
+
+#[derive(Debug)]
+struct NoTime;
+
+impl Clock for NoTime {
+    fn epoch_millis(&self) -> u64 {
+        1_738_660_353_120
+    }
+}
+
+/// A function whose answer each test chooses, and which counts its calls.
+#[derive(Debug)]
+struct Scripted {
+    calls: AtomicUsize,
+    answer: Result<Outcome, InvokeError>,
+    delay: Duration,
+    payloads: Mutex<Vec<Bytes>>,
+}
+
+impl Invoke for Scripted {
+    fn invoke(&self, invocation: Invocation) -> BoxFuture<'static, Result<Outcome, InvokeError>> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.payloads.lock().unwrap().push(invocation.payload);
+        let (answer, delay) = (self.answer.clone(), self.delay);
+        Box::pin(async move {
+            tokio::time::sleep(delay).await;
+            answer
+        })
+    }
+}
+
+struct Line {
+    session: ApiSession,
+    function: Arc<Scripted>,
+    /// What went out with the read that brought a message.
+    at_once: Vec<u8>,
+    _departures: mpsc::Receiver<Departure>,
+}
+
+fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool) -> Line {
+    let function = Arc::new(Scripted {
+        calls: AtomicUsize::new(0),
+        answer,
+        delay,
+        payloads: Mutex::default(),
+    });
+    let expression = SelectionExpression::parse("$request.body.action").unwrap();
+    let integration = Integration {
+        id: "i".to_owned(),
+        target: IntegrationTarget::Function {
+            function: FunctionArn::new("aws", "us-east-1", "0", "f"),
+            qualifier: None,
+        },
+        timeout: limits::INTEGRATION_TIMEOUT_MAX,
+    };
+    let route = Route {
+        key: RouteKey::parse("chat").unwrap(),
+        integration: Some(Arc::new(integration)),
+        authorization: Authorization::None,
+        two_way,
+    };
+    let mut api = Api::new(ApiId::parse("abc").unwrap(), expression).with_routes([route]).unwrap();
+    let stage = StageName::parse("dev").unwrap();
+    api.stages.insert(stage.clone(), Stage { name: stage.clone(), variables: BTreeMap::new() });
+    let (departures, arriving) = mpsc::channel(1);
+    let place = departures.clone().try_reserve_owned().unwrap();
+    let shared = Arc::new(Shared {
+        limits: StageLimits::default(),
+        invoke: function.clone(),
+        clock: Arc::new(NoTime),
+        ids: RequestIds::new().unwrap(),
+        registry: Registry::new(Addresses::new().unwrap(), 1),
+        departures: Mutex::new(Some(departures)),
+        drain: Drain::new(),
+    });
+    let peer = Peer {
+        id: ConnectionId::random().unwrap(),
+        api: Arc::new(LiveApi::new(Arc::new(api), "localhost:7800".to_owned())),
+        stage,
+        source_ip: [127, 0, 0, 1].into(),
+        user_agent: None,
+        connected_at: 1_738_660_353_120,
+        authorized: None,
+    };
+    let outbox = Outbox::new(Arc::default(), Arc::default(), 0);
+    let live = Arc::new(Live { peer, outbox, last_active: AtomicU64::new(0) });
+    let session = ApiSession::begin(Admission::new(live, place), shared);
+    Line { session, function, at_once: Vec::new(), _departures: arriving }
+}
+
+fn silent() -> Line {
+    connect(Ok(Outcome::Returned("null".into())), Duration::ZERO, false)
+}
+
+impl Line {
+    fn send(&mut self, text: &str) {
+        let mut replies = Replies { out: &mut self.at_once, frame_bytes_max: 32_768 };
+        self.session.message(Incoming::Text(text), &mut replies);
+    }
+
+    /// What was posted once nothing moves any more.
+    async fn posted(&mut self) -> Vec<String> {
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        let mut posted = Vec::new();
+        self.session.outbox().take(true, |message| {
+            let (Outgoing::Text(bytes) | Outgoing::Binary(bytes)) = message;
+            posted.push(String::from_utf8_lossy(&bytes).into_owned());
+            true
+        });
+        posted
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_without_a_route_is_forbidden_at_once() {
+    let mut line = silent();
+    for message in ["{\"action\":\"other\"}", "hi", "{\"action\":\"$connect\"}"] {
+        line.send(message);
+        let frame = String::from_utf8_lossy(&std::mem::take(&mut line.at_once)).into_owned();
+        assert!(frame.contains(r#"{"message": "Forbidden", "connectionId":""#), "{frame}");
+    }
+    assert_eq!(line.function.calls.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_version_of_the_api_serves_the_next_message_of_a_connection_that_stays() {
+    let mut line = silent();
+    let expression = SelectionExpression::parse("$request.body.action").unwrap();
+    let without_routes = Api::new(ApiId::parse("abc").unwrap(), expression);
+    line.session.live().peer.api.replace(Arc::new(without_routes));
+    line.send(r#"{"action":"chat"}"#);
+    assert!(String::from_utf8_lossy(&line.at_once).contains("Forbidden"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_told_in_a_frame_also_on_a_one_way_route() {
+    let failed = Ok(Outcome::Failed("{}".into()));
+    let slow = Ok(Outcome::Returned("null".into()));
+    for (answer, delay, expected) in [
+        (failed, Duration::ZERO, "Internal server error"),
+        (slow, Duration::from_secs(40), "Endpoint request timed out"),
+    ] {
+        let mut line = connect(answer, delay, false);
+        line.send(r#"{"action":"chat"}"#);
+        let frames = line.posted().await;
+        assert!(frames.len() == 1 && frames[0].contains(expected), "{frames:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_two_way_route_answers() {
+    let answer = Ok(Outcome::Returned(r#"{"statusCode":200,"body":"pong"}"#.into()));
+    for (two_way, expected) in [(true, vec!["pong".to_owned()]), (false, vec![])] {
+        let mut line = connect(answer.clone(), Duration::ZERO, two_way);
+        line.send(r#"{"action":"chat"}"#);
+        assert_eq!(line.posted().await, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_application_has_a_message_until_it_has_answered() {
+    let limit = limits::IN_FLIGHT_PER_CONNECTION_MAX;
+    let mut line = connect(Ok(Outcome::Returned("null".into())), Duration::from_secs(5), false);
+    for _ in 0..limit {
+        assert!(!line.session.outbox().is_behind());
+        line.send(r#"{"action":"chat"}"#);
+    }
+    assert!(line.session.outbox().is_behind());
+    line.posted().await;
+    assert!(!line.session.outbox().is_behind());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_event_of_a_message_has_its_members_and_the_text_as_it_came() {
+    let mut line = silent();
+    let text = "{ \"action\":\"chat\",\n \"text\":\"\\u00e9 \u{1f600}\" }";
+    line.send(text);
+    let payload = line.function.payloads.lock().unwrap()[0].clone();
+    let event: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    assert_eq!(event["body"], text);
+    let names: Vec<_> = event.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["requestContext", "body", "isBase64Encoded"]);
+    let context: Vec<_> = event["requestContext"].as_object().unwrap().keys().collect();
+    let expected = "routeKey messageId eventType extendedRequestId requestTime messageDirection stage \
+        connectedAt requestTimeEpoch identity requestId domainName connectionId apiId";
+    assert_eq!(context, expected.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(event["requestContext"]["requestTime"], "04/Feb/2025:09:12:33 +0000");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_binary_message_that_is_let_in_takes_the_default_route() {
+    let mut line = silent();
+    let mut replies = Replies { out: &mut line.at_once, frame_bytes_max: 32_768 };
+    line.session.message(Incoming::Binary(b"\xff\x00"), &mut replies);
+    assert!(String::from_utf8_lossy(&line.at_once).contains("Forbidden"), "there is none");
+}
