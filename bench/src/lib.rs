@@ -1,10 +1,14 @@
-//! What the baselines and the load have in common: an epoll loop over sockets, and nothing else.
+//! What the baselines and the load have in common: an epoll loop over sockets, and clients.
+
+mod client;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+
+pub use client::{dial, open, upgrade};
 
 /// Waits for sockets by their number.
 pub struct Poll {

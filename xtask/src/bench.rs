@@ -5,19 +5,25 @@ use std::process::Command;
 use crate::run::{self, Failure, cargo, workspace};
 use crate::tools;
 
+/// Servers of others, which only this needs.
+const PEERS: &str = "bench/peers/Cargo.toml";
+
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    let peers = workspace().join(PEERS);
+    let peers = peers.to_string_lossy();
     let (script, build): (&str, &[&[&str]]) = match arguments.first().map(String::as_str) {
         None => ("dev.py", &[&["build", "--release"]]),
-        Some("echo") => (
-            "echo.py",
+        Some("engine") => (
+            "engine.py",
             &[
                 &["build", "--release", "--package", "stillwire-bench"],
                 &["build", "--release", "--package", "stillwire-gateway", "--example", "echo"],
+                &["build", "--release", "--manifest-path", &peers],
             ],
         ),
         Some(other) => {
             return Err(Failure::new(format!(
-                "`{other}` is no benchmark: leave it out, or `echo`"
+                "`{other}` is no benchmark: leave it out, or `engine [PART ...]`"
             )));
         }
     };
@@ -27,5 +33,6 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     }
     let python = workspace().join("target/test-tools/python/bin/python");
     let script = workspace().join("bench").join(script);
-    run::run(Command::new(python).arg(script).current_dir(workspace()))
+    let parts = arguments.iter().skip(1);
+    run::run(Command::new(python).arg(script).args(parts).current_dir(workspace()))
 }

@@ -1,4 +1,5 @@
-//! The reference: a WebSocket echo on raw epoll, one thread, without any logic.
+//! The reference: a WebSocket echo on raw epoll, one thread, without any logic. `POST /ID` sends its body to one
+//! client, `POST /broadcast` to all.
 //!
 //! What it reaches is what kernel and loopback allow; everything else is measured against it. It trusts its
 //! peer and is good for nothing but this.
@@ -45,22 +46,47 @@ fn main() -> io::Result<()> {
                 continue;
             }
             let Some(client) = clients.get_mut(&number) else { continue };
-            if !serve(client, &mut input, &mut output) {
-                clients.remove(&number);
+            match serve(client, number, &mut input, &mut output) {
+                Next::Stay => {}
+                Next::Leave => drop(clients.remove(&number)),
+                Next::Post(to) => {
+                    let posted = match to {
+                        Some(to) => clients.get(&to).map(|client| (&client.stream).write_all(&output)),
+                        None => clients
+                            .values()
+                            .filter(|client| client.open)
+                            .map(|client| (&client.stream).write_all(&output))
+                            .last(),
+                    };
+                    let answer: &[u8] = match posted {
+                        Some(Ok(())) => b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+                        _ => b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n",
+                    };
+                    if let Some(client) = clients.get(&number) {
+                        (&client.stream).write_all(answer)?;
+                    }
+                }
             }
         }
     }
 }
 
-fn serve(client: &mut Client, input: &mut [u8], output: &mut Vec<u8>) -> bool {
+enum Next {
+    Stay,
+    Leave,
+    /// The frame in `output` is due to this client, or to all.
+    Post(Option<usize>),
+}
+
+fn serve(client: &mut Client, number: usize, input: &mut [u8], output: &mut Vec<u8>) -> Next {
     let read = match client.stream.read(input) {
-        Ok(0) => return false,
-        Ok(read) => read,
-        Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+        Ok(read) if read > 0 => read,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Next::Stay,
+        _ => return Next::Leave,
     };
     output.clear();
     if !client.open {
-        return shake_hands(client, &input[..read]);
+        return begin(client, number, &input[..read], output);
     }
     if client.tail.is_empty() {
         let used = echo(&mut input[..read], output);
@@ -70,21 +96,38 @@ fn serve(client: &mut Client, input: &mut [u8], output: &mut Vec<u8>) -> bool {
         let used = echo(&mut client.tail, output);
         client.tail.drain(..used);
     }
-    client.stream.write_all(output).is_ok()
+    if client.stream.write_all(output).is_ok() { Next::Stay } else { Next::Leave }
 }
 
-fn shake_hands(client: &mut Client, head: &[u8]) -> bool {
-    let head = String::from_utf8_lossy(head);
+fn begin(client: &mut Client, number: usize, input: &[u8], output: &mut Vec<u8>) -> Next {
+    let text = String::from_utf8_lossy(input);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return Next::Leave };
+    if let Some(path) = head.strip_prefix("POST /").and_then(|rest| rest.split(' ').next()) {
+        write_head(0x81, body.len(), output);
+        output.extend_from_slice(body.as_bytes());
+        return Next::Post(path.parse().ok());
+    }
     let Some(key) = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")) else {
-        return false;
+        return Next::Leave;
     };
     let answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {}\r\n\r\n",
+         Sec-WebSocket-Accept: {}\r\nx-connection-id: {number}\r\n\r\n",
         accept_key(key)
     );
     client.open = true;
-    client.stream.write_all(answer.as_bytes()).is_ok()
+    if client.stream.write_all(answer.as_bytes()).is_ok() { Next::Stay } else { Next::Leave }
+}
+
+fn write_head(first: u8, length: usize, output: &mut Vec<u8>) {
+    output.push(first);
+    match u8::try_from(length) {
+        Ok(short) if short < 126 => output.push(short),
+        _ => {
+            output.push(126);
+            output.extend_from_slice(&u16::try_from(length).unwrap_or(0).to_be_bytes());
+        }
+    }
 }
 
 /// Eight bytes at a time: a byte at a time costs more than the rest at 1 KB.
@@ -112,12 +155,7 @@ fn echo(input: &mut [u8], output: &mut Vec<u8>) -> usize {
             _ => break,
         };
         let Some(frame) = rest.get_mut(..head + 4 + length) else { break };
-        output.push(frame[0]);
-        if length < 126 {
-            output.push(u8::try_from(length).unwrap_or(0));
-        } else {
-            output.extend_from_slice(&[126, frame[2], frame[3]]);
-        }
+        write_head(frame[0], length, output);
         let (mask, payload) = frame[head..].split_at_mut(4);
         unmask(payload, [mask[0], mask[1], mask[2], mask[3]]);
         output.extend_from_slice(payload);

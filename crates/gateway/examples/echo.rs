@@ -90,8 +90,7 @@ impl Service for EchoService {
         let sent = match path {
             "/broadcast" => everyone
                 .values()
-                .map(|outbox| outbox.post(Outgoing::Text(request.body.clone())))
-                .flatten()
+                .flat_map(|outbox| outbox.post(Outgoing::Text(request.body.clone())))
                 .count(),
             path => ConnectionId::parse(path.trim_start_matches('/'))
                 .ok()
