@@ -9,6 +9,7 @@
     reason = "a command line tool for the people of this project"
 )]
 
+mod autobahn;
 mod bench;
 mod fuzz;
 mod lint;
@@ -24,7 +25,7 @@ use run::Failure;
 type Command = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>);
 
 /// What there is, with a line about each.
-const COMMANDS: [Command; 8] = [
+const COMMANDS: [Command; 9] = [
     (
         "run",
         "run an example app, the chat unless another is named: cargo xtask run [EXAMPLE]",
@@ -40,8 +41,13 @@ const COMMANDS: [Command; 8] = [
     ("tidy", "the house rules that no compiler checks", tidy::run),
     (
         "bench",
-        "measure start, round trip and memory of the release build; `bench echo`: the engine",
+        "measure start, round trip and memory of the release build; `bench engine`: the engine",
         bench::run,
+    ),
+    (
+        "autobahn",
+        "run the public Autobahn suite against the engine: cargo xtask autobahn [CASE ...]",
+        autobahn::run_suite,
     ),
     ("fuzz", "fuzz one target for a minute, or list them: cargo xtask fuzz [TARGET]", fuzz::run),
     ("ci", "everything that CI does: lint, then test", ci),
@@ -52,7 +58,7 @@ fn main() -> ExitCode {
     let Some((name, rest)) = arguments.split_first() else {
         println!("cargo xtask COMMAND\n");
         for (name, about, _) in COMMANDS {
-            println!("  {name:6} {about}");
+            println!("  {name:8} {about}");
         }
         return ExitCode::SUCCESS;
     };

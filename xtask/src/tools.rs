@@ -34,6 +34,19 @@ pub(crate) fn install() -> Result<(), Failure> {
     Ok(())
 }
 
+/// The Autobahn suite, for a Python of its time.
+pub(crate) fn autobahn(python: &str) -> Result<PathBuf, Failure> {
+    let requirements = workspace().join("xtask/requirements/autobahn.txt");
+    once("autobahn", &requirements, |folder| {
+        run(Command::new(python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"])
+            .arg(folder)
+            .arg("-r")
+            .arg(&requirements))
+    })?;
+    Ok(workspace().join("target/test-tools/autobahn"))
+}
+
 /// A Python environment with these requirements.
 fn python(name: &str, requirements: &Path) -> Result<(), Failure> {
     once(name, requirements, |folder| {

@@ -262,10 +262,14 @@ impl<S: Service> Client<S> {
                 Phase::Open(_) => self.resume(scene)?,
                 Phase::Parting(..) => self.part(scene)?,
             };
-            if let Phase::Open(connection) = &self.phase
-                && connection.is_over(self.socket.unsent() == 0)
-            {
-                return Ok(Fate::Leaves);
+            if let Phase::Open(connection) = &mut self.phase {
+                let all_sent = self.socket.unsent() == 0;
+                if connection.is_over(all_sent) {
+                    return Ok(Fate::Leaves);
+                }
+                if connection.finishes(all_sent) {
+                    self.socket.finish(scene.buffers, scene.now)?;
+                }
             }
             if !wants_bytes || !self.readable {
                 return Ok(Fate::Stays);

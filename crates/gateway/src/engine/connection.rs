@@ -116,6 +116,8 @@ struct Closing {
     abandoned: bool,
     /// The client broke the protocol: nothing it sends can be understood any more.
     garbled: bool,
+    /// The socket was told that we send no more.
+    finished: bool,
 }
 
 /// What few connections need, and those for a moment.
@@ -260,6 +262,17 @@ impl<T: Session> Connection<T> {
     pub(crate) fn is_over(&self, all_sent: bool) -> bool {
         let done = |closing: &Closing| closing.answered && (all_sent || closing.abandoned);
         self.closing.as_deref().is_some_and(done)
+    }
+
+    /// Whether the socket is to say now that we send no more: a connection that has failed does not wait for the
+    /// client's close, but reads on, so that its own still arrives. True once.
+    ///
+    /// Source: RFC 6455, section 7.1.7.
+    pub(crate) fn finishes(&mut self, all_sent: bool) -> bool {
+        let Some(closing) = &mut self.closing else { return false };
+        let now = closing.garbled && all_sent && !closing.finished;
+        closing.finished |= now;
+        now
     }
 
     /// Reading stops while the application is behind: the client feels it in its own socket.
@@ -422,8 +435,14 @@ impl<T: Session> Connection<T> {
             Goodbye::Silent => {}
         }
         let until = turn.now + CLOSE_TIMEOUT;
-        let closing = Closing { ending, until, answered: false, abandoned: false, garbled: false };
-        self.closing = Some(Box::new(closing));
+        self.closing = Some(Box::new(Closing {
+            ending,
+            until,
+            answered: false,
+            abandoned: false,
+            garbled: false,
+            finished: false,
+        }));
     }
 
     /// Ends without waiting for a client that is gone, or as good as gone.
