@@ -51,7 +51,9 @@ fn main() -> io::Result<()> {
                 Next::Leave => drop(clients.remove(&number)),
                 Next::Post(to) => {
                     let posted = match to {
-                        Some(to) => clients.get(&to).map(|client| (&client.stream).write_all(&output)),
+                        Some(to) => {
+                            clients.get(&to).map(|client| (&client.stream).write_all(&output))
+                        }
                         None => clients
                             .values()
                             .filter(|client| client.open)

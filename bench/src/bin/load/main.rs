@@ -30,7 +30,9 @@ type Outcome = Result<serde_json::Value, Box<dyn Error>>;
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [kind, address, target, numbers @ ..] = words.as_slice() else {
-        return Err("load KIND ADDRESS TARGET NUMBERS: the first lines of this file list them".into());
+        return Err(
+            "load KIND ADDRESS TARGET NUMBERS: the first lines of this file list them".into()
+        );
     };
     let numbers: Result<Vec<usize>, _> = numbers.iter().map(|word| word.parse()).collect();
     let outcome = match (kind.as_str(), numbers?.as_slice()) {

@@ -72,5 +72,6 @@ pub(crate) fn run(
 
 pub(crate) fn post_to(path: &str, address: &str, bytes: usize) -> Vec<u8> {
     let body = "x".repeat(bytes);
-    format!("POST /{path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {bytes}\r\n\r\n{body}").into()
+    format!("POST /{path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {bytes}\r\n\r\n{body}")
+        .into()
 }

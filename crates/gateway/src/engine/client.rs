@@ -34,6 +34,8 @@ pub(crate) struct Client<S: Service> {
     phase: Phase<S>,
     /// The socket may have bytes that were not read.
     readable: bool,
+    /// The client sends no more, or is gone: what there is to read ends with that, and no event tells it again.
+    hung_up: bool,
     /// Bytes that it holds of unfinished messages.
     held: usize,
     _place: Place,
@@ -103,14 +105,16 @@ impl<S: Service> Client<S> {
             socket: Socket::new(stream),
             phase: Phase::Opening(Box::new(opening)),
             readable: false,
+            hung_up: false,
             held: 0,
             _place: place,
         }
     }
 
-    /// Its socket can be read again.
-    pub(crate) fn is_readable(&mut self) {
+    /// Its socket can be read again, perhaps for the last time.
+    pub(crate) fn is_readable(&mut self, hung_up: bool) {
         self.readable = true;
+        self.hung_up |= hung_up;
     }
 
     /// The connection, once it is one.
@@ -294,7 +298,7 @@ impl<S: Service> Client<S> {
         };
         let bytes = match self.socket.read(scene.buffers, limit, secure.as_ref(), scene.now)? {
             Found::Bytes { bytes, more } => {
-                self.readable = more;
+                self.readable = more || self.hung_up;
                 bytes
             }
             Found::Nothing => {

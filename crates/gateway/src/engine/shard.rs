@@ -309,11 +309,11 @@ impl<S: Service> Shard<S> {
             let Token(token) = event.token();
             match u32::try_from(token) {
                 Ok(slot) => {
-                    let readable =
-                        event.is_readable() || event.is_read_closed() || event.is_error();
+                    let hung_up = event.is_read_closed() || event.is_error();
+                    let readable = event.is_readable() || hung_up;
                     self.with_client(slot, now, |client, scene| {
                         if readable {
-                            client.is_readable();
+                            client.is_readable(hung_up);
                         }
                         client.turn(scene)
                     });
