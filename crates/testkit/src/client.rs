@@ -14,6 +14,10 @@ use stillwire_websocket::{
     encode_message, encode_ping,
 };
 
+/// What the server may send.
+const LIMITS: Limits =
+    Limits { frame_bytes_max: 1 << 20, message_bytes_max: 1 << 24, binary: true };
+
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A connection to the program.
@@ -73,8 +77,7 @@ impl Client {
             let body = String::from_utf8_lossy(&rest).into_owned();
             return Err(Refused { status: answer.status, body });
         }
-        let limits = Limits { frame_bytes_max: 1 << 20, message_bytes_max: 1 << 24, binary: true };
-        let decoder = Decoder::new(Role::Client, limits);
+        let decoder = Decoder::new(Role::Client);
         let mut client = Self { stream, decoder, got: VecDeque::new(), answer };
         client.decode(&mut rest);
         Ok(client)
@@ -175,8 +178,8 @@ impl Client {
     fn decode(&mut self, bytes: &mut [u8]) {
         let mut at = 0;
         loop {
-            let decoded =
-                self.decoder.decode(&mut bytes[at..]).expect("the server keeps the protocol");
+            let decoded = self.decoder.decode(&LIMITS, &mut bytes[at..]);
+            let decoded = decoded.expect("the server keeps the protocol");
             at += decoded.consumed;
             match decoded.message {
                 Some(Message::Text(text)) => self.got.push_back(Got::Text(text.into_owned())),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{CloseCode, Masking, encode_close, encode_message, encode_ping};
+use crate::{CloseCode, CloseFrame, Masking, Opcode, encode_close, encode_message, encode_ping};
 
 const LIMITS: Limits = Limits { frame_bytes_max: 32_768, message_bytes_max: 131_072, binary: true };
 const KEY: Masking = Masking::Key([1, 2, 3, 4]);
@@ -14,32 +14,43 @@ fn decode_in_pieces(
     size: usize,
     limits: Limits,
 ) -> Result<Vec<Message<'static>>, ProtocolError> {
-    let mut decoder = Decoder::new(Role::Server, limits);
+    decode_through(bytes, size, limits, |decoder| decoder)
+}
+
+/// The same, with something done to the decoder between the pieces.
+fn decode_through(
+    bytes: &[u8],
+    size: usize,
+    limits: Limits,
+    between: impl Fn(Decoder) -> Decoder,
+) -> Result<Vec<Message<'static>>, ProtocolError> {
+    let mut decoder = Decoder::new(Role::Server);
     let mut messages = Vec::new();
-    for piece in bytes.chunks(size.max(1)) {
+    for (number, piece) in bytes.chunks(size.max(1)).enumerate() {
         let mut piece = piece.to_vec();
         let mut at = 0;
         loop {
-            let decoded = decoder.decode(&mut piece[at..])?;
+            let decoded = decoder.decode(&limits, &mut piece[at..])?;
             at += decoded.consumed;
             match decoded.message {
-                Some(message) => messages.push(owned(message)),
+                Some(message) => messages.push(message.into_owned()),
                 None => break,
             }
         }
         assert_eq!(at, piece.len(), "without a message all of the input is used up");
+        let received = (number + 1) * size;
+        assert!(decoder.held_bytes() <= received.saturating_add(65_536));
+        decoder = between(decoder);
     }
     Ok(messages)
 }
 
-fn owned(message: Message<'_>) -> Message<'static> {
-    match message {
-        Message::Text(text) => Message::Text(text.into_owned().into()),
-        Message::Binary(bytes) => Message::Binary(bytes.into_owned().into()),
-        Message::Ping(bytes) => Message::Ping(bytes.into_owned().into()),
-        Message::Pong(bytes) => Message::Pong(bytes.into_owned().into()),
-        Message::Close(frame) => Message::Close(frame),
-    }
+/// A decoder that was written down and read back.
+fn handed_over(decoder: Decoder) -> Decoder {
+    let written = serde_json::to_string(&decoder).unwrap();
+    let read = serde_json::from_str(&written).unwrap();
+    assert_eq!(decoder, read);
+    read
 }
 
 fn decode(bytes: &[u8]) -> Result<Vec<Message<'static>>, ProtocolError> {
@@ -101,17 +112,99 @@ fn a_frame_of_the_limit_passes_and_one_byte_more_does_not() {
 
 #[test]
 fn a_frame_too_big_is_refused_with_its_header() {
-    let mut decoder = Decoder::new(Role::Server, LIMITS);
-    let mut header = [0x81, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4];
-    assert_eq!(decoder.decode(&mut header), Err(ProtocolError::FrameTooBig(32_768)));
+    for (len, error) in [
+        ((1 << 31) - 1, ProtocolError::FrameTooBig(32_768)),
+        ((1 << 32) + 1, ProtocolError::FrameTooBig(32_768)),
+        (1 << 40, ProtocolError::FrameTooBig(32_768)),
+        ((1 << 63) - 1, ProtocolError::FrameTooBig(32_768)),
+        (1 << 63, ProtocolError::BadLength),
+        (u64::MAX, ProtocolError::BadLength),
+    ] {
+        let mut decoder = Decoder::new(Role::Server);
+        let mut header = announcing(len);
+        assert_eq!(decoder.decode(&LIMITS, &mut header), Err(error), "{len}");
+        assert_eq!((decoder.held_bytes(), decoder.is_midway()), (0, false));
+    }
+}
+
+/// The header of a binary frame of `len` bytes.
+fn announcing(len: u64) -> Vec<u8> {
+    [[0x82, 0xff].as_slice(), &len.to_be_bytes(), &[1, 2, 3, 4]].concat()
+}
+
+#[test]
+fn without_limits_nothing_is_allocated_for_what_is_only_announced() {
+    let limits = Limits { frame_bytes_max: usize::MAX, message_bytes_max: usize::MAX, ..LIMITS };
+    let mut decoder = Decoder::new(Role::Server);
+    decoder.decode(&limits, &mut masked(0x02, &[0; 100])).unwrap();
+    let mut frame = announcing((1 << 63) - 1);
+    frame[0] = 0x80;
+    frame.extend_from_slice(&[0; 100]);
+    assert_eq!(decoder.decode(&limits, &mut frame).unwrap().message, None);
+    assert!(decoder.held_bytes() <= 400, "{}", decoder.held_bytes());
+}
+
+#[test]
+fn a_payload_is_given_room_as_it_arrives() {
+    let mut decoder = Decoder::new(Role::Server);
+    let mut bytes = Vec::new();
+    encode_message(Opcode::Binary, &vec![0; 131_072], usize::MAX, KEY, &mut bytes);
+    let limits = Limits { frame_bytes_max: usize::MAX, ..LIMITS };
+    let mut received = 0;
+    for piece in bytes.chunks_mut(1000) {
+        received += piece.len();
+        decoder.decode(&limits, piece).unwrap();
+        assert!(decoder.held_bytes() <= 131_072.min(received + 65_536));
+    }
     assert_eq!(decoder.held_bytes(), 0);
 }
 
 #[test]
+fn fragments_of_one_byte_cost_no_more_than_their_bytes() {
+    let mut decoder = Decoder::new(Role::Server);
+    decoder.decode(&LIMITS, &mut masked(0x01, b"a")).unwrap();
+    for _ in 1..131_000 {
+        decoder.decode(&LIMITS, &mut masked(0x00, b"a")).unwrap();
+    }
+    assert!(decoder.held_bytes() <= 131_000 + 65_536);
+}
+
+#[test]
+fn a_decoder_at_rest_is_two_words() {
+    assert!(size_of::<Decoder>() <= 16);
+}
+
+#[test]
+fn what_no_decoder_writes_is_not_read_back() {
+    let masked = r#"{"fin":true,"opcode":"Text","mask":[1,2,3,4],"payload_len":5}"#;
+    let text = r#"{"opcode":"Text","payload":[195]}"#;
+    let decoder = |frame: String, message: &str| {
+        let written = format!(
+            r#"{{"terms":{{"role":"Server"}},"partial":{{"frame":{frame},"message":{message}}}}}"#
+        );
+        serde_json::from_str::<Decoder>(&written)
+    };
+    assert!(decoder(format!(r#"{{"Data":[{masked},4]}}"#), text).is_ok());
+    for (frame, message) in [
+        (r#"{"Header":[]}"#.to_owned(), "null"), // nothing is incomplete
+        (r#"{"Header":[129,128,0,0,0,0]}"#.to_owned(), "null"), // a whole header
+        (r#"{"Header":[255]}"#.to_owned(), "null"), // a wrong one
+        (format!(r#"{{"Data":[{masked},5]}}"#), text), // nothing is due
+        (format!(r#"{{"Data":[{masked},4]}}"#), "null"), // no message
+        (format!(r#"{{"Control":[{masked},[]]}}"#), "null"), // not a control frame
+        (format!(r#"{{"Data":[{},4]}}"#, masked.replace("[1,2,3,4]", "null")), text), // no mask
+        (r#"{"Header":[]}"#.to_owned(), r#"{"opcode":"Text","payload":[255]}"#), // not UTF-8
+        (r#"{"Header":[]}"#.to_owned(), r#"{"opcode":"Ping","payload":[]}"#), // never fragmented
+    ] {
+        assert!(decoder(frame.clone(), message).is_err(), "{frame} {message}");
+    }
+}
+
+#[test]
 fn an_idle_decoder_holds_no_payload() {
-    let mut decoder = Decoder::new(Role::Server, LIMITS);
+    let mut decoder = Decoder::new(Role::Server);
     for mut bytes in [masked(0x01, b"a"), masked(0x80, b"b"), masked(0x89, b"?")] {
-        decoder.decode(&mut bytes).unwrap();
+        decoder.decode(&LIMITS, &mut bytes).unwrap();
     }
     assert_eq!(decoder.held_bytes(), 0);
     assert!(!decoder.is_midway());
@@ -147,7 +240,8 @@ proptest! {
         encode_close(Some(&close), KEY, &mut bytes);
         let mut expected: Vec<_> = messages.into_iter().map(|(_, message)| message).collect();
         expected.push(Message::Close(Some(close)));
-        prop_assert_eq!(decode_in_pieces(&bytes, size, LIMITS), Ok(expected));
+        prop_assert_eq!(decode_in_pieces(&bytes, size, LIMITS), Ok(expected.clone()));
+        prop_assert_eq!(decode_through(&bytes, size, LIMITS, handed_over), Ok(expected));
     }
 
     #[test]
@@ -161,7 +255,7 @@ proptest! {
         }
         let limits = Limits { frame_bytes_max: 64, message_bytes_max: 100, binary: true };
         let whole = decode_in_pieces(&bytes, usize::MAX, limits);
-        let pieces = decode_in_pieces(&bytes, size, limits);
-        prop_assert_eq!(whole, pieces);
+        prop_assert_eq!(&whole, &decode_in_pieces(&bytes, size, limits));
+        prop_assert_eq!(&whole, &decode_through(&bytes, size, limits, handed_over));
     }
 }

@@ -2,15 +2,23 @@
 //!
 //! Source: RFC 6455, sections 5.2 and 5.3.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ProtocolError;
 
 /// Which end of the connection this is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
     /// Receives masked frames, sends unmasked ones.
     Server,
     /// Receives unmasked frames, sends masked ones.
     Client,
+}
+
+/// What the handshake settled about the frames that come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Terms {
+    pub(crate) role: Role,
 }
 
 /// How outgoing frames are masked: a client gives a fresh random key for each message.
@@ -23,7 +31,7 @@ pub enum Masking {
 }
 
 /// What a frame is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Opcode {
     /// More of the message that is under way.
     Continuation,
@@ -81,7 +89,7 @@ const LENGTH_OF_16_BITS: u8 = 126;
 const LENGTH_OF_64_BITS: u8 = 127;
 
 /// A frame header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FrameHeader {
     pub(crate) fin: bool,
     pub(crate) opcode: Opcode,
@@ -93,7 +101,11 @@ impl FrameHeader {
     /// Reads a header; `None` when `bytes` does not hold all of it. Gives its length in bytes beside it.
     ///
     /// What is already wrong in an incomplete header is an error at once.
-    pub(crate) fn parse(bytes: &[u8], role: Role) -> Result<Option<(Self, usize)>, ProtocolError> {
+    #[inline]
+    pub(crate) fn parse(
+        bytes: &[u8],
+        terms: Terms,
+    ) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some(&first) = bytes.first() else { return Ok(None) };
         if first & 0x70 != 0 {
             return Err(ProtocolError::ReservedBits);
@@ -104,7 +116,7 @@ impl FrameHeader {
             return Err(ProtocolError::FragmentedControl);
         }
         let Some(&second) = bytes.get(1) else { return Ok(None) };
-        match (role, second & 0x80 != 0) {
+        match (terms.role, second & 0x80 != 0) {
             (Role::Server, false) => return Err(ProtocolError::NotMasked),
             (Role::Client, true) => return Err(ProtocolError::Masked),
             _ => {}
@@ -143,6 +155,19 @@ impl FrameHeader {
         }
     }
 
+    /// Where the payload ends that begins at `begin`, if it ends within `len` bytes.
+    pub(crate) fn payload_end(&self, begin: usize, len: usize) -> Option<usize> {
+        let payload_len = usize::try_from(self.payload_len).ok()?;
+        begin.checked_add(payload_len).filter(|end| *end <= len)
+    }
+
+    /// Unmasks a piece of the payload, `offset` bytes into it.
+    pub(crate) fn unmask(&self, piece: &mut [u8], offset: u64) {
+        if let Some(mask) = self.mask {
+            apply_mask(piece, mask, offset);
+        }
+    }
+
     /// Writes a header.
     pub(crate) fn write(self, out: &mut Vec<u8>) {
         let masked = if self.mask.is_some() { 0x80 } else { 0 };
@@ -163,9 +188,9 @@ impl FrameHeader {
 }
 
 /// Applies a mask in place, beginning at `offset` bytes into the payload. Applying it twice undoes it.
-pub(crate) fn apply_mask(bytes: &mut [u8], mask: [u8; 4], offset: usize) {
+pub(crate) fn apply_mask(bytes: &mut [u8], mask: [u8; 4], offset: u64) {
     let mut key = mask;
-    key.rotate_left(offset % 4);
+    key.rotate_left((offset % 4) as usize);
     let wide = u64::from_ne_bytes([key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3]]);
     let mut chunks = bytes.chunks_exact_mut(8);
     for chunk in &mut chunks {
@@ -183,6 +208,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const SERVER: Terms = Terms { role: Role::Server };
+
     #[test]
     fn absurd_lengths_are_refused_without_waiting_for_more() {
         // 127 with the top bit set, and lengths that would fit a shorter form.
@@ -191,7 +218,7 @@ mod tests {
             &[0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0],
             &[0x82, 0xfe, 0, 125, 0, 0, 0, 0],
         ] {
-            assert_eq!(FrameHeader::parse(bytes, Role::Server), Err(ProtocolError::BadLength));
+            assert_eq!(FrameHeader::parse(bytes, SERVER), Err(ProtocolError::BadLength));
         }
     }
 
@@ -202,7 +229,7 @@ mod tests {
             (0x83, ProtocolError::ReservedOpcode(3)),
             (0x09, ProtocolError::FragmentedControl),
         ] {
-            assert_eq!(FrameHeader::parse(&[byte], Role::Server), Err(error));
+            assert_eq!(FrameHeader::parse(&[byte], SERVER), Err(error));
         }
     }
 
@@ -216,10 +243,10 @@ mod tests {
             let header = FrameHeader { fin, opcode: Opcode::Text, mask, payload_len };
             let mut bytes = Vec::new();
             header.write(&mut bytes);
-            let role = if masked { Role::Server } else { Role::Client };
-            prop_assert_eq!(FrameHeader::parse(&bytes, role), Ok(Some((header, bytes.len()))));
+            let terms = Terms { role: if masked { Role::Server } else { Role::Client } };
+            prop_assert_eq!(FrameHeader::parse(&bytes, terms), Ok(Some((header, bytes.len()))));
             for cut in 0..bytes.len() {
-                prop_assert_eq!(FrameHeader::parse(&bytes[..cut], role), Ok(None));
+                prop_assert_eq!(FrameHeader::parse(&bytes[..cut], terms), Ok(None));
             }
         }
 
@@ -233,7 +260,7 @@ mod tests {
             let mut pieces = bytes.clone();
             let (head, tail) = pieces.split_at_mut(cut);
             apply_mask(head, mask, 0);
-            apply_mask(tail, mask, cut);
+            apply_mask(tail, mask, cut as u64);
             prop_assert_eq!(&pieces, &whole);
             apply_mask(&mut whole, mask, 0);
             prop_assert_eq!(whole, bytes);

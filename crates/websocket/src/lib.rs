@@ -4,7 +4,7 @@
 //! gateway, the command-line client, tests and fuzzers.
 //!
 //! * [`RequestHead`] and [`Upgrade`]: the server's side of the handshake; [`client`] has the other side.
-//! * [`Decoder`]: bytes in, [`Message`]s out. It keeps nothing but what is incomplete.
+//! * [`Decoder`]: bytes in, [`Message`]s out. It keeps nothing but what is incomplete, and can be written down.
 //! * `encode_…`: messages in, bytes out.
 //!
 //! Invariants: bytes from the peer are never trusted before they were checked; the memory a peer can make a
@@ -17,13 +17,18 @@ mod encode;
 mod error;
 mod frame;
 mod handshake;
+mod limits;
+mod message;
+mod partial;
 mod upgrade;
 mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
-pub use decoder::{Decoded, Decoder, Limits, Message};
+pub use decoder::{Decoded, Decoder};
 pub use encode::{encode_close, encode_message, encode_ping, encode_pong};
 pub use error::ProtocolError;
 pub use frame::{Masking, Opcode, Role};
 pub use handshake::{HEAD_BYTES_MAX, HEADERS_MAX, HeadError, Header, RequestHead};
+pub use limits::Limits;
+pub use message::Message;
 pub use upgrade::{Upgrade, UpgradeError, accept_key};

@@ -1,55 +1,16 @@
 //! UTF-8, checked as it arrives.
 
-/// Checks a text that arrives in pieces: an error is found with the first byte that makes it one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Utf8Checker {
-    /// The beginning of a character that the last piece did not complete.
-    begun: [u8; 4],
-    begun_len: u8,
-}
+use crate::ProtocolError;
 
-/// The text is not UTF-8.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NotUtf8;
-
-impl Utf8Checker {
-    /// Checks the next piece.
-    pub(crate) fn feed(&mut self, mut piece: &[u8]) -> Result<(), NotUtf8> {
-        while self.begun_len > 0 {
-            let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
-            piece = rest;
-            self.push(byte);
-            match str::from_utf8(self.begun()) {
-                Ok(_) => self.begun_len = 0,
-                Err(error) if error.error_len().is_some() => return Err(NotUtf8),
-                Err(_) => {} // still incomplete
-            }
-        }
-        let Err(error) = str::from_utf8(piece) else { return Ok(()) };
-        if error.error_len().is_some() {
-            return Err(NotUtf8);
-        }
-        for &byte in piece.get(error.valid_up_to()..).unwrap_or_default() {
-            self.push(byte);
-        }
-        Ok(())
-    }
-
-    /// Ends the text: an unfinished character is an error. The checker is fresh afterwards.
-    pub(crate) fn finish(&mut self) -> Result<(), NotUtf8> {
-        if std::mem::take(&mut self.begun_len) == 0 { Ok(()) } else { Err(NotUtf8) }
-    }
-
-    fn begun(&self) -> &[u8] {
-        self.begun.get(..usize::from(self.begun_len)).unwrap_or_default()
-    }
-
-    /// At most four bytes ever get here: a UTF-8 sequence is complete or wrong by then.
-    fn push(&mut self, byte: u8) {
-        if let Some(place) = self.begun.get_mut(usize::from(self.begun_len)) {
-            *place = byte;
-            self.begun_len += 1;
-        }
+/// Checks a text that grows: its first `valid` bytes are known to be whole characters. Gives how many are now.
+///
+/// An error is found with the first byte that makes it one. A character that is not complete yet is none, so
+/// a text is UTF-8 when at its end all of it is valid.
+pub(crate) fn check(text: &[u8], valid: usize) -> Result<usize, ProtocolError> {
+    match str::from_utf8(text.get(valid..).unwrap_or_default()) {
+        Ok(_) => Ok(text.len()),
+        Err(error) if error.error_len().is_some() => Err(ProtocolError::InvalidUtf8),
+        Err(error) => Ok(valid + error.valid_up_to()),
     }
 }
 
@@ -58,23 +19,24 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn check_in_pieces(text: &[u8], size: usize) -> Result<(), NotUtf8> {
-        let mut checker = Utf8Checker::default();
-        for piece in text.chunks(size.max(1)) {
-            checker.feed(piece)?;
+    fn is_utf8_in_pieces(text: &[u8], size: usize) -> bool {
+        let mut valid = 0;
+        for end in (0..text.len()).step_by(size).skip(1).chain([text.len()]) {
+            match check(&text[..end], valid) {
+                Ok(now) => valid = now,
+                Err(_) => return false,
+            }
         }
-        checker.finish()
+        valid == text.len()
     }
 
     #[test]
     fn an_error_is_found_with_its_first_byte() {
-        let mut checker = Utf8Checker::default();
-        checker.feed(b"ok \xf0\x9f").unwrap();
-        assert_eq!(checker.feed(b"x"), Err(NotUtf8));
+        assert_eq!(check(b"ok \xf0\x9f", 0), Ok(3));
+        assert_eq!(check(b"ok \xf0\x9fx", 3), Err(ProtocolError::InvalidUtf8));
         // 0xf4 0x90 is beyond the last character: wrong with its second byte, not its fourth.
-        let mut checker = Utf8Checker::default();
-        checker.feed(b"\xf4").unwrap();
-        assert_eq!(checker.feed(b"\x90"), Err(NotUtf8));
+        assert_eq!(check(b"\xf4", 0), Ok(0));
+        assert_eq!(check(b"\xf4\x90", 0), Err(ProtocolError::InvalidUtf8));
     }
 
     proptest! {
@@ -86,7 +48,7 @@ mod tests {
             ],
             size in 1usize..9,
         ) {
-            prop_assert_eq!(check_in_pieces(&text, size).is_ok(), str::from_utf8(&text).is_ok());
+            prop_assert_eq!(is_utf8_in_pieces(&text, size), str::from_utf8(&text).is_ok());
         }
     }
 }

@@ -140,15 +140,9 @@ impl Rare {
 impl<T: Session> Connection<T> {
     /// A connection whose 101 was written.
     pub(crate) fn new(session: T, now: Millis) -> Self {
-        let limits = session.outbox().limits();
-        let accepted = Limits {
-            frame_bytes_max: limits.frame_bytes_max,
-            message_bytes_max: limits.message_bytes_max,
-            binary: limits.binary,
-        };
         Self {
             session,
-            decoder: Decoder::new(Role::Server, accepted),
+            decoder: Decoder::new(Role::Server),
             born: now,
             last_message: now,
             last_heard: now,
@@ -353,6 +347,12 @@ impl<T: Session> Connection<T> {
     }
 
     fn decode(&mut self, bytes: &mut [u8], turn: &mut Turn<'_>) {
+        let limits = self.limits();
+        let accepted = Limits {
+            frame_bytes_max: limits.frame_bytes_max,
+            message_bytes_max: limits.message_bytes_max,
+            binary: limits.binary,
+        };
         let mut at = 0;
         while let Some(rest) = bytes.get_mut(at..)
             && !rest.is_empty()
@@ -362,7 +362,7 @@ impl<T: Session> Connection<T> {
                 self.keep(|rare| rare.unread.extend_from_slice(rest), true);
                 return;
             }
-            match self.decoder.decode(rest) {
+            match self.decoder.decode(&accepted, rest) {
                 Ok(decoded) => {
                     at += decoded.consumed;
                     let Some(message) = decoded.message else { return };

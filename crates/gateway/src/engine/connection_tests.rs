@@ -152,11 +152,11 @@ impl Line {
     /// What the client got since the last look, as text; close frames as `close CODE REASON`.
     fn got(&mut self) -> Vec<String> {
         let limits = Limits { frame_bytes_max: 1 << 20, message_bytes_max: 1 << 20, binary: true };
-        let mut decoder = Decoder::new(Role::Client, limits);
+        let mut decoder = Decoder::new(Role::Client);
         let mut wire = std::mem::take(&mut self.wire);
         let (mut at, mut got) = (0, Vec::new());
         while at < wire.len() {
-            let decoded = decoder.decode(&mut wire[at..]).unwrap();
+            let decoded = decoder.decode(&limits, &mut wire[at..]).unwrap();
             at += decoded.consumed;
             match decoded.message {
                 Some(Message::Text(text)) => got.push(text.into_owned()),

@@ -145,7 +145,7 @@ impl Client {
         let subprotocol = answer.check(&key, opening.subprotocols)?;
         Ok(Opened::Connected(Self {
             stream,
-            decoder: Decoder::new(Role::Client, LIMITS),
+            decoder: Decoder::new(Role::Client),
             buffer: rest,
             subprotocol,
             closing: false,
@@ -220,8 +220,10 @@ impl Client {
         if self.buffer.is_empty() {
             return Ok(None);
         }
-        let decoded =
-            self.decoder.decode(&mut self.buffer).context("the server broke the protocol")?;
+        let decoded = self
+            .decoder
+            .decode(&LIMITS, &mut self.buffer)
+            .context("the server broke the protocol")?;
         let event = decoded.message.map(|message| match message {
             Message::Text(text) => Event::Text(text.into_owned()),
             Message::Binary(bytes) => Event::Binary(bytes.into_owned()),
