@@ -55,6 +55,9 @@ pub(crate) struct DevArgs {
     /// Write all addresses to this file, as JSON, once everything answers.
     #[arg(long, value_name = "FILE")]
     pub(crate) ready_file: Option<PathBuf>,
+    /// Limits and other settings of this machine [default: stillwire.toml beside the app, where there is one].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Run the app's synth even when no source changed since the last one.
     #[arg(long, conflicts_with = "no_synth")]
     pub(crate) synth: bool,

@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod clock;
+mod config;
 mod connect;
 mod dev;
 mod report;

@@ -35,6 +35,8 @@ pub struct Client {
 pub enum Got {
     /// A text message.
     Text(String),
+    /// A ping, which is not answered.
+    Ping(Vec<u8>),
     /// A pong.
     Pong(Vec<u8>),
     /// A close frame: its code (1005 for none) and reason.
@@ -183,6 +185,7 @@ impl Client {
             at += decoded.consumed;
             match decoded.message {
                 Some(Message::Text(text)) => self.got.push_back(Got::Text(text.into_owned())),
+                Some(Message::Ping(payload)) => self.got.push_back(Got::Ping(payload.into_owned())),
                 Some(Message::Pong(payload)) => self.got.push_back(Got::Pong(payload.into_owned())),
                 Some(Message::Close(frame)) => {
                     let frame = frame.map(|frame| (frame.code.get(), frame.reason));

@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ProtocolError;
 
 /// A close code as it may stand in a close frame.
 ///
 /// Source: RFC 6455, sections 7.4.1 and 7.4.2, and the IANA registry (1012 to 1014).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "u16", try_from = "u16")]
 pub struct CloseCode(u16);
 
 impl CloseCode {
@@ -43,6 +46,20 @@ impl CloseCode {
     }
 }
 
+impl From<CloseCode> for u16 {
+    fn from(code: CloseCode) -> Self {
+        code.0
+    }
+}
+
+impl TryFrom<u16> for CloseCode {
+    type Error = ProtocolError;
+
+    fn try_from(code: u16) -> Result<Self, ProtocolError> {
+        Self::new(code).ok_or(ProtocolError::BadCloseCode(code))
+    }
+}
+
 impl fmt::Display for CloseCode {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(out)
@@ -50,7 +67,7 @@ impl fmt::Display for CloseCode {
 }
 
 /// What a close frame says: a code and a reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloseFrame {
     /// Why, as a number.
     pub code: CloseCode,

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use stillwire_websocket::{
     Decoder, Limits, Masking, Message, Opcode, ProtocolError, Role, encode_close, encode_message,
     encode_ping, encode_pong,
@@ -94,6 +95,13 @@ impl Turn<'_> {
 #[derive(Debug)]
 pub(crate) struct Connection<T> {
     session: T,
+    state: State,
+}
+
+/// All that a connection is between two turns, beside its session and its socket: plain data that can be written
+/// down and read back, so that it can go on in another process.
+#[derive(Debug, Serialize, Deserialize)]
+struct State {
     decoder: Decoder,
     born: Millis,
     last_message: Millis,
@@ -106,7 +114,7 @@ pub(crate) struct Connection<T> {
 }
 
 /// The end is decided; the close frame is on its way, or was none.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Closing {
     ending: Ending,
     until: Millis,
@@ -121,7 +129,7 @@ struct Closing {
 }
 
 /// What few connections need, and those for a moment.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Rare {
     /// Read but not decoded, while the application or the client is behind.
     unread: Vec<u8>,
@@ -140,8 +148,7 @@ impl Rare {
 impl<T: Session> Connection<T> {
     /// A connection whose 101 was written.
     pub(crate) fn new(session: T, now: Millis) -> Self {
-        Self {
-            session,
+        let state = State {
             decoder: Decoder::new(Role::Server),
             born: now,
             last_message: now,
@@ -150,19 +157,20 @@ impl<T: Session> Connection<T> {
             pinged: false,
             closing: None,
             rare: None,
-        }
+        };
+        Self { session, state }
     }
 
     /// Takes bytes of the client.
     pub(crate) fn receive(&mut self, bytes: &mut [u8], turn: &mut Turn<'_>) {
-        self.last_heard = turn.now;
-        self.pinged = false;
-        match &mut self.rare {
+        self.state.last_heard = turn.now;
+        self.state.pinged = false;
+        match &mut self.state.rare {
             Some(rare) if !rare.unread.is_empty() => rare.unread.extend_from_slice(bytes),
             _ => self.decode(bytes, turn),
         }
-        let midway_since = if self.decoder.is_midway() {
-            self.rare.as_ref().and_then(|rare| rare.midway_since).or(Some(turn.now))
+        let midway_since = if self.state.decoder.is_midway() {
+            self.state.rare.as_ref().and_then(|rare| rare.midway_since).or(Some(turn.now))
         } else {
             None
         };
@@ -172,10 +180,10 @@ impl<T: Session> Connection<T> {
     /// Does what became possible: sends what was posted, reads what waited, heeds the wish to end.
     pub(crate) fn resume(&mut self, turn: &mut Turn<'_>) {
         self.take_posts(turn);
-        if self.rare.is_some() && self.accepts_messages(turn) {
-            let unread = self.rare.as_mut().map(|rare| std::mem::take(&mut rare.unread));
+        if self.state.rare.is_some() && self.accepts_messages(turn) {
+            let unread = self.state.rare.as_mut().map(|rare| std::mem::take(&mut rare.unread));
             self.decode(&mut unread.unwrap_or_default(), turn);
-            self.rare.take_if(|rare| rare.is_idle());
+            self.state.rare.take_if(|rare| rare.is_idle());
         }
     }
 
@@ -188,12 +196,12 @@ impl<T: Session> Connection<T> {
         };
         let stalled = taken_at.is_some_and(|at| passed(at, Some(limits.stall_timeout)));
         let slow = self.midway_since().is_some_and(|since| passed(since, limits.message_timeout));
-        let old = passed(self.last_message, limits.idle_timeout)
-            || passed(self.born, limits.lifetime_max);
-        let silent = passed(self.last_heard, limits.ping_interval);
-        let deaf =
-            self.pinged && passed(self.last_heard, limits.ping_interval.map(|time| time * 2));
-        if let Some(closing) = &mut self.closing {
+        let old = passed(self.state.last_message, limits.idle_timeout)
+            || passed(self.state.born, limits.lifetime_max);
+        let silent = passed(self.state.last_heard, limits.ping_interval);
+        let deaf = self.state.pinged
+            && passed(self.state.last_heard, limits.ping_interval.map(|time| time * 2));
+        if let Some(closing) = &mut self.state.closing {
             if stalled || closing.until <= now {
                 closing.answered = true;
                 closing.abandoned = true;
@@ -201,7 +209,7 @@ impl<T: Session> Connection<T> {
             return;
         }
         let hurried =
-            self.rare.as_mut().and_then(|rare| rare.hurried.take_if(|(_, at)| *at <= now));
+            self.state.rare.as_mut().and_then(|rare| rare.hurried.take_if(|(_, at)| *at <= now));
         if let Some((ending, _)) = hurried {
             self.abandon(ending, turn);
         } else if stalled {
@@ -212,8 +220,8 @@ impl<T: Session> Connection<T> {
             self.close(Ending::by_policy("message unfinished"), None, turn);
         } else if old {
             self.close(Ending::going_away(), None, turn);
-        } else if silent && !self.pinged {
-            self.pinged = true;
+        } else if silent && !self.state.pinged {
+            self.state.pinged = true;
             encode_ping(b"", Masking::None, turn.out);
         }
     }
@@ -225,17 +233,17 @@ impl<T: Session> Connection<T> {
             limit.map(|limit| since.saturating_add(millis(limit)))
         };
         let stall = taken_at.and_then(|at| after(at, Some(limits.stall_timeout)));
-        if let Some(closing) = &self.closing {
+        if let Some(closing) = &self.state.closing {
             return Some(stall.map_or(closing.until, |stall| stall.min(closing.until)));
         }
-        let pings = if self.pinged { 2 } else { 1 };
+        let pings = if self.state.pinged { 2 } else { 1 };
         [
             stall,
-            after(self.last_message, limits.idle_timeout),
-            after(self.born, limits.lifetime_max),
-            after(self.last_heard, limits.ping_interval.map(|time| time * pings)),
+            after(self.state.last_message, limits.idle_timeout),
+            after(self.state.born, limits.lifetime_max),
+            after(self.state.last_heard, limits.ping_interval.map(|time| time * pings)),
             self.midway_since().and_then(|since| after(since, limits.message_timeout)),
-            self.rare.as_ref().and_then(|rare| Some(rare.hurried.as_ref()?.1)),
+            self.state.rare.as_ref().and_then(|rare| Some(rare.hurried.as_ref()?.1)),
         ]
         .into_iter()
         .flatten()
@@ -255,7 +263,7 @@ impl<T: Session> Connection<T> {
     /// Whether nothing is left to do; `all_sent` says that the socket has taken everything.
     pub(crate) fn is_over(&self, all_sent: bool) -> bool {
         let done = |closing: &Closing| closing.answered && (all_sent || closing.abandoned);
-        self.closing.as_deref().is_some_and(done)
+        self.state.closing.as_deref().is_some_and(done)
     }
 
     /// Whether the socket is to say now that we send no more: a connection that has failed does not wait for the
@@ -263,7 +271,7 @@ impl<T: Session> Connection<T> {
     ///
     /// Source: RFC 6455, section 7.1.7.
     pub(crate) fn finishes(&mut self, all_sent: bool) -> bool {
-        let Some(closing) = &mut self.closing else { return false };
+        let Some(closing) = &mut self.state.closing else { return false };
         let now = closing.garbled && all_sent && !closing.finished;
         closing.finished |= now;
         now
@@ -271,10 +279,10 @@ impl<T: Session> Connection<T> {
 
     /// Reading stops while the application is behind: the client feels it in its own socket.
     pub(crate) fn wants_bytes(&self, turn: &Turn<'_>) -> bool {
-        match &self.closing {
+        match &self.state.closing {
             Some(closing) => !closing.answered,
             None => {
-                self.rare.as_ref().is_none_or(|rare| rare.unread.is_empty())
+                self.state.rare.as_ref().is_none_or(|rare| rare.unread.is_empty())
                     && self.accepts_messages(turn)
             }
         }
@@ -287,12 +295,12 @@ impl<T: Session> Connection<T> {
 
     /// Since when a message is under way, and how many bytes it holds.
     pub(crate) fn unfinished(&self) -> Option<(Millis, usize)> {
-        Some((self.midway_since()?, self.decoder.held_bytes()))
+        Some((self.midway_since()?, self.state.decoder.held_bytes()))
     }
 
     /// Gives back the session, with how it ended.
     pub(crate) fn finish(self) -> (T, Ending) {
-        let ending = self.closing.map_or_else(Ending::lost, |closing| closing.ending);
+        let ending = self.state.closing.map_or_else(Ending::lost, |closing| closing.ending);
         (self.session, ending)
     }
 
@@ -301,22 +309,22 @@ impl<T: Session> Connection<T> {
     }
 
     fn midway_since(&self) -> Option<Millis> {
-        self.rare.as_ref()?.midway_since
+        self.state.rare.as_ref()?.midway_since
     }
 
     /// Sets something rare; `present` says whether that needs a place.
     fn keep(&mut self, set: impl FnOnce(&mut Rare), present: bool) {
         if present {
-            set(self.rare.get_or_insert_default());
-        } else if let Some(rare) = &mut self.rare {
+            set(self.state.rare.get_or_insert_default());
+        } else if let Some(rare) = &mut self.state.rare {
             set(rare);
-            self.rare.take_if(|rare| rare.is_idle());
+            self.state.rare.take_if(|rare| rare.is_idle());
         }
     }
 
     /// Encodes what others posted, and heeds their wish to end.
     fn take_posts(&mut self, turn: &mut Turn<'_>) {
-        if self.closing.is_some() {
+        if self.state.closing.is_some() {
             return;
         }
         let frame_bytes_max = self.limits().frame_bytes_max;
@@ -356,17 +364,17 @@ impl<T: Session> Connection<T> {
         let mut at = 0;
         while let Some(rest) = bytes.get_mut(at..)
             && !rest.is_empty()
-            && !self.closing.as_ref().is_some_and(|closing| closing.garbled)
+            && !self.state.closing.as_ref().is_some_and(|closing| closing.garbled)
         {
-            if self.closing.is_none() && !self.accepts_messages(turn) {
+            if self.state.closing.is_none() && !self.accepts_messages(turn) {
                 self.keep(|rare| rare.unread.extend_from_slice(rest), true);
                 return;
             }
-            match self.decoder.decode(&accepted, rest) {
+            match self.state.decoder.decode(&accepted, rest) {
                 Ok(decoded) => {
                     at += decoded.consumed;
                     let Some(message) = decoded.message else { return };
-                    match &mut self.closing {
+                    match &mut self.state.closing {
                         None => self.heed(message, turn),
                         // We have said our close; only the client's own still matters.
                         Some(closing) => closing.answered |= matches!(message, Message::Close(_)),
@@ -374,7 +382,7 @@ impl<T: Session> Connection<T> {
                 }
                 Err(violation) => {
                     self.close(Ending::by_violation(violation), Some(violation), turn);
-                    if let Some(closing) = &mut self.closing {
+                    if let Some(closing) = &mut self.state.closing {
                         closing.garbled = true; // reading on lets our close frame arrive
                     }
                 }
@@ -394,7 +402,7 @@ impl<T: Session> Connection<T> {
             Message::Pong(_) => _ = self.is_flooded(turn), // nobody asked, or it said all by coming
             Message::Close(frame) => {
                 self.close(Ending::by_client(frame), None, turn);
-                if let Some(closing) = &mut self.closing {
+                if let Some(closing) = &mut self.state.closing {
                     closing.answered = true;
                 }
             }
@@ -411,10 +419,10 @@ impl<T: Session> Connection<T> {
     /// Counts a control frame; true when there were too many, which ends the connection.
     fn is_flooded(&mut self, turn: &mut Turn<'_>) -> bool {
         let second = u32::try_from(turn.now / 1000).unwrap_or(u32::MAX);
-        let (count, since) = self.controls;
-        self.controls =
+        let (count, since) = self.state.controls;
+        self.state.controls =
             if since == second { (count.saturating_add(1), since) } else { (1, second) };
-        let flooded = self.controls.0 > self.limits().controls_per_second_max;
+        let flooded = self.state.controls.0 > self.limits().controls_per_second_max;
         if flooded {
             self.close(Ending::by_policy("too many control frames"), None, turn);
         }
@@ -423,19 +431,19 @@ impl<T: Session> Connection<T> {
 
     /// Decides the end. The first decision stands; from here on the connection cannot be posted to.
     fn close(&mut self, ending: Ending, why: Option<ProtocolError>, turn: &mut Turn<'_>) {
-        if self.closing.is_some() {
+        if self.state.closing.is_some() {
             return;
         }
         self.session.ending(&ending, why);
         self.session.outbox().close();
-        self.rare = None;
+        self.state.rare = None;
         match &ending.goodbye {
             Goodbye::Frame(frame) => encode_close(Some(frame), Masking::None, turn.out),
             Goodbye::Bare => encode_close(None, Masking::None, turn.out),
             Goodbye::Silent => {}
         }
         let until = turn.now + CLOSE_TIMEOUT;
-        self.closing = Some(Box::new(Closing {
+        self.state.closing = Some(Box::new(Closing {
             ending,
             until,
             answered: false,
@@ -448,13 +456,13 @@ impl<T: Session> Connection<T> {
     /// Ends without waiting for a client that is gone, or as good as gone.
     fn abandon(&mut self, ending: Ending, turn: &mut Turn<'_>) {
         self.close(ending, None, turn);
-        if let Some(closing) = &mut self.closing {
+        if let Some(closing) = &mut self.state.closing {
             (closing.answered, closing.abandoned) = (true, true);
         }
     }
 
     fn note_message(&mut self, now: Millis) {
-        self.last_message = now;
+        self.state.last_message = now;
         self.session.active();
     }
 }

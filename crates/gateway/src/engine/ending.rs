@@ -1,9 +1,10 @@
 //! How a connection ends: what its `$disconnect` event says, and what the client gets.
 
+use serde::{Deserialize, Serialize};
 use stillwire_websocket::{CloseCode, CloseFrame, ProtocolError};
 
 /// How a connection ended: what its `$disconnect` event says, and the close frame the client gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
     /// `disconnectStatusCode`.
     pub status_code: u16,
@@ -14,7 +15,7 @@ pub struct Ending {
 }
 
 /// The close frame that a client gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Goodbye {
     /// None: its socket is gone.
     Silent,

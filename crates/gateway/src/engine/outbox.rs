@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::ConnectionLimits;
 use crate::engine::bell::Bell;
@@ -27,7 +28,7 @@ pub struct Outbox {
     slot: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Inner {
     queue: VecDeque<Outgoing>,
     bytes: usize,
@@ -37,7 +38,7 @@ struct Inner {
 }
 
 /// A message for a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outgoing {
     /// UTF-8 text.
     Text(Bytes),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use mio::net::TcpStream;
 use rustls::ServerConfig;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::tls::Tls;
 use crate::engine::wheel::Millis;
@@ -58,7 +59,7 @@ pub(crate) struct Socket {
 }
 
 /// Bytes that the kernel has not taken, exactly as they are due on the wire.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Unsent {
     bytes: Vec<u8>,
     sent: usize,

@@ -3,6 +3,7 @@
 #![allow(
     dead_code,
     clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
     reason = "each suite uses its part; a broken one may panic"
 )]
 

@@ -10,7 +10,6 @@ mod screen;
 pub(crate) mod synthesis;
 mod variables;
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -25,7 +24,6 @@ use stillwire_drain::Drain;
 use stillwire_front::Front;
 use stillwire_functions::supervisor::Supervisor;
 use stillwire_functions::{Config as FunctionsConfig, Functions, usual_places};
-use stillwire_gateway::engine::ConnectionLimits;
 use stillwire_gateway::{Config as GatewayConfig, Gateway, Ports};
 use stillwire_listen::{Authority, Capacity, Door};
 use stillwire_model::{App, Clock as _};
@@ -36,6 +34,7 @@ use tokio::time::Instant;
 
 use crate::cli::DevArgs;
 use crate::clock::SystemClock;
+use crate::config::Config;
 use crate::dev::addresses::Addresses;
 use crate::dev::data_dir::DataDir;
 use crate::dev::logs::Terminal;
@@ -55,7 +54,8 @@ const ENVIRONMENTS_MAX: usize = 64;
 /// How long an environment may be idle before it is ended.
 const ENVIRONMENT_IDLE: Duration = Duration::from_mins(5);
 
-/// How long a stop waits for clients, invocations and `$disconnect`s. A second ^C does not wait.
+/// How long a stop waits for clients, invocations and `$disconnect`s, beside the time over which clients are sent
+/// away. A second ^C does not wait.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
 /// Runs the command.
@@ -104,6 +104,7 @@ async fn serve(
 /// An app that answers. Its data folder is free again, and its tables are closed, when this is gone.
 struct Running {
     gateway: Gateway,
+    stop_grace: Duration,
     functions: Functions,
     drain: Drain,
     _engine: Engine,
@@ -123,7 +124,9 @@ async fn start(
         ready::remove(path)?; // one that is there is of an earlier run
     }
     let connections_max = raise_descriptor_limit();
+    tracing::info!(connections_max, "as many connections as the limit on open files allows");
     let source = Source::find(&args.app.path)?;
+    let own = Config::read(args.config.as_deref(), source.app_dir())?;
     let data = DataDir::open(args, source.app_dir())?;
     let mut loaded = source.load(args, &data, program, screen).await?;
     screen.notices(&loaded.notices);
@@ -147,12 +150,13 @@ async fn start(
         Functions::start(config, supervisor, terminal.clone(), clock.clone(), drain.clone())?;
     functions.deploy(variables::for_functions(&app, &addresses, &authority, settings));
 
+    let stop_spread = own.stop.spread.map_or(Duration::ZERO, |spread| spread.0);
     let config = GatewayConfig {
         connections_max,
         shards: 1,
-        stop_spread: Duration::ZERO,
-        connection: ConnectionLimits::default(),
-        stages: BTreeMap::new(),
+        stop_spread,
+        connection: own.limits(),
+        stages: own.stages(),
     };
     let ports = Ports { invoke: Arc::new(functions.clone()), clock };
     let gateway = Gateway::new(&config, ports).context("cannot start the gateway")?;
@@ -176,7 +180,8 @@ async fn start(
     if let Some(path) = &args.ready_file {
         ready::write(path, &app, &addresses, &authority)?;
     }
-    Ok(Running { gateway, functions, drain, _engine: engine, _data: data })
+    let stop_grace = stop_spread + STOP_GRACE;
+    Ok(Running { gateway, stop_grace, functions, drain, _engine: engine, _data: data })
 }
 
 fn functions_config(
@@ -213,7 +218,7 @@ async fn interrupted() -> Result<()> {
 impl Running {
     /// Clients leave first, then their functions, then everything else.
     async fn stop(&self) {
-        let late = self.gateway.stop(STOP_GRACE).await;
+        let late = self.gateway.stop(self.stop_grace).await;
         if !late.is_empty() {
             tracing::warn!(?late, "stopped before these were done");
         }

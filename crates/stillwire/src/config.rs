@@ -1,0 +1,341 @@
+//! `stillwire.toml`: what an operator may set that no template can say.
+//!
+//! It stands beside the app, or where `--config` says. Without it every limit is API Gateway's own.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, Visitor};
+use stillwire_gateway::engine::ConnectionLimits;
+use stillwire_model::StageName;
+
+use crate::report::hinted;
+
+/// The name of the file beside an app.
+const FILE_NAME: &str = "stillwire.toml";
+
+/// The largest file that is read, in bytes.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// What the file sets.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Config {
+    /// What one connection may do.
+    #[serde(default)]
+    limits: Limits,
+    /// What differs in a stage.
+    #[serde(default)]
+    stages: BTreeMap<String, Stage>,
+    /// How Stillwire stops.
+    #[serde(default)]
+    pub(crate) stop: Stop,
+}
+
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stage {
+    #[serde(default)]
+    limits: Limits,
+}
+
+/// How Stillwire stops.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stop {
+    /// Over which time clients are sent away, so that they do not all come back at once.
+    #[serde(default)]
+    pub(crate) spread: Option<Time>,
+}
+
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Limits {
+    idle_timeout: Option<Liftable<Time>>,
+    lifetime: Option<Liftable<Time>>,
+    frame: Option<Liftable<Size>>,
+    message: Option<Liftable<Size>>,
+    binary: Option<bool>,
+    message_timeout: Option<Liftable<Time>>,
+    ping_interval: Option<Liftable<Time>>,
+    control_frames_per_second: Option<Liftable<u32>>,
+    in_flight: Option<u32>,
+    outbox: Option<Size>,
+    outbox_messages: Option<u32>,
+    stall_timeout: Option<Time>,
+    compression: Option<bool>,
+}
+
+impl Config {
+    /// Reads the file that is named, or the one beside the app where there is one.
+    pub(crate) fn read(named: Option<&Path>, app_dir: &Path) -> Result<Self> {
+        let beside = app_dir.join(FILE_NAME);
+        if named.is_none() && !beside.exists() {
+            return Ok(Self::default());
+        }
+        let file = named.unwrap_or(&beside);
+        let size =
+            std::fs::metadata(file).map_err(|error| unreadable(file, &error.to_string()))?.len();
+        if size > FILE_BYTES_MAX {
+            return Err(unreadable(file, "it is larger than 1 MiB"));
+        }
+        let text =
+            std::fs::read_to_string(file).map_err(|error| unreadable(file, &error.to_string()))?;
+        let config: Self = toml::from_str(&text).map_err(|error| wrong(file, &error))?;
+        for stage in config.stages.keys() {
+            StageName::parse(stage).map_err(|error| wrong(file, &error))?;
+        }
+        Ok(config)
+    }
+
+    /// What a connection may do, of stages that say nothing else.
+    pub(crate) fn limits(&self) -> ConnectionLimits {
+        self.limits.over(ConnectionLimits::default())
+    }
+
+    /// What a connection may do in stages that say something else.
+    pub(crate) fn stages(&self) -> BTreeMap<StageName, ConnectionLimits> {
+        let named = |(name, stage): (&String, &Stage)| {
+            Some((StageName::parse(name).ok()?, stage.limits.over(self.limits())))
+        };
+        self.stages.iter().filter_map(named).collect()
+    }
+}
+
+fn unreadable(file: &Path, why: &str) -> anyhow::Error {
+    hinted(
+        format!("cannot read {}: {why}", file.display()),
+        "--config names another file; without one, every limit is API Gateway's own",
+    )
+}
+
+fn wrong(file: &Path, error: &dyn fmt::Display) -> anyhow::Error {
+    let text = error.to_string();
+    hinted(
+        format!("{} is not right:\n{}", file.display(), text.trim_end()),
+        "docs/reference/configuration.md lists all settings",
+    )
+}
+
+impl Limits {
+    /// These limits, where they are set, over those that hold without them.
+    fn over(&self, mut limits: ConnectionLimits) -> ConnectionLimits {
+        let Self {
+            idle_timeout,
+            lifetime,
+            frame,
+            message,
+            binary,
+            message_timeout,
+            ping_interval,
+            control_frames_per_second,
+            in_flight,
+            outbox,
+            outbox_messages,
+            stall_timeout,
+            compression,
+        } = self.clone();
+        let time = |time: Liftable<Time>| time.0.map(|time| time.0);
+        let size = |size: Liftable<Size>| size.0.map_or(usize::MAX, |size| size.0);
+        let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        set(&mut limits.idle_timeout, idle_timeout.map(time));
+        set(&mut limits.lifetime_max, lifetime.map(time));
+        set(&mut limits.frame_bytes_max, frame.map(size));
+        set(&mut limits.message_bytes_max, message.map(size));
+        set(&mut limits.binary, binary);
+        set(&mut limits.message_timeout, message_timeout.map(time));
+        set(&mut limits.ping_interval, ping_interval.map(time));
+        let controls = control_frames_per_second.map(|controls| controls.0.unwrap_or(u32::MAX));
+        set(&mut limits.controls_per_second_max, controls);
+        set(&mut limits.in_flight_max, in_flight.map(|most| count(most).max(1)));
+        set(&mut limits.outbox_bytes_max, outbox.map(|size| size.0));
+        set(&mut limits.outbox_messages_max, outbox_messages.map(|most| count(most).max(1)));
+        set(&mut limits.stall_timeout, stall_timeout.map(|time| time.0));
+        set(&mut limits.compression, compression);
+        limits
+    }
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+/// A limit, or `"off"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Liftable<T>(Option<T>);
+
+/// A time: `"90s"`, `"10m"`, `"2h"`, `"250ms"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Time(pub(crate) Duration);
+
+/// A size: `"32KB"`, `"1MB"` (powers of two, as in the service's quotas), or a number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Size(usize);
+
+/// A value that can be written as text or as a number.
+trait Written: Sized {
+    const EXPECTED: &'static str;
+    fn of_text(text: &str) -> Option<Self>;
+    fn of_number(number: u64) -> Option<Self>;
+}
+
+impl Written for Time {
+    const EXPECTED: &'static str = "a time such as \"90s\", \"10m\" or \"2h\"";
+
+    fn of_text(text: &str) -> Option<Self> {
+        let (number, unit) = split(text)?;
+        let millis = match unit {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return None,
+        };
+        Some(Self(Duration::from_millis(number.checked_mul(millis)?)))
+    }
+
+    fn of_number(_: u64) -> Option<Self> {
+        None // of what?
+    }
+}
+
+impl Written for Size {
+    const EXPECTED: &'static str = "a size such as \"32KB\" or \"1MB\", or a number of bytes";
+
+    fn of_text(text: &str) -> Option<Self> {
+        let (number, unit) = split(text)?;
+        let bytes = match unit {
+            "B" => 1,
+            "KB" | "KiB" => 1 << 10,
+            "MB" | "MiB" => 1 << 20,
+            "GB" | "GiB" => 1 << 30,
+            _ => return None,
+        };
+        Self::of_number(number.checked_mul(bytes)?)
+    }
+
+    fn of_number(number: u64) -> Option<Self> {
+        usize::try_from(number).ok().map(Self)
+    }
+}
+
+impl Written for u32 {
+    const EXPECTED: &'static str = "a number";
+
+    fn of_text(_: &str) -> Option<Self> {
+        None
+    }
+
+    fn of_number(number: u64) -> Option<Self> {
+        number.try_into().ok()
+    }
+}
+
+impl<T: Written> Written for Liftable<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn of_text(text: &str) -> Option<Self> {
+        match text {
+            "off" => Some(Self(None)),
+            text => T::of_text(text).map(|value| Self(Some(value))),
+        }
+    }
+
+    fn of_number(number: u64) -> Option<Self> {
+        T::of_number(number).map(|value| Self(Some(value)))
+    }
+}
+
+/// A number and its unit.
+fn split(text: &str) -> Option<(u64, &str)> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(digits)?;
+    Some((number.parse().ok()?, unit.trim_start()))
+}
+
+struct Reader<T>(PhantomData<T>);
+
+impl<T: Written> Visitor<'_> for Reader<T> {
+    type Value = T;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(T::EXPECTED)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        T::of_text(text).ok_or_else(|| E::custom(format!("{text:?} is not {}", T::EXPECTED)))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<T, E> {
+        let value = number.try_into().ok().and_then(T::of_number);
+        value.ok_or_else(|| E::custom(format!("{number} is not {}", T::EXPECTED)))
+    }
+}
+
+macro_rules! deserialize {
+    ($($kind:ty),*) => { $(
+        impl<'de> Deserialize<'de> for $kind {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(Reader(PhantomData)).map_err(D::Error::custom)
+            }
+        }
+    )* };
+}
+
+deserialize!(Time, Size, Liftable<Time>, Liftable<Size>, Liftable<u32>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    #[test]
+    fn without_a_word_every_limit_is_the_services_own() {
+        let config = parse("").unwrap();
+        assert_eq!(config.limits(), ConnectionLimits::default());
+        assert!(config.stages().is_empty());
+    }
+
+    #[test]
+    fn a_stage_differs_from_the_rest_and_the_rest_from_the_service() {
+        let config = parse(
+            "[limits]\nidle-timeout = \"1h\"\nmessage = \"1MB\"\nframe = 65536\nbinary = true\n\
+             [stages.prod.limits]\nidle-timeout = \"off\"\nping-interval = \"30s\"\nlifetime = \"off\"\n",
+        )
+        .unwrap();
+        let usual = config.limits();
+        assert_eq!(usual.idle_timeout, Some(Duration::from_hours(1)));
+        assert_eq!((usual.message_bytes_max, usual.frame_bytes_max), (1 << 20, 65_536));
+        let stages = config.stages();
+        let prod = &stages[&StageName::parse("prod").unwrap()];
+        assert_eq!((prod.idle_timeout, prod.lifetime_max), (None, None));
+        assert_eq!(prod.ping_interval, Some(Duration::from_secs(30)));
+        assert!(prod.binary, "what the stage does not say is as usual");
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_said_with_its_place() {
+        for (text, expected) in [
+            ("[limits]\nidle-timout = \"1h\"\n", "unknown field `idle-timout`"),
+            ("[limits]\nidle-timeout = \"1 fortnight\"\n", "is not a time such as"),
+            ("[limits]\nidle-timeout = 600\n", "600 is not a time"),
+            ("[limits]\nmessage = -1\n", "-1 is not a size"),
+            ("[limits]\noutbox = \"off\"\n", "is not a size"),
+            ("[limits\n", "line 1"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+            assert!(error.contains("at line"), "{error}");
+        }
+    }
+}
