@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use crate::accept_key;
+use crate::{Negotiated, accept_key, deflate};
 
 /// An answer to a handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,16 @@ pub enum AnswerError {
     /// The server chose a sub-protocol that was not offered.
     #[error("the server chose the sub-protocol {0:?}, which was not offered")]
     UnofferedProtocol(String),
+    /// The server chose an extension that was not offered, or other parameters for it.
+    #[error("the server chose the extension {0:?}, which was not offered")]
+    UnofferedExtension(String),
 }
+
+/// The value of `Sec-WebSocket-Extensions` that offers compression as this crate speaks it.
+///
+/// Source: RFC 7692, section 7.1. The server must not take its context over, because the decoder keeps none.
+pub const DEFLATE_OFFER: &str =
+    "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 
 /// Writes the request of a handshake.
 ///
@@ -91,6 +100,30 @@ impl Answer {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Checks the extensions of a 101: none may be there, or the one that [`DEFLATE_OFFER`] offered.
+    ///
+    /// Source: RFC 6455, section 4.1 (a client fails a connection whose extensions it did not offer).
+    pub fn check_extensions(
+        &self,
+        deflate_offered: bool,
+    ) -> Result<Option<Negotiated>, AnswerError> {
+        let same = |name: &str| name.eq_ignore_ascii_case("sec-websocket-extensions");
+        let values: Vec<_> = self
+            .headers
+            .iter()
+            .filter(|(name, _)| same(name))
+            .map(|(_, value)| value.as_str())
+            .collect();
+        if values.is_empty() {
+            return Ok(None);
+        }
+        let value = values.join(", ");
+        match deflate::accepted(&value) {
+            Some(negotiated) if deflate_offered => Ok(Some(negotiated)),
+            _ => Err(AnswerError::UnofferedExtension(value)),
+        }
+    }
+
     /// Checks a 101 against the request; gives the sub-protocol the server chose.
     pub fn check(&self, key: &str, offered: &[String]) -> Result<Option<String>, AnswerError> {
         if self.header("sec-websocket-accept") != Some(accept_key(key).as_str()) {
@@ -108,7 +141,7 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{RequestHead, Upgrade};
+    use crate::{DeflateConfig, RequestHead, Upgrade};
 
     #[test]
     fn a_server_accepts_what_a_client_asks() {
@@ -126,5 +159,20 @@ mod tests {
         assert_eq!(answer.check(key, &protocols), Ok(Some("chat".to_owned())));
         assert_eq!(answer.check(key, &[]), Err(AnswerError::UnofferedProtocol("chat".to_owned())));
         assert_eq!(answer.check("other", &protocols), Err(AnswerError::WrongAccept));
+        assert_eq!(answer.check_extensions(true), Ok(None));
+    }
+
+    #[test]
+    fn compression_is_agreed_on_between_our_two_ends() {
+        let agreed = DeflateConfig::default().negotiate([DEFLATE_OFFER]).unwrap();
+        let answer = |value: &str| {
+            let head = format!("HTTP/1.1 101 S\r\nSec-WebSocket-Extensions: {value}\r\n\r\n");
+            Answer::parse(head.as_bytes()).unwrap().unwrap()
+        };
+        let good = answer(&agreed.header_value());
+        assert_eq!(good.check_extensions(true), Ok(Some(agreed)));
+        let unoffered = |value: &str| Err(AnswerError::UnofferedExtension(value.to_owned()));
+        assert_eq!(good.check_extensions(false), unoffered(&agreed.header_value()));
+        assert_eq!(answer("other").check_extensions(true), unoffered("other"));
     }
 }

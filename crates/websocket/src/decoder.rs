@@ -43,7 +43,16 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder at the beginning of a connection.
     pub fn new(role: Role) -> Self {
-        Self { terms: Terms { role }, partial: None }
+        Self { terms: Terms { role, deflate: false }, partial: None }
+    }
+
+    /// The same where compression was negotiated: compressed messages are inflated.
+    ///
+    /// Source: RFC 7692, section 6. Without it, or on any frame but the first of a data message, the bit that
+    /// marks them is a violation.
+    #[must_use]
+    pub fn with_deflate(self) -> Self {
+        Self { terms: Terms { deflate: true, ..self.terms }, ..self }
     }
 
     /// Bytes of payload held for what is incomplete: never more than 64 KiB above what was received of it.
@@ -83,7 +92,11 @@ impl Decoder {
             // The common case: a message in one frame, all of it here.
             let payload = input.get_mut(len..end).unwrap_or_default();
             header.unmask(payload, 0);
-            let message = Message::borrowed(header.opcode, payload)?;
+            let message = if header.deflated {
+                Message::inflated(header.opcode, payload, limits)?
+            } else {
+                Message::borrowed(header.opcode, payload)?
+            };
             return Ok(Decoded { consumed: end, message: Some(message) });
         }
         self.resume(Box::new(Partial::frame(header)), limits, input, len)

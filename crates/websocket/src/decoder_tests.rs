@@ -176,11 +176,12 @@ fn a_decoder_at_rest_is_two_words() {
 
 #[test]
 fn what_no_decoder_writes_is_not_read_back() {
-    let masked = r#"{"fin":true,"opcode":"Text","mask":[1,2,3,4],"payload_len":5}"#;
-    let text = r#"{"opcode":"Text","payload":[195]}"#;
+    let masked =
+        r#"{"fin":true,"deflated":false,"opcode":"Text","mask":[1,2,3,4],"payload_len":5}"#;
+    let text = r#"{"opcode":"Text","deflated":false,"payload":[195]}"#;
     let decoder = |frame: String, message: &str| {
         let written = format!(
-            r#"{{"terms":{{"role":"Server"}},"partial":{{"frame":{frame},"message":{message}}}}}"#
+            r#"{{"terms":{{"role":"Server","deflate":false}},"partial":{{"frame":{frame},"message":{message}}}}}"#
         );
         serde_json::from_str::<Decoder>(&written)
     };
@@ -193,8 +194,8 @@ fn what_no_decoder_writes_is_not_read_back() {
         (format!(r#"{{"Data":[{masked},4]}}"#), "null"), // no message
         (format!(r#"{{"Control":[{masked},[]]}}"#), "null"), // not a control frame
         (format!(r#"{{"Data":[{},4]}}"#, masked.replace("[1,2,3,4]", "null")), text), // no mask
-        (r#"{"Header":[]}"#.to_owned(), r#"{"opcode":"Text","payload":[255]}"#), // not UTF-8
-        (r#"{"Header":[]}"#.to_owned(), r#"{"opcode":"Ping","payload":[]}"#), // never fragmented
+        (r#"{"Header":[]}"#.to_owned(), r#"{"opcode":"Text","deflated":false,"payload":[255]}"#), // not UTF-8
+        (r#"{"Header":[]}"#.to_owned(), r#"{"opcode":"Ping","deflated":false,"payload":[]}"#), // never fragmented
     ] {
         assert!(decoder(frame.clone(), message).is_err(), "{frame} {message}");
     }

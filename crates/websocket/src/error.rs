@@ -5,7 +5,7 @@ use crate::CloseCode;
 /// A violation of the protocol, or of a limit, by the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
-    /// A reserved bit is set and no extension was negotiated.
+    /// A reserved bit is set that nothing was negotiated for, or where it means nothing.
     #[error("a reserved bit is set")]
     ReservedBits,
     /// An opcode that RFC 6455 reserves.
@@ -41,6 +41,9 @@ pub enum ProtocolError {
     /// Text, or a close reason, that is not UTF-8.
     #[error("a text is not UTF-8")]
     InvalidUtf8,
+    /// A compressed message that cannot be inflated.
+    #[error("a compressed message is not valid DEFLATE data")]
+    BadDeflate,
     /// Binary data where only text is accepted.
     #[error("binary data is not accepted")]
     BinaryRefused,
@@ -57,9 +60,11 @@ impl ProtocolError {
     ///
     /// Source: RFC 6455, section 7.4.1; API Gateway quotas (1009 for frames and messages over the limit);
     /// API Gateway Developer Guide, "Working with binary media types for WebSocket APIs" (1003).
+    /// Choice: 1007 for broken compression, of which RFC 7692 only says to fail the connection: the data is not
+    /// what its message says it is, while the frames around it are in order.
     pub fn close_code(self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidUtf8 | Self::BadDeflate => CloseCode::INVALID_PAYLOAD,
             Self::BinaryRefused => CloseCode::UNSUPPORTED_DATA,
             Self::FrameTooBig(_) | Self::MessageTooBig(_) => CloseCode::MESSAGE_TOO_BIG,
             _ => CloseCode::PROTOCOL_ERROR,

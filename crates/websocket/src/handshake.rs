@@ -221,7 +221,7 @@ fn header(line: &[u8]) -> Result<Header, HeadError> {
     Ok(Header { name: text(name), value: text(value) })
 }
 
-fn is_token(bytes: &[u8]) -> bool {
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
     let is_token_byte =
         |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     !bytes.is_empty() && bytes.iter().all(is_token_byte)

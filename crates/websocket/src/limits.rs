@@ -1,6 +1,7 @@
 //! What a receiver accepts, decided with a frame's header alone.
 
 use crate::ProtocolError;
+use crate::deflate::compressed_bytes_max;
 use crate::frame::{FrameHeader, Opcode};
 use crate::partial::Unfinished;
 
@@ -9,9 +10,9 @@ use crate::partial::Unfinished;
 /// `usize::MAX` stands for no limit: nothing is allocated because a header announces it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The largest payload of a data frame, in bytes.
+    /// The largest payload of a data frame, in bytes, compressed or not.
     pub frame_bytes_max: usize,
-    /// The largest message, in bytes, however many frames it comes in.
+    /// The largest message, in bytes, however many frames it comes in. A compressed one is measured inflated.
     pub message_bytes_max: usize,
     /// Whether binary messages are accepted.
     pub binary: bool,
@@ -38,7 +39,12 @@ impl Limits {
             return Err(ProtocolError::FrameTooBig(self.frame_bytes_max));
         }
         let so_far = message.map_or(0, Unfinished::len) as u64;
-        if !fits(header.payload_len.saturating_add(so_far), self.message_bytes_max) {
+        let max = if message.map_or(header.deflated, Unfinished::is_deflated) {
+            compressed_bytes_max(self.message_bytes_max)
+        } else {
+            self.message_bytes_max
+        };
+        if !fits(header.payload_len.saturating_add(so_far), max) {
             return Err(ProtocolError::MessageTooBig(self.message_bytes_max));
         }
         Ok(())

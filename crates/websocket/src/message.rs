@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use crate::deflate::inflate;
 use crate::frame::Opcode;
-use crate::{CloseFrame, ProtocolError};
+use crate::{CloseFrame, Limits, ProtocolError};
 
 /// A whole message, or a control frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,16 @@ impl<'a> Message<'a> {
             Opcode::Binary => Self::Binary(Cow::Owned(payload)),
             opcode => Message::borrowed(opcode, &payload)?.into_owned(),
         })
+    }
+
+    /// The same of a compressed payload.
+    #[cold]
+    pub(crate) fn inflated(
+        opcode: Opcode,
+        compressed: &[u8],
+        limits: &Limits,
+    ) -> Result<Message<'static>, ProtocolError> {
+        Message::collected(opcode, inflate(compressed, limits.message_bytes_max)?)
     }
 
     /// The message, no longer borrowed from the bytes it came in.

@@ -36,6 +36,8 @@ enum Frame {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Unfinished {
     opcode: Opcode,
+    /// The payload is compressed; it is inflated at the end.
+    deflated: bool,
     payload: Vec<u8>,
     /// How much of a text's payload was found to be UTF-8. Found out again after reading it back.
     #[serde(skip)]
@@ -92,7 +94,7 @@ impl Partial {
             let piece = rest.get_mut(..due).unwrap_or_default();
             let (piece, complete) = if piece.len() == due { (piece, true) } else { (rest, false) };
             *consumed += piece.len();
-            let message = self.take(piece, complete)?;
+            let message = self.take(piece, complete, limits)?;
             if message.is_some() || !complete {
                 return Ok(message);
             }
@@ -105,7 +107,7 @@ impl Partial {
             let len = usize::try_from(header.payload_len).unwrap_or_default();
             Frame::Control(header, Vec::with_capacity(len))
         } else {
-            self.message.get_or_insert_with(|| Unfinished::new(header.opcode));
+            self.message.get_or_insert_with(|| Unfinished::new(&header));
             Frame::Data(header, 0)
         };
     }
@@ -124,6 +126,7 @@ impl Partial {
         &mut self,
         piece: &mut [u8],
         complete: bool,
+        limits: &Limits,
     ) -> Result<Option<Message<'static>>, ProtocolError> {
         match &mut self.frame {
             Frame::Header(_) => return Ok(None),
@@ -147,7 +150,8 @@ impl Partial {
                     let fin = header.fin;
                     self.frame = Frame::Header(Vec::new());
                     if fin {
-                        return self.message.take().map(Unfinished::finish).transpose();
+                        let message = self.message.take();
+                        return message.map(|message| message.finish(limits)).transpose();
                     }
                 }
             }
@@ -176,6 +180,9 @@ impl Partial {
             return Err("a decoder is never in this state");
         }
         match &mut self.message {
+            Some(message) if message.deflated && !terms.deflate => {
+                Err("a compressed message where none was agreed on")
+            }
             Some(message) => message.check(),
             None => Ok(()),
         }
@@ -183,13 +190,19 @@ impl Partial {
 }
 
 impl Unfinished {
-    fn new(opcode: Opcode) -> Self {
-        Self { opcode, payload: Vec::new(), valid: 0 }
+    fn new(header: &FrameHeader) -> Self {
+        let FrameHeader { opcode, deflated, .. } = *header;
+        Self { opcode, deflated, payload: Vec::new(), valid: 0 }
     }
 
     /// How long the message is so far, in bytes.
     pub(crate) fn len(&self) -> usize {
         self.payload.len()
+    }
+
+    /// Whether that is its compressed length.
+    pub(crate) fn is_deflated(&self) -> bool {
+        self.deflated
     }
 
     /// Takes more of the payload. `last_bytes` is how much is still to come, where that is known.
@@ -200,18 +213,22 @@ impl Unfinished {
             self.payload.reserve_exact(piece.len() + room.min(to_come.unwrap_or(room)));
         }
         self.payload.extend_from_slice(piece);
-        if self.opcode == Opcode::Text {
+        if self.opcode == Opcode::Text && !self.deflated {
             self.valid = utf8::check(&self.payload, self.valid)?;
         }
         Ok(())
     }
 
-    fn finish(self) -> Result<Message<'static>, ProtocolError> {
+    fn finish(self, limits: &Limits) -> Result<Message<'static>, ProtocolError> {
+        if self.deflated {
+            return Message::inflated(self.opcode, &self.payload, limits);
+        }
         Message::collected(self.opcode, self.payload)
     }
 
     fn check(&mut self) -> Result<(), &'static str> {
         match self.opcode {
+            Opcode::Binary | Opcode::Text if self.deflated => Ok(()),
             Opcode::Binary => Ok(()),
             Opcode::Text => {
                 let valid = utf8::check(&self.payload, 0);
