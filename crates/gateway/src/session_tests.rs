@@ -116,7 +116,8 @@ fn silent() -> Line {
 
 impl Line {
     fn send(&mut self, text: &str) {
-        let mut replies = Replies { out: &mut self.at_once, frame_bytes_max: 32_768 };
+        let mut replies =
+            Replies { out: &mut self.at_once, frame_bytes_max: 32_768, compression: None };
         self.session.message(Incoming::Text(text), &mut replies);
     }
 
@@ -212,7 +213,8 @@ async fn the_event_of_a_message_has_its_members_and_the_text_as_it_came() {
 #[tokio::test(start_paused = true)]
 async fn a_binary_message_that_is_let_in_takes_the_default_route() {
     let mut line = silent();
-    let mut replies = Replies { out: &mut line.at_once, frame_bytes_max: 32_768 };
+    let mut replies =
+        Replies { out: &mut line.at_once, frame_bytes_max: 32_768, compression: None };
     line.session.message(Incoming::Binary(b"\xff\x00"), &mut replies);
     assert!(String::from_utf8_lossy(&line.at_once).contains("Forbidden"), "there is none");
 }

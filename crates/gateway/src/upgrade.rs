@@ -7,11 +7,11 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
 
 use stillwire_model::{Api, Authorization, StageName};
-use stillwire_websocket::{RequestHead, Upgrade, UpgradeError};
+use stillwire_websocket::{DeflateConfig, Negotiated, RequestHead, Upgrade, UpgradeError};
 use tokio::sync::mpsc;
 
 use crate::admission::{Admission, Departure};
-use crate::engine::{Answer, Arrival, Ticket};
+use crate::engine::{Answer, Arrival, Ticket, Welcome};
 use crate::event::{self, Moment};
 use crate::peer::{LiveApi, Peer};
 use crate::registry::Live;
@@ -37,6 +37,7 @@ impl From<u16> for Refusal {
 /// A handshake that is well formed, and for a stage that is there.
 struct Candidate {
     upgrade: Upgrade,
+    compression: Option<Negotiated>,
     peer: Peer,
     api: Arc<Api>,
     /// Room for the `$disconnect`: it comes first, without it nobody is let in.
@@ -84,6 +85,9 @@ fn examine(
     let api = site.load_full();
     let stage = stage_of(&arrival.head, &api).ok_or(403_u16)?;
     let upgrade = Upgrade::check(&arrival.head).map_err(UpgradeError::status)?;
+    let compression = shared.limits.of(&stage).compression;
+    let compression = compression
+        .then(|| DeflateConfig::default().negotiate(arrival.head.all("sec-websocket-extensions")));
     let place = reserve(shared).ok_or(503_u16)?;
     let peer = Peer {
         id: ticket.id(),
@@ -94,7 +98,14 @@ fn examine(
         connected_at: shared.clock.epoch_millis(),
         authorized: None,
     };
-    Ok(Candidate { upgrade, peer, api, place, request_id: request_id.to_owned() })
+    Ok(Candidate {
+        upgrade,
+        compression: compression.flatten(),
+        peer,
+        api,
+        place,
+        request_id: request_id.to_owned(),
+    })
 }
 
 /// Lets the client in: it is addressable before it can know that it is connected.
@@ -104,14 +115,14 @@ fn let_in(
     shared: &Arc<Shared>,
     ticket: Ticket<ApiService>,
 ) {
-    let Candidate { upgrade, peer, place, request_id, .. } = candidate;
-    let head = accept_head(&upgrade, answer.as_ref(), &request_id);
+    let Candidate { upgrade, compression, peer, place, request_id, .. } = candidate;
+    let head = accept_head(&upgrade, compression, answer.as_ref(), &request_id);
     let outbox = ticket.outbox(Arc::clone(shared.limits.of(&peer.stage)));
     let last_active = AtomicU64::new(peer.connected_at);
     let live = Arc::new(Live { peer, outbox, last_active });
     tracing::info!(connection = %live.peer.id, stage = %live.peer.stage, "connected");
     let session = ApiSession::begin(Admission::new(live, place), Arc::clone(shared));
-    ticket.accept(head, session);
+    ticket.accept(Welcome { head, compression }, session);
 }
 
 /// Asks the authorizer and `$connect`, each of which may say no.
@@ -194,12 +205,22 @@ const OWN_HEADERS: [&str; 11] = [
     "sec-websocket-extensions",
 ];
 
-fn accept_head(upgrade: &Upgrade, answer: Option<&ProxyResponse>, request_id: &str) -> String {
+fn accept_head(
+    upgrade: &Upgrade,
+    compression: Option<Negotiated>,
+    answer: Option<&ProxyResponse>,
+    request_id: &str,
+) -> String {
     let mut head = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {}\r\nx-amz-apigw-id: {request_id}\r\n",
         upgrade.accept
     );
+    if let Some(compression) = compression {
+        for part in ["Sec-WebSocket-Extensions: ", &compression.header_value(), "\r\n"] {
+            head.push_str(part);
+        }
+    }
     for (name, value) in answer.into_iter().flat_map(passed_on) {
         if name == "sec-websocket-protocol" && !upgrade.protocols.iter().any(|offer| offer == value)
         {

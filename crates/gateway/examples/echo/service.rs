@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stillwire_awswire::ConnectionId;
 use stillwire_gateway::engine::{
     Answer, Arrival, ConnectionLimits, Ending, Incoming, Outbox, Outgoing, Replies, Request,
-    Service, Session, Ticket,
+    Service, Session, Ticket, Welcome,
 };
-use stillwire_websocket::{ProtocolError, Upgrade};
+use stillwire_websocket::{DeflateConfig, ProtocolError, Upgrade};
 
 /// Sends every message back, with the write that follows the read.
 pub(crate) struct Echo {
@@ -58,14 +58,23 @@ impl Service for EchoService {
         match Upgrade::check(&arrival.head) {
             Ok(upgrade) => {
                 let id = ticket.id();
+                let offers = arrival.head.all("sec-websocket-extensions");
+                let compression = self.limits.compression;
+                let compression =
+                    compression.then(|| DeflateConfig::default().negotiate(offers)).flatten();
+                let extensions = compression.map(|agreed| {
+                    format!("Sec-WebSocket-Extensions: {}\r\n", agreed.header_value())
+                });
                 let head = format!(
                     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                     Sec-WebSocket-Accept: {}\r\nx-connection-id: {id}\r\n\r\n",
-                    upgrade.accept
+                     Sec-WebSocket-Accept: {}\r\nx-connection-id: {id}\r\n{}\r\n",
+                    upgrade.accept,
+                    extensions.unwrap_or_default()
                 );
                 let outbox = Arc::new(ticket.outbox(Arc::clone(&self.limits)));
                 lock(&self.everyone).insert(id, Arc::clone(&outbox));
-                ticket.accept(head, Echo { id, outbox, everyone: Arc::clone(&self.everyone) });
+                let welcome = Welcome { head, compression };
+                ticket.accept(welcome, Echo { id, outbox, everyone: Arc::clone(&self.everyone) });
             }
             Err(refused) => ticket.refuse(self.refusal(refused.status())),
         }

@@ -10,7 +10,7 @@ use crate::engine::address::{Address, Addresses};
 use crate::engine::connection::{Connection, Session as _, Turn};
 use crate::engine::ending::Ending;
 use crate::engine::plain::{Answer, Plain, Request, Step};
-use crate::engine::service::{Arrival, Entrance, Key, Mailbox, Newcomer, Service, Ticket};
+use crate::engine::service::{Arrival, Entrance, Key, Mailbox, Newcomer, Service, Ticket, Welcome};
 use crate::engine::socket::{Buffers, Found, Socket};
 use crate::engine::wheel::Millis;
 
@@ -178,7 +178,7 @@ impl<S: Service> Client<S> {
     /// Lets the client in; gives the session back when it had left.
     pub(crate) fn accept(
         &mut self,
-        head: &str,
+        welcome: &Welcome,
         session: S::Session,
         scene: &mut Scene<'_, S>,
     ) -> Fate {
@@ -187,9 +187,9 @@ impl<S: Service> Client<S> {
             return Fate::Leaves;
         };
         let mut early = std::mem::take(early);
-        let mut connection = Connection::new(session, scene.now);
+        let mut connection = Connection::new(session, welcome.compression, scene.now);
         scene.out.clear();
-        scene.out.extend_from_slice(head.as_bytes());
+        scene.out.extend_from_slice(welcome.head.as_bytes());
         let unsent = self.socket.unsent();
         connection.receive(&mut early, &mut Turn { now: scene.now, out: scene.out, unsent });
         self.phase = Phase::Open(connection);

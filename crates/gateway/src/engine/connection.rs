@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stillwire_websocket::{
-    Decoder, Limits, Masking, Message, Opcode, ProtocolError, Role, encode_close, encode_message,
-    encode_ping, encode_pong,
+    Decoder, Limits, Masking, Message, Negotiated, Opcode, ProtocolError, Role, encode_close,
+    encode_message, encode_message_deflated, encode_ping, encode_pong,
 };
 
 use crate::engine::ConnectionLimits;
@@ -56,6 +56,7 @@ pub enum Incoming<'a> {
 pub struct Replies<'a> {
     pub(crate) out: &'a mut Vec<u8>,
     pub(crate) frame_bytes_max: usize,
+    pub(crate) compression: Option<Negotiated>,
 }
 
 impl Replies<'_> {
@@ -70,7 +71,13 @@ impl Replies<'_> {
     }
 
     fn send(&mut self, opcode: Opcode, payload: &[u8]) {
-        encode_message(opcode, payload, self.frame_bytes_max, Masking::None, self.out);
+        let (limit, masking) = (self.frame_bytes_max, Masking::None);
+        match self.compression {
+            None => encode_message(opcode, payload, limit, masking, self.out),
+            Some(Negotiated { window_bits, .. }) => {
+                encode_message_deflated(opcode, payload, limit, masking, window_bits, self.out);
+            }
+        }
     }
 }
 
@@ -109,6 +116,8 @@ struct State {
     /// Control frames in the second they came in.
     controls: (u32, u32),
     pinged: bool,
+    /// What was agreed about compression.
+    compression: Option<Negotiated>,
     closing: Option<Box<Closing>>,
     rare: Option<Box<Rare>>,
 }
@@ -147,14 +156,16 @@ impl Rare {
 
 impl<T: Session> Connection<T> {
     /// A connection whose 101 was written.
-    pub(crate) fn new(session: T, now: Millis) -> Self {
+    pub(crate) fn new(session: T, compression: Option<Negotiated>, now: Millis) -> Self {
+        let decoder = Decoder::new(Role::Server);
         let state = State {
-            decoder: Decoder::new(Role::Server),
+            decoder: if compression.is_some() { decoder.with_deflate() } else { decoder },
             born: now,
             last_message: now,
             last_heard: now,
             controls: (0, 0),
             pinged: false,
+            compression,
             closing: None,
             rare: None,
         };
@@ -328,13 +339,14 @@ impl<T: Session> Connection<T> {
             return;
         }
         let frame_bytes_max = self.limits().frame_bytes_max;
+        let compression = self.state.compression;
         let before = turn.out.len();
         let wish = self.session.outbox().take(turn.has_room(), |message| {
             let (opcode, payload) = match &message {
                 Outgoing::Text(text) => (Opcode::Text, text),
                 Outgoing::Binary(bytes) => (Opcode::Binary, bytes),
             };
-            encode_message(opcode, payload, frame_bytes_max, Masking::None, turn.out);
+            Replies { out: turn.out, frame_bytes_max, compression }.send(opcode, payload);
             turn.has_room()
         });
         if turn.out.len() > before {
@@ -412,7 +424,8 @@ impl<T: Session> Connection<T> {
     fn deliver(&mut self, message: Incoming<'_>, turn: &mut Turn<'_>) {
         self.note_message(turn.now);
         let frame_bytes_max = self.limits().frame_bytes_max;
-        let mut replies = Replies { out: turn.out, frame_bytes_max };
+        let compression = self.state.compression;
+        let mut replies = Replies { out: turn.out, frame_bytes_max, compression };
         self.session.message(message, &mut replies);
     }
 

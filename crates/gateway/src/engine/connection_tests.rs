@@ -56,7 +56,7 @@ impl Line {
         let outbox = Outbox::new(Arc::new(limits), Arc::<Bell>::default(), 0);
         let session = Mirror { outbox, heard: Vec::new() };
         Self {
-            connection: Connection::new(session, 0),
+            connection: Connection::new(session, None, 0),
             now: 0,
             wire: Vec::new(),
             unsent: Vec::new(),

@@ -45,7 +45,7 @@ pub use ending::{Ending, Goodbye};
 pub use limits::ConnectionLimits;
 pub use outbox::{Outbox, Outgoing, PostError};
 pub use plain::{Answer, Request};
-pub use service::{Arrival, Service, Ticket};
+pub use service::{Arrival, Service, Ticket, Welcome};
 
 use crate::engine::service::{Command, Entrance, Mailbox};
 use crate::engine::shard::{Shard, Shared};

@@ -8,7 +8,7 @@ use mio::net::{TcpListener, TcpStream};
 use rustls::ServerConfig;
 use stillwire_awswire::ConnectionId;
 use stillwire_listen::{Capacity, Place};
-use stillwire_websocket::RequestHead;
+use stillwire_websocket::{Negotiated, RequestHead};
 use tokio::time::Duration;
 
 use crate::engine::bell::Bell;
@@ -51,6 +51,15 @@ pub struct Arrival {
     pub secure: bool,
 }
 
+/// What a client gets that is let in.
+#[derive(Debug)]
+pub struct Welcome {
+    /// A whole 101.
+    pub head: String,
+    /// What it says about compression.
+    pub compression: Option<Negotiated>,
+}
+
 /// The right to answer a handshake, once. Dropped, it refuses with 500.
 pub struct Ticket<S: Service> {
     id: ConnectionId,
@@ -81,12 +90,12 @@ impl<S: Service> Ticket<S> {
         Outbox::new(limits, Arc::clone(&self.mailbox.bell), self.key.slot)
     }
 
-    /// Lets the client in: it gets `head`, which is a whole 101, and its session begins.
+    /// Lets the client in: it gets its welcome, and its session begins.
     ///
     /// A client that has left meanwhile was let in all the same, and is lost at once.
-    pub fn accept(mut self, head: String, session: S::Session) {
+    pub fn accept(mut self, welcome: Welcome, session: S::Session) {
         self.answered = true;
-        self.mailbox.send(Command::Accept { key: self.key, head, session });
+        self.mailbox.send(Command::Accept { key: self.key, welcome, session });
     }
 
     /// Turns the client away.
@@ -133,7 +142,7 @@ pub(crate) enum Command<S: Service> {
     /// To hold a client that another shard accepted.
     Adopt(Newcomer<S::Site>),
     /// To let a client in.
-    Accept { key: Key, head: String, session: S::Session },
+    Accept { key: Key, welcome: Welcome, session: S::Session },
     /// To turn a client away; without an answer, because something went wrong.
     Refuse { key: Key, answer: Option<Answer> },
     /// To end all connections within this time, and every later one at once.

@@ -225,11 +225,11 @@ impl<S: Service> Shard<S> {
                 }
             }
             Command::Adopt(newcomer) => self.adopt(newcomer, now),
-            Command::Accept { key, head, session } => {
+            Command::Accept { key, welcome, session } => {
                 if self.is_here(key) {
                     self.shared.tally.enter();
                     self.with_client(key.slot, now, |client, scene| {
-                        client.accept(&head, session, scene)
+                        client.accept(&welcome, session, scene)
                     });
                     if let Some(leaving) = &mut self.leaving {
                         leaving.seats.push(key.slot);

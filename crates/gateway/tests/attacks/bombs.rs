@@ -2,8 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, HANDSHAKE};
+use stillwire_websocket::{Masking, Opcode, WindowBits, encode_message_deflated};
+
+use crate::support::{Client, HANDSHAKE, frame};
 use crate::{MIB, Server};
+
+const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
 
 #[test]
 fn headers() {
@@ -120,4 +124,66 @@ fn extensions() {
         );
     }
     server.bystander();
+}
+
+/// A message that is compressed to almost nothing, in frames that are not too large.
+fn bomb(bytes: usize) -> Vec<u8> {
+    let payload = vec![b'x'; bytes];
+    let masking = Masking::Key([1, 2, 3, 4]);
+    let mut out = Vec::new();
+    encode_message_deflated(Opcode::Text, &payload, 32 * 1024, masking, WindowBits::MAX, &mut out);
+    out
+}
+
+#[test]
+fn compression() {
+    let server = Server::start("deflate");
+    let before = server.cpu();
+    // 64 MiB in 64 KiB, and as often as there are clients; the largest message has 128 KiB.
+    let bomb = bomb(64 << 20);
+    assert!(bomb.len() < 100_000, "{}", bomb.len());
+    server.endures(2 * MIB, || {
+        for _ in 0..20 {
+            let mut client = Client::connect_with(server.address, OFFER);
+            client.send(&bomb);
+            let close = client.frame().expect("a close frame");
+            assert_eq!(close.payload[..2], 1009_u16.to_be_bytes());
+        }
+    });
+    let spent = server.cpu().saturating_sub(before);
+    assert!(spent < Duration::from_secs(3), "20 bombs cost {spent:?}");
+}
+
+#[test]
+fn compression_at_rest() {
+    let server = Server::start("deflate");
+    let text = "compressed, and then nothing for a long time. ".repeat(100);
+    let mut message = Vec::new();
+    let masking = Masking::Key([1, 2, 3, 4]);
+    encode_message_deflated(
+        Opcode::Text,
+        text.as_bytes(),
+        32 * 1024,
+        masking,
+        WindowBits::MAX,
+        &mut message,
+    );
+    let mut first = Client::connect_with(server.address, OFFER);
+    first.send(&message);
+    assert_eq!(first.message().unwrap().first, 0xc1);
+    // A window and a table for each of them would be 300 KiB.
+    server.endures(500 * 4096, || {
+        let clients: Vec<_> = (0..500)
+            .map(|_| {
+                let mut client = Client::connect_with(server.address, OFFER);
+                client.send(&message);
+                assert_eq!(client.message().unwrap().first, 0xc1);
+                client
+            })
+            .collect();
+        for mut client in clients {
+            client.send(&frame(0x88, b""));
+            assert_eq!(client.frame().unwrap().first, 0x88);
+        }
+    });
 }

@@ -17,6 +17,7 @@
 mod support;
 
 mod close;
+mod deflate;
 mod fragmentation;
 mod framing;
 mod handshake;
