@@ -242,6 +242,11 @@ impl<S: Service> Client<S> {
         }
     }
 
+    /// Lets a client that speaks TLS know that the end of its socket is no attack.
+    pub(crate) fn say_goodbye(&mut self, scene: &mut Scene<'_, S>) {
+        self.socket.say_goodbye(scene.buffers, scene.now).ok();
+    }
+
     /// Closes the socket; gives the session and how it ended, if it was one.
     pub(crate) fn leave(self) -> Option<(S::Session, Ending)> {
         match self.phase {

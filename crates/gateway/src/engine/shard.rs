@@ -364,7 +364,13 @@ impl<S: Service> Shard<S> {
             closing,
         };
         // A fault while serving one client is that client's end, and nobody else's.
-        let fate = catch_unwind(AssertUnwindSafe(|| act(client, &mut scene)));
+        let fate = catch_unwind(AssertUnwindSafe(|| {
+            let fate = act(client, &mut scene);
+            if fate == Fate::Leaves {
+                client.say_goodbye(&mut scene);
+            }
+            fate
+        }));
         let fate = fate.unwrap_or_else(|_| {
             tracing::error!(slot, "serving a client panicked");
             Fate::Leaves

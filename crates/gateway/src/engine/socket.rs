@@ -172,15 +172,19 @@ impl Socket {
 
     /// Says that nothing more will be sent. What arrives can still be read.
     pub(crate) fn finish(&mut self, buffers: &mut Buffers, now: Millis) -> io::Result<()> {
-        if let Some(tls) = &mut self.tls {
-            buffers.sealed.clear();
-            tls.say_goodbye(&mut buffers.sealed);
-            let sealed = std::mem::take(&mut buffers.sealed);
-            let written = self.write(&sealed, now);
-            buffers.sealed = sealed;
-            written?;
-        }
+        self.say_goodbye(buffers, now)?;
         self.stream.shutdown(Shutdown::Write)
+    }
+
+    /// Says the goodbye of TLS, where it is spoken, and once.
+    pub(crate) fn say_goodbye(&mut self, buffers: &mut Buffers, now: Millis) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else { return Ok(()) };
+        buffers.sealed.clear();
+        tls.say_goodbye(&mut buffers.sealed);
+        let sealed = std::mem::take(&mut buffers.sealed);
+        let written = self.write(&sealed, now);
+        buffers.sealed = sealed;
+        written
     }
 
     fn write(&mut self, bytes: &[u8], now: Millis) -> io::Result<()> {

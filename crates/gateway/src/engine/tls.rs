@@ -6,14 +6,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic,
+};
 
 /// The server's end of a TLS connection.
 pub(crate) struct Tls {
     connection: UnbufferedServerConnection,
     /// The beginning of a record.
     begun: Vec<u8>,
+    failed: bool,
 }
 
 impl fmt::Debug for Tls {
@@ -33,7 +36,7 @@ impl Tls {
     /// A connection whose client has not said anything.
     pub(crate) fn new(config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
         let connection = UnbufferedServerConnection::new(config)?;
-        Ok(Self { connection, begun: Vec::new() })
+        Ok(Self { connection, begun: Vec::new(), failed: false })
     }
 
     /// Puts the beginning of a record back to the front of `raw`; gives its length.
@@ -62,7 +65,7 @@ impl Tls {
         plain: &mut Vec<u8>,
         sealed: &mut Vec<u8>,
     ) -> Result<Opened, rustls::Error> {
-        let (mut at, mut closed, mut failed) = (0, false, None);
+        let (mut at, mut closed) = (0, false);
         loop {
             let rest = raw.get_mut(at..).unwrap_or_default();
             let UnbufferedStatus { mut discard, state } = self.connection.process_tls_records(rest);
@@ -91,24 +94,33 @@ impl Tls {
                     closed = true;
                     false
                 }
-                // The alert that tells the client comes with the next states.
-                Err(error) if failed.is_none() => {
-                    failed = Some(error);
-                    true
-                }
                 // Waits for the client, or for us to write. Early data is never accepted.
-                Ok(_) | Err(_) => false,
+                Ok(_) => false,
+                Err(error) => {
+                    self.fail(&error, raw.get_mut(at + discard..).unwrap_or_default(), sealed);
+                    return Err(error);
+                }
             };
             at += discard;
             if !more {
                 break;
             }
         }
-        if let Some(error) = failed {
-            return Err(error);
-        }
         self.keep(raw.get(at..).unwrap_or_default());
         Ok(Opened { closed })
+    }
+
+    /// Seals the alert that tells the client what it did wrong, where there is one.
+    fn fail(&mut self, error: &rustls::Error, rest: &mut [u8], sealed: &mut Vec<u8>) {
+        self.failed = true;
+        if matches!(error, rustls::Error::AlertReceived(_)) {
+            return; // it knows
+        }
+        // The alert comes with the next state, before anything else is looked at.
+        let UnbufferedStatus { state, discard: _ } = self.connection.process_tls_records(rest);
+        if let Ok(ConnectionState::EncodeTlsData(mut data)) = state {
+            append(sealed, |room| refused_record(data.encode(room)));
+        }
     }
 
     /// Seals bytes for the client, appended to `sealed`.
@@ -116,12 +128,35 @@ impl Tls {
         if plain.is_empty() {
             return Ok(());
         }
-        loop {
+        self.write(sealed, |traffic, room| traffic.encrypt(plain, room))
+    }
+
+    /// Seals the goodbye.
+    pub(crate) fn say_goodbye(&mut self, sealed: &mut Vec<u8>) {
+        // A connection whose handshake is not over has none to say.
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "its lifetime is too narrow"
+        )]
+        self.write(sealed, |traffic, room| traffic.queue_close_notify(room)).ok();
+    }
+
+    fn write(
+        &mut self,
+        sealed: &mut Vec<u8>,
+        mut write: impl FnMut(
+            &mut WriteTraffic<'_, ServerConnectionData>,
+            &mut [u8],
+        ) -> Result<usize, EncryptError>,
+    ) -> Result<(), rustls::Error> {
+        // After a failure the library may not be asked again.
+        while !self.failed {
+            // It insists on the beginning of a record that it has seen.
             let UnbufferedStatus { state, discard: _ } =
-                self.connection.process_tls_records(&mut []);
+                self.connection.process_tls_records(&mut self.begun);
             match state? {
                 ConnectionState::WriteTraffic(mut traffic) => {
-                    append(sealed, |room| refused(traffic.encrypt(plain, room)));
+                    append(sealed, |room| refused(write(&mut traffic, room)));
                     return Ok(());
                 }
                 // A change of keys comes first.
@@ -129,17 +164,10 @@ impl Tls {
                     append(sealed, |room| refused_record(data.encode(room)));
                 }
                 ConnectionState::TransmitTlsData(data) => data.done(),
-                _ => return Err(rustls::Error::HandshakeNotComplete),
+                _ => break,
             }
         }
-    }
-
-    /// Seals the goodbye.
-    pub(crate) fn say_goodbye(&mut self, sealed: &mut Vec<u8>) {
-        let UnbufferedStatus { state, discard: _ } = self.connection.process_tls_records(&mut []);
-        if let Ok(ConnectionState::WriteTraffic(mut traffic)) = state {
-            append(sealed, |room| refused(traffic.queue_close_notify(room)));
-        }
+        Err(rustls::Error::HandshakeNotComplete)
     }
 }
 

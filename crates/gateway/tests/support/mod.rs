@@ -53,11 +53,23 @@ pub(crate) fn open(
     let address = listener.local_addr().unwrap();
     let nobody = Arc::new(ResolvesServerCertUsingSni::new());
     let tls = ServerConfig::builder().with_no_client_auth().with_cert_resolver(nobody);
-    let door = Door { listener, tls: Arc::new(tls), capacity: Capacity::new(connections_max) };
+    (address, open_at(listener, Arc::new(tls), limits, connections_max, shards, drain))
+}
+
+/// The same at a port that is taken already, with a way to speak TLS.
+pub(crate) fn open_at(
+    listener: tokio::net::TcpListener,
+    tls: Arc<ServerConfig>,
+    limits: ConnectionLimits,
+    connections_max: usize,
+    shards: usize,
+    drain: &Drain,
+) -> Engine<EchoService> {
+    let door = Door { listener, tls, capacity: Capacity::new(connections_max) };
     let service = Arc::new(EchoService::new(limits));
     let engine = Engine::start(service, Addresses::new().unwrap(), shards, drain).unwrap();
     engine.open(door, Arc::new(())).unwrap();
-    (address, engine)
+    engine
 }
 
 /// A client that may say anything.
