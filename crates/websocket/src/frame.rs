@@ -210,8 +210,8 @@ pub(crate) fn apply_mask(bytes: &mut [u8], mask: [u8; 4], offset: u64) {
     key.rotate_left((offset % 4) as usize);
     let wide = u64::from_ne_bytes([key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3]]);
     let apply = |word: &mut [u8; 8]| *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
-    // Four words at a time: left alone, the compiler sometimes unrolls this and sometimes does not.
-    let (blocks, bytes) = bytes.as_chunks_mut::<32>();
+    // Eight words at a time: left alone, the compiler sometimes unrolls this and sometimes does not.
+    let (blocks, bytes) = bytes.as_chunks_mut::<64>();
     for block in blocks {
         block.as_chunks_mut().0.iter_mut().for_each(apply);
     }

@@ -143,6 +143,7 @@ impl Client {
             return Ok(Opened::Refused(Refusal { status: answer.status, body }));
         }
         let subprotocol = answer.check(&key, opening.subprotocols)?;
+        answer.check_extensions(false)?;
         Ok(Opened::Connected(Self {
             stream,
             decoder: Decoder::new(Role::Client),
