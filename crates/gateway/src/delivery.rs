@@ -6,12 +6,15 @@ use std::time::Duration;
 use stillwire_drain::Drain;
 use stillwire_model::{Invocation, InvokeError, Outcome};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::admission::Departure;
-use crate::event;
+use crate::context::{Context, Fate, IntegrationFate, millis_since};
 use crate::integration::function_of;
+use crate::peer::Peer;
+use crate::rescue::Failure;
 use crate::shared::Shared;
+use crate::{access, event};
 
 /// `$disconnect` invocations that run at once: a mass departure must not take all the functions.
 const DELIVERIES_MAX: usize = 64;
@@ -52,25 +55,52 @@ async fn deliver(Departure { live, ending }: &Departure, shared: &Shared) {
     let Some(integration) = route.integration.as_deref() else { return };
     let Some((function, qualifier)) = function_of(integration) else { return };
     let request_id = shared.ids.next();
-    let payload = event::disconnect(peer, &api, ending, &request_id, shared.clock.epoch_millis());
+    let epoch_millis = shared.clock.epoch_millis();
+    let payload = event::disconnect(peer, &api, ending, &request_id, epoch_millis);
+    let invocation = Invocation {
+        function: function.clone(),
+        qualifier: qualifier.clone(),
+        payload,
+        trace: None,
+    };
+    let began = Instant::now();
+    let called = call(&invocation, integration.timeout, peer, shared).await;
+    let mut fate = match called {
+        Ok(()) => Fate { status: 200, ..Fate::default() },
+        Err(failure) => Fate::of(failure),
+    };
+    fate.integration = Some(IntegrationFate { latency: millis_since(began), status: None });
+    let context = Context {
+        peer,
+        event_type: "DISCONNECT",
+        route_key: route.key.as_str(),
+        request_id: &request_id,
+        message_id: None,
+        epoch_millis,
+    };
+    access::log(&api, &context, &fate, shared);
+}
+
+/// Calls the function until it has run once, or cannot be made to.
+async fn call(
+    invocation: &Invocation,
+    limit: Duration,
+    peer: &Peer,
+    shared: &Shared,
+) -> Result<(), Failure> {
+    let function = &invocation.function;
     for attempt in 0.. {
-        let invocation = Invocation {
-            function: function.clone(),
-            qualifier: qualifier.clone(),
-            payload: payload.clone(),
-            trace: None,
-        };
         // Nobody waits for the result; the limit frees this place for another's goodbye.
-        let problem = match timeout(integration.timeout, shared.invoke.invoke(invocation)).await {
-            Ok(Ok(Outcome::Returned(_))) => return,
+        let problem = match timeout(limit, shared.invoke.invoke(invocation.clone())).await {
+            Ok(Ok(Outcome::Returned(_))) => break,
             Err(_) => {
                 tracing::warn!(connection = %peer.id, %function, "$disconnect still runs; not waited for");
-                return;
+                return Err(Failure::TimedOut);
             }
             Ok(Ok(Outcome::Failed(_))) => {
                 // It ran; that it failed is in the function's log, and running it twice may do harm.
                 tracing::warn!(connection = %peer.id, %function, "$disconnect: the function failed");
-                return;
+                return Err(Failure::FunctionFailed);
             }
             Ok(Err(problem)) => problem,
         };
@@ -80,7 +110,8 @@ async fn deliver(Departure { live, ending }: &Departure, shared: &Shared) {
             tokio::time::sleep(*wait).await;
         } else {
             tracing::error!(connection = %peer.id, %problem, "$disconnect could not be delivered");
-            return;
+            return Err(problem.into());
         }
     }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use stillwire_awswire::RequestIds;
 use stillwire_drain::Drain;
 use stillwire_listen::Door;
-use stillwire_model::{Api, ApiId, Clock, Invoke};
+use stillwire_model::{AccessLogs, Api, ApiId, Clock, Invoke};
 use tokio::sync::mpsc;
 
 use crate::delivery;
@@ -25,6 +25,8 @@ pub struct Ports {
     pub invoke: Arc<dyn Invoke>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Takes the lines of access logs.
+    pub access_logs: Arc<dyn AccessLogs>,
 }
 
 /// How long plain requests under way may take once no function is left that could have sent them.
@@ -55,6 +57,7 @@ impl Gateway {
             limits: StageLimits::new(config),
             invoke: ports.invoke,
             clock: ports.clock,
+            access_logs: ports.access_logs,
             ids: RequestIds::new().ok_or_else(no_random)?,
             registry: Registry::new(addresses.clone(), config.shards.max(1)),
             departures: Mutex::new(Some(departures)),

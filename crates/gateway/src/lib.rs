@@ -14,14 +14,17 @@
 //!
 //! The side door: `management` serves `@connections`; `registry` finds the connection; its outbox takes the
 //! post. At the end, `admission` pays the `$disconnect` that every accepted `$connect` is owed, and `delivery` calls
-//! the function.
+//! the function. Beside the way: `throttle` says how many requests pass, `context` is what is known of one, `access`
+//! writes its line in the stage's log.
 //!
 //! Invariants: only the engine touches a client's socket. An accepted `$connect` is followed by exactly one
 //! `$disconnect`. A message sees one version of its API from start to finish. Every answer to an error is decided
 //! in `rescue`.
 
+mod access;
 mod admission;
 mod authorizer;
+mod context;
 mod delivery;
 pub mod engine;
 mod event;
@@ -38,6 +41,7 @@ mod route;
 mod service;
 mod session;
 mod shared;
+mod throttle;
 mod upgrade;
 
 pub use gateway::{Gateway, Ports};

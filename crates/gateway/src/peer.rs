@@ -8,6 +8,8 @@ use arc_swap::ArcSwap;
 use stillwire_awswire::ConnectionId;
 use stillwire_model::{Api, ApiId, StageName};
 
+use crate::throttle::Throttles;
+
 /// What is known of a client for as long as it is connected.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -44,11 +46,17 @@ pub(crate) struct LiveApi {
     id: ApiId,
     domain_name: String,
     current: ArcSwap<Api>,
+    throttles: Throttles,
 }
 
 impl LiveApi {
     pub(crate) fn new(api: Arc<Api>, domain_name: String) -> Self {
-        Self { id: api.id.clone(), domain_name, current: ArcSwap::new(api) }
+        Self {
+            id: api.id.clone(),
+            domain_name,
+            current: ArcSwap::new(api),
+            throttles: Throttles::default(),
+        }
     }
 
     pub(crate) fn id(&self) -> &ApiId {
@@ -57,6 +65,11 @@ impl LiveApi {
 
     pub(crate) fn domain_name(&self) -> &str {
         &self.domain_name
+    }
+
+    /// How many requests pass.
+    pub(crate) fn throttles(&self) -> &Throttles {
+        &self.throttles
     }
 
     /// Deploys another version of the API. Messages that were routed keep the old one.

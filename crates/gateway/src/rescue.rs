@@ -12,6 +12,9 @@ pub(crate) enum Failure {
     /// No route takes the message.
     #[error("no route has this key, and there is no $default route")]
     NoRoute,
+    /// The stage's limit for the route is used up.
+    #[error("the route is throttled")]
+    Throttled,
     /// The function failed: it raised, crashed or ran out of its own time.
     #[error("the function failed")]
     FunctionFailed,
@@ -34,6 +37,7 @@ impl Failure {
     pub(crate) fn frame_text(&self) -> &'static str {
         match self {
             Self::NoRoute => "Forbidden",
+            Self::Throttled => "Too Many Requests",
             Self::TimedOut => "Endpoint request timed out",
             Self::FunctionFailed
             | Self::MalformedResponse(_)
@@ -46,10 +50,32 @@ impl Failure {
     pub(crate) fn handshake_status(&self) -> u16 {
         match self {
             Self::NoRoute => 403,
+            Self::Throttled => 429,
             Self::FunctionFailed | Self::MalformedResponse(_) => 502,
             Self::TimedOut => 504,
             Self::Unavailable(_) | Self::NotInvoked(_) => 500,
         }
+    }
+}
+
+impl Failure {
+    /// The type of the answer, as access logs name it (`$context.error.responseType`).
+    ///
+    /// Source: API Gateway, gateway response types of REST APIs. Choice: WebSocket APIs are not documented to differ.
+    pub(crate) fn response_type(&self) -> &'static str {
+        match self {
+            Self::NoRoute => "MISSING_AUTHENTICATION_TOKEN",
+            Self::Throttled => "THROTTLED",
+            Self::FunctionFailed | Self::MalformedResponse(_) => "INTEGRATION_FAILURE",
+            Self::TimedOut => "INTEGRATION_TIMEOUT",
+            Self::Unavailable(_) | Self::NotInvoked(_) => "API_CONFIGURATION_ERROR",
+        }
+    }
+
+    /// What is wrong with a body that its model does not allow.
+    #[expect(clippy::unused_self, reason = "models come with validation")]
+    pub(crate) fn validation_error(&self) -> Option<String> {
+        None
     }
 }
 

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::rescue::Failure;
@@ -54,6 +55,16 @@ impl ProxyResponse {
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
+}
+
+/// The status that a function's result has, where it is a proxy response.
+pub(crate) fn status(result: &[u8]) -> Option<u16> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Response {
+        status_code: u16,
+    }
+    serde_json::from_slice::<Response>(result).ok().map(|response| response.status_code)
 }
 
 /// The message that a two-way route sends back, if any.

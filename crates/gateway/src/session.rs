@@ -3,15 +3,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use stillwire_model::{Api, Integration, Route};
 use stillwire_websocket::ProtocolError;
+use tokio::time::Instant;
 
 use crate::admission::Admission;
+use crate::context::{Context, Fate, IntegrationFate, millis_since};
 use crate::engine::{Ending, Incoming, Outbox, Outgoing, PostError, Replies, Session};
 use crate::event::{self, Moment};
+use crate::peer::Peer;
 use crate::registry::Live;
 use crate::rescue::{self, Failure};
 use crate::shared::Shared;
-use crate::{integration, response, route};
+use crate::{access, integration, response, route};
 
 /// A client of an API.
 #[derive(Debug)]
@@ -42,36 +46,47 @@ impl Session for ApiSession {
         let (live, shared) = (self.live(), &self.shared);
         let peer = &live.peer;
         let api = peer.api.load_full();
-        let request_id = shared.ids.next();
-        let key = match message {
-            Incoming::Text(text) => route::select(&api.route_selection, text),
-            Incoming::Binary(_) => None,
-        };
-        let found = api.message_route(key.as_deref());
-        let Some((route, integration)) =
-            found.and_then(|route| route.integration.as_ref().map(|target| (route, target)))
-        else {
-            replies.text(&error_frame(live, &Failure::NoRoute, &request_id));
-            return;
-        };
-        let message_id = shared.ids.next();
+        let ids = Ids { request: shared.ids.next(), message: shared.ids.next() };
         let epoch_millis = shared.clock.epoch_millis();
-        let moment = Moment { request_id: &request_id, epoch_millis };
-        let payload = event::message(peer, &api, &route.key, &message_id, moment, message);
-        let trace = shared.ids.trace(epoch_millis).into();
-        let call = integration::call(integration, payload, Some(trace), shared);
-        let two_way = route.two_way;
-        let live = Arc::clone(live);
-        let in_flight = InFlight::begin(&live);
-        shared.drain.spawn("message", async move {
-            let result = call.await;
-            let reply =
-                result.and_then(|result| if two_way { response::reply(&result) } else { Ok(None) });
-            match reply {
-                Ok(Some(reply)) => send(&live, reply),
-                Ok(None) => {}
-                Err(failure) => send(&live, error_frame(&live, &failure, &request_id).into()),
+        let (route, integration) = match find(&api, peer, message) {
+            Ok(found) => found,
+            Err((key, failure)) => {
+                replies.text(&error_frame(live, &failure, &ids.request));
+                let fate = Fate::of(failure);
+                access::log(&api, &ids.context(peer, &key, epoch_millis), &fate, shared);
+                return;
             }
+        };
+        let moment = Moment { request_id: &ids.request, epoch_millis };
+        let payload = event::message(peer, &api, &route.key, &ids.message, moment, message);
+        let trace = shared.ids.trace(epoch_millis).into();
+        let call = integration::call(&integration, payload, Some(trace), shared);
+        let (live, shared) = (Arc::clone(live), Arc::clone(shared));
+        let in_flight = InFlight::begin(&live);
+        self.shared.drain.spawn("message", async move {
+            let began = Instant::now();
+            let result = call.await;
+            let mut fate = Fate::default();
+            let status = result.as_ref().ok().and_then(|result| response::status(result));
+            fate.integration = Some(IntegrationFate { latency: millis_since(began), status });
+            let reply = match result {
+                Ok(result) if route.two_way => response::reply(&result),
+                other => other.map(|_| None),
+            };
+            match reply {
+                Ok(reply) => {
+                    fate.status = 200;
+                    if let Some(reply) = reply {
+                        send(&live, reply);
+                    }
+                }
+                Err(failure) => {
+                    send(&live, error_frame(&live, &failure, &ids.request).into());
+                    fate = Fate { integration: fate.integration, ..Fate::of(failure) };
+                }
+            }
+            let context = ids.context(&live.peer, route.key.as_str(), epoch_millis);
+            access::log(&api, &context, &fate, &shared);
             drop(in_flight);
         });
     }
@@ -97,6 +112,45 @@ impl Drop for ApiSession {
     fn drop(&mut self) {
         self.shared.registry.forget(self.live().peer.id);
     }
+}
+
+/// The ids of one message.
+struct Ids {
+    request: String,
+    message: String,
+}
+
+impl Ids {
+    fn context<'a>(&'a self, peer: &'a Peer, route_key: &'a str, epoch_millis: u64) -> Context<'a> {
+        Context {
+            peer,
+            event_type: "MESSAGE",
+            route_key,
+            request_id: &self.request,
+            message_id: Some(&self.message),
+            epoch_millis,
+        }
+    }
+}
+
+type Found = (Arc<Route>, Arc<Integration>);
+
+/// The route of a message and what it calls; else the key that was looked for, and why it is not called.
+fn find(api: &Api, peer: &Peer, message: Incoming<'_>) -> Result<Found, (String, Failure)> {
+    let key = match message {
+        Incoming::Text(text) => route::select(&api.route_selection, text),
+        Incoming::Binary(_) => None,
+    };
+    let found = api.message_route(key.as_deref());
+    let Some((route, integration)) =
+        found.and_then(|route| Some((route, route.integration.as_ref()?)))
+    else {
+        return Err((key.unwrap_or_default(), Failure::NoRoute));
+    };
+    if !peer.api.throttles().admit(api, &peer.stage, &route.key) {
+        return Err((route.key.to_string(), Failure::Throttled));
+    }
+    Ok((Arc::clone(route), Arc::clone(integration)))
 }
 
 /// Counts a message for as long as the application has it, also when its task panics.

@@ -1,6 +1,5 @@
 //! Tests of what messages mean, with time that only moves when nothing else does.
 
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,9 +7,9 @@ use std::time::Duration;
 use stillwire_awswire::{ConnectionId, RequestIds};
 use stillwire_drain::Drain;
 use stillwire_model::{
-    Api, ApiId, Authorization, BoxFuture, Clock, FunctionArn, Integration, IntegrationTarget,
-    Invocation, Invoke, InvokeError, Outcome, Route, RouteKey, SelectionExpression, Stage,
-    StageName, limits,
+    AccessLog, AccessLogs, Api, ApiId, Authorization, BoxFuture, Clock, FunctionArn, Integration,
+    IntegrationTarget, Invocation, Invoke, InvokeError, LogFormat, Outcome, Route, RouteKey,
+    SelectionExpression, Stage, StageName, Throttle, limits,
 };
 use tokio::sync::mpsc;
 
@@ -27,6 +26,16 @@ struct NoTime;
 impl Clock for NoTime {
     fn epoch_millis(&self) -> u64 {
         1_738_660_353_120
+    }
+}
+
+/// Keeps the lines of access logs.
+#[derive(Debug, Default)]
+struct Lines(Mutex<Vec<String>>);
+
+impl AccessLogs for Lines {
+    fn line(&self, destination: &Arc<str>, line: String) {
+        self.0.lock().unwrap().push(format!("{destination}: {line}"));
     }
 }
 
@@ -56,6 +65,7 @@ struct Line {
     function: Arc<Scripted>,
     /// What went out with the read that brought a message.
     at_once: Vec<u8>,
+    logs: Arc<Lines>,
     _departures: mpsc::Receiver<Departure>,
 }
 
@@ -83,13 +93,21 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
     };
     let mut api = Api::new(ApiId::parse("abc").unwrap(), expression).with_routes([route]).unwrap();
     let stage = StageName::parse("dev").unwrap();
-    api.stages.insert(stage.clone(), Stage { name: stage.clone(), variables: BTreeMap::new() });
+    let mut served = Stage::new(stage.clone());
+    served.default_settings.throttle = Some(Throttle { rate: 1.0, burst: 30 });
+    let format = "$context.eventType $context.routeKey $context.status $context.error.message \
+        $context.integration.status $context.authorizer.principalId $context.requestId";
+    served.access_log =
+        Some(AccessLog { destination: "test".into(), format: LogFormat::parse(format).unwrap() });
+    api.stages.insert(stage.clone(), served);
+    let logs = Arc::new(Lines::default());
     let (departures, arriving) = mpsc::channel(1);
     let place = departures.clone().try_reserve_owned().unwrap();
     let shared = Arc::new(Shared {
         limits: StageLimits::default(),
         invoke: function.clone(),
         clock: Arc::new(NoTime),
+        access_logs: logs.clone(),
         ids: RequestIds::new().unwrap(),
         registry: Registry::new(Addresses::new().unwrap(), 1),
         departures: Mutex::new(Some(departures)),
@@ -107,7 +125,7 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
     let outbox = Outbox::new(Arc::default(), Arc::default(), 0);
     let live = Arc::new(Live { peer, outbox, last_active: AtomicU64::new(0) });
     let session = ApiSession::begin(Admission::new(live, place), shared);
-    Line { session, function, at_once: Vec::new(), _departures: arriving }
+    Line { session, function, at_once: Vec::new(), logs, _departures: arriving }
 }
 
 fn silent() -> Line {
@@ -217,4 +235,29 @@ async fn a_binary_message_that_is_let_in_takes_the_default_route() {
         Replies { out: &mut line.at_once, frame_bytes_max: 32_768, compression: None };
     line.session.message(Incoming::Binary(b"\xff\x00"), &mut replies);
     assert!(String::from_utf8_lossy(&line.at_once).contains("Forbidden"), "there is none");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_that_is_throttled_says_so_and_the_call_is_not_made() {
+    let mut line = silent();
+    for _ in 0..30 {
+        line.send(r#"{"action":"chat"}"#);
+    }
+    assert!(line.at_once.is_empty());
+    line.send(r#"{"action":"chat"}"#);
+    assert!(String::from_utf8_lossy(&line.at_once).contains("Too Many Requests"));
+    assert_eq!(line.function.calls.load(Ordering::SeqCst), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_message_has_its_line_in_the_access_log() {
+    let answer = Ok(Outcome::Returned(r#"{"statusCode":201}"#.into()));
+    let mut line = connect(answer, Duration::ZERO, false);
+    line.send(r#"{"action":"chat"}"#);
+    line.send(r#"{"action":"other\nline"}"#);
+    line.posted().await;
+    let mut lines: Vec<_> = line.logs.0.lock().unwrap().clone();
+    lines.sort();
+    assert!(lines[0].starts_with("test: MESSAGE chat 200 - 201 - "), "{lines:?}");
+    assert!(lines[1].starts_with("test: MESSAGE other line 403 Forbidden - - "), "{lines:?}");
 }

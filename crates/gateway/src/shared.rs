@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use stillwire_awswire::RequestIds;
 use stillwire_drain::Drain;
-use stillwire_model::{Clock, Invoke, StageName};
+use stillwire_model::{AccessLogs, Clock, Invoke, StageName};
 use tokio::sync::mpsc;
 
 use crate::admission::Departure;
@@ -34,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) limits: StageLimits,
     pub(crate) invoke: Arc<dyn Invoke>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) access_logs: Arc<dyn AccessLogs>,
     pub(crate) ids: RequestIds,
     pub(crate) registry: Registry,
     /// Where admissions reserve room for their departure; `None` once the gateway stops.

@@ -6,21 +6,25 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
 
-use stillwire_model::{Api, Authorization, StageName};
+use stillwire_model::{Api, Authorization, RouteKey, StageName};
 use stillwire_websocket::{DeflateConfig, Negotiated, RequestHead, Upgrade, UpgradeError};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::admission::{Admission, Departure};
+use crate::authorizer::Denied;
+use crate::context::{AuthorizerFate, Context, Fate, IntegrationFate, millis_since};
 use crate::engine::{Answer, Arrival, Ticket, Welcome};
 use crate::event::{self, Moment};
 use crate::peer::{LiveApi, Peer};
 use crate::registry::Live;
 use crate::request::Request;
+use crate::rescue::Failure;
 use crate::response::ProxyResponse;
 use crate::service::{ApiService, refusal};
 use crate::session::ApiSession;
 use crate::shared::Shared;
-use crate::{authorizer, integration};
+use crate::{access, authorizer, integration};
 
 /// A handshake that is refused: the status, and what the `$connect` function wants said with it.
 struct Refusal {
@@ -57,21 +61,44 @@ pub(crate) fn begin(
         Ok(candidate) => candidate,
         Err(status) => return ticket.refuse(refusal(status, &request_id)),
     };
-    let connect = candidate.api.connect_route();
-    let asks_nobody = connect.is_none_or(|route| {
+    let Candidate { api, peer, .. } = &candidate;
+    if !site.throttles().admit(api, &peer.stage, &RouteKey::Connect) {
+        candidate.log(&Fate::of(Failure::Throttled), shared);
+        return ticket.refuse(refusal(429, &request_id));
+    }
+    let asks_nobody = api.connect_route().is_none_or(|route| {
         route.integration.is_none() && matches!(route.authorization, Authorization::None)
     });
     if asks_nobody {
+        candidate.log(&Fate { status: 200, ..Fate::default() }, shared);
         return let_in(candidate, None, shared, ticket);
     }
     let shared = Arc::clone(shared);
     shared.drain.clone().spawn("handshake", async move {
         let mut candidate = candidate;
-        match ask(&arrival, &mut candidate, &shared).await {
+        let mut fate = Fate::default();
+        let answer = ask(&arrival, &mut candidate, &mut fate, &shared).await;
+        fate.status = answer.as_ref().map_or_else(|refused| refused.status, |_| 200);
+        candidate.log(&fate, &shared);
+        match answer {
             Ok(answer) => let_in(candidate, answer, &shared, ticket),
             Err(refused) => ticket.refuse(refusal_answer(&refused, &candidate.request_id)),
         }
     });
+}
+
+impl Candidate {
+    fn log(&self, fate: &Fate, shared: &Shared) {
+        let context = Context {
+            peer: &self.peer,
+            event_type: "CONNECT",
+            route_key: RouteKey::Connect.as_str(),
+            request_id: &self.request_id,
+            message_id: None,
+            epoch_millis: self.peer.connected_at,
+        };
+        access::log(&self.api, &context, fate, shared);
+    }
 }
 
 /// Checks what can be checked without asking anybody.
@@ -129,6 +156,7 @@ fn let_in(
 async fn ask(
     arrival: &Arrival,
     candidate: &mut Candidate,
+    fate: &mut Fate,
     shared: &Shared,
 ) -> Result<Option<ProxyResponse>, Refusal> {
     let Candidate { peer, api, request_id, .. } = candidate;
@@ -145,7 +173,13 @@ async fn ask(
     let authorizer_millis = match &route.authorization {
         Authorization::None => None,
         Authorization::Custom(authorizer) => {
-            match authorizer::authorize(authorizer, peer, api, &request, moment, shared).await {
+            let began = Instant::now();
+            let judged =
+                authorizer::authorize(authorizer, peer, api, &request, moment, shared).await;
+            let status = judged.as_ref().map_or_else(Denied::status, |_| 200);
+            let error = judged.as_ref().err().map(Denied::to_string);
+            fate.authorizer = Some(AuthorizerFate { latency: millis_since(began), status, error });
+            match judged {
                 Ok((authorized, millis)) => {
                     peer.authorized = Some(Box::new(authorized));
                     Some(millis)
@@ -164,10 +198,16 @@ async fn ask(
     let Some(integration) = &route.integration else { return Ok(None) };
     let payload = event::connect(peer, api, &request, moment, authorizer_millis);
     let trace = Some(Arc::clone(&request.trace));
+    let began = Instant::now();
     let result = integration::call(integration, payload, trace, shared).await;
-    let answer = result.and_then(|result| ProxyResponse::parse(&result)).map_err(|failure| {
+    let answer = result.and_then(|result| ProxyResponse::parse(&result));
+    let status = answer.as_ref().ok().map(|answer| answer.status);
+    fate.integration = Some(IntegrationFate { latency: millis_since(began), status });
+    let answer = answer.map_err(|failure| {
         tracing::warn!(stage = %peer.stage, request = request_id, %failure, "refused: $connect failed");
-        failure.handshake_status()
+        let status = failure.handshake_status();
+        fate.failure = Some(failure);
+        status
     })?;
     if !answer.is_success() {
         tracing::info!(stage = %peer.stage, status = answer.status, "refused by $connect");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{ApiId, FunctionArn, SelectionExpression, StageName, limits};
+use crate::{ApiId, FunctionArn, SelectionExpression, Stage, StageName, limits};
 
 /// A WebSocket API. It never changes: a new deployment is a new value.
 #[derive(Debug, Clone)]
@@ -259,15 +259,6 @@ pub enum IntegrationTarget {
     },
     /// Nothing that runs here: every call fails, with this reason in the log.
     Unsupported(String),
-}
-
-/// A named, addressable deployment of an API.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stage {
-    /// Its name, the first segment of its path.
-    pub name: StageName,
-    /// Its variables; events carry them.
-    pub variables: BTreeMap<String, String>,
 }
 
 #[cfg(test)]

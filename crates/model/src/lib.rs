@@ -10,18 +10,20 @@ mod function;
 mod ids;
 pub mod limits;
 mod ports;
+mod stage;
 mod table;
 
 pub use api::{
     Api, Authorization, Authorizer, IdentitySource, Integration, IntegrationTarget, InvalidApi,
-    InvalidIdentitySource, InvalidRouteKey, Route, RouteKey, Stage,
+    InvalidIdentitySource, InvalidRouteKey, Route, RouteKey,
 };
 pub use app::{App, Output, Stack};
 pub use expression::{InvalidExpression, Part, PathStep, SelectionExpression};
 pub use function::{Code, Function, InvalidRuntime, Runtime};
 pub use ids::{ApiId, FunctionArn, InvalidArn, InvalidId, StageName};
 pub use ports::{
-    BoxFuture, Clock, FunctionLogs, Invocation, Invoke, InvokeError, LogLine, LogSource, Outcome,
-    Reply, TableApi,
+    AccessLogs, BoxFuture, Clock, FunctionLogs, Invocation, Invoke, InvokeError, LogLine,
+    LogSource, Outcome, Reply, TableApi,
 };
+pub use stage::{AccessLog, InvalidLogFormat, LogFormat, LogPiece, RouteSettings, Stage, Throttle};
 pub use table::{DeletionPolicy, Table};

@@ -110,6 +110,14 @@ pub enum LogSource {
     Notice,
 }
 
+/// Where the access logs of stages go.
+///
+/// `line` must not block: what cannot be taken at once is dropped and counted by the receiver.
+pub trait AccessLogs: Send + Sync + fmt::Debug {
+    /// Takes one line for the log group or delivery stream that a stage names.
+    fn line(&self, destination: &Arc<str>, line: String);
+}
+
 /// The tables as the functions' SDKs see them.
 pub trait TableApi: Send + Sync + fmt::Debug {
     /// Answers one request of the DynamoDB JSON protocol.

@@ -4,6 +4,7 @@
 
 mod authorization;
 mod integration;
+mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +17,6 @@ use stillwire_model::{
 pub(super) use self::integration::called_function;
 use super::permission::Permissions;
 use super::{Built, Piece};
-use crate::json::Node;
 use crate::physical;
 use crate::report::Action;
 use crate::resolver::Resolver;
@@ -149,46 +149,6 @@ impl<'a, 'w> ApiBuilder<'a, 'w> {
     fn decline(&mut self, piece: &Piece<'_>, reason: &str) {
         self.fate(piece, Action::NotRun, reason);
         piece.warn(self.resolver, "", reason);
-    }
-
-    fn stages(&mut self) -> BTreeMap<StageName, Stage> {
-        let mut stages = BTreeMap::new();
-        for piece in self.parts_of("AWS::ApiGatewayV2::Stage") {
-            let text = piece.text("StageName").unwrap_or_default();
-            let name = match StageName::parse(&text) {
-                Ok(name) => name,
-                Err(error) => {
-                    piece.fail(self.resolver, "StageName", error.to_string());
-                    continue;
-                }
-            };
-            for (property, text) in [
-                (
-                    "DefaultRouteSettings",
-                    "these route settings (throttling, logging) do not apply here",
-                ),
-                ("RouteSettings", "these route settings (throttling, logging) do not apply here"),
-                ("AccessLogSettings", "no access log is written here"),
-            ] {
-                if piece.get(property).is_some() {
-                    piece.warn(self.resolver, property, text);
-                }
-            }
-            if piece.text("AutoDeploy").as_deref() != Some("true") {
-                let text = "route changes apply at once here; on AWS this stage serves them after a new deployment";
-                piece.inform(self.resolver, "DeploymentId", text);
-            }
-            let variables = piece.get("StageVariables").and_then(Node::as_map);
-            let variables = variables.into_iter().flat_map(|map| &map.0);
-            let variables = variables
-                .filter_map(|member| Some((member.name.clone(), member.node.scalar()?)))
-                .collect();
-            self.fate(piece, Action::Runs, &format!("stage {name}"));
-            if stages.insert(name.clone(), Stage { name: name.clone(), variables }).is_some() {
-                piece.fail(self.resolver, "StageName", format!("two stages have the name {name}"));
-            }
-        }
-        stages
     }
 
     fn routes(&mut self, api: &str, stages: &BTreeMap<StageName, Stage>) -> Vec<Route> {

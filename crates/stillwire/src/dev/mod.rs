@@ -2,6 +2,7 @@
 //!
 //! Reads the app, takes its ports, opens its tables, starts its functions, and only then lets clients in.
 
+mod access_logs;
 mod addresses;
 mod data_dir;
 mod logs;
@@ -35,6 +36,7 @@ use tokio::time::Instant;
 use crate::cli::DevArgs;
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::dev::access_logs::AccessLogFiles;
 use crate::dev::addresses::Addresses;
 use crate::dev::data_dir::DataDir;
 use crate::dev::logs::Terminal;
@@ -158,7 +160,8 @@ async fn start(
         connection: own.limits(),
         stages: own.stages(),
     };
-    let ports = Ports { invoke: Arc::new(functions.clone()), clock };
+    let access_logs = AccessLogFiles::start(data.path().join("access-logs"))?;
+    let ports = Ports { invoke: Arc::new(functions.clone()), clock, access_logs };
     let gateway = Gateway::new(&config, ports).context("cannot start the gateway")?;
     // Functions reach their table and their clients however many clients there are.
     let for_functions = Capacity::new(REQUESTS_RESERVED);

@@ -1,0 +1,31 @@
+//! Access logs: one line for each request, in the stage's own format.
+
+use stillwire_model::{Api, LogPiece};
+
+use crate::context::{Context, Fate};
+use crate::shared::Shared;
+
+/// What stands where a variable has no value. Source: observed access logs.
+const MISSING: &str = "-";
+
+/// Writes the line of a request that is over, where its stage has an access log.
+pub(crate) fn log(api: &Api, context: &Context<'_>, fate: &Fate, shared: &Shared) {
+    let log = api.stages.get(&context.peer.stage).and_then(|stage| stage.access_log.as_ref());
+    let Some(log) = log else { return };
+    let mut line = String::new();
+    for piece in log.format.pieces() {
+        match piece {
+            LogPiece::Text(text) => line.push_str(text),
+            LogPiece::Variable(name) => match context.variable_of(name, fate) {
+                Some(value) => push_printable(&value, &mut line),
+                None => line.push_str(MISSING),
+            },
+        }
+    }
+    shared.access_logs.line(&log.destination, line);
+}
+
+/// What a client chose must not make a line of its own.
+fn push_printable(value: &str, line: &mut String) {
+    line.extend(value.chars().map(|letter| if letter.is_control() { ' ' } else { letter }));
+}

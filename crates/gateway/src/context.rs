@@ -1,0 +1,134 @@
+//! `$context`: what is known of one request, by the names that access logs, mappings and templates use.
+//!
+//! Source: API Gateway Developer Guide, "WebSocket API mapping template reference" and "Set up a WebSocket API logging
+//! format".
+
+use std::borrow::Cow;
+
+use stillwire_awswire::clf_time;
+use tokio::time::Instant;
+
+use crate::peer::Peer;
+use crate::rescue::Failure;
+
+/// One request, from its client's side.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) peer: &'a Peer,
+    /// `CONNECT`, `MESSAGE` or `DISCONNECT`.
+    pub(crate) event_type: &'static str,
+    pub(crate) route_key: &'a str,
+    pub(crate) request_id: &'a str,
+    pub(crate) message_id: Option<&'a str>,
+    pub(crate) epoch_millis: u64,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fate {
+    /// The status of the answer, or the one that an answer would have.
+    pub(crate) status: u16,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) integration: Option<IntegrationFate>,
+    pub(crate) authorizer: Option<AuthorizerFate>,
+}
+
+/// What became of a call of an integration.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct IntegrationFate {
+    /// How long it took, in milliseconds.
+    pub(crate) latency: u64,
+    /// The status that the backend, or the function's own code, gave.
+    pub(crate) status: Option<u16>,
+}
+
+/// What became of a call of an authorizer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AuthorizerFate {
+    /// How long it took, in milliseconds.
+    pub(crate) latency: u64,
+    pub(crate) status: u16,
+    pub(crate) error: Option<String>,
+}
+
+impl Fate {
+    /// A request that failed.
+    pub(crate) fn of(failure: Failure) -> Self {
+        Self { status: failure.handshake_status(), failure: Some(failure), ..Self::default() }
+    }
+}
+
+/// Milliseconds since then.
+pub(crate) fn millis_since(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Context<'_> {
+    /// A variable that is known from the beginning of the request; `name` is without `$context.`.
+    pub(crate) fn variable(&self, name: &str) -> Option<Cow<'_, str>> {
+        let peer = self.peer;
+        let text = |text| Some(Cow::Borrowed(text));
+        let owned = |text| Some(Cow::Owned(text));
+        match name {
+            "apiId" => text(peer.api.id().as_str()),
+            "connectedAt" => owned(peer.connected_at.to_string()),
+            "connectionId" => owned(peer.id.to_string()),
+            "domainName" => text(peer.domain_name()),
+            "eventType" => text(self.event_type),
+            "requestId" | "extendedRequestId" => text(self.request_id),
+            "messageId" => self.message_id.map(Cow::Borrowed),
+            "identity.sourceIp" => owned(peer.source_ip.to_string()),
+            "identity.userAgent" => peer.user_agent.as_deref().map(Cow::Borrowed),
+            "requestTime" => owned(clf_time(self.epoch_millis)),
+            "requestTimeEpoch" => owned(self.epoch_millis.to_string()),
+            "routeKey" => text(self.route_key),
+            "stage" => text(peer.stage.as_str()),
+            _ => {
+                let authorized = peer.authorized.as_deref()?;
+                match name.strip_prefix("authorizer.")? {
+                    "principalId" => text(authorized.principal_id.as_str()),
+                    property => authorized.context.get(property).map(|value| value.as_str().into()),
+                }
+            }
+        }
+    }
+
+    /// A variable that is known once the request is over.
+    pub(crate) fn variable_of(&self, name: &str, fate: &Fate) -> Option<Cow<'_, str>> {
+        let number = |number: u64| Some(Cow::Owned(number.to_string()));
+        let (integration, authorizer) = (fate.integration, fate.authorizer.as_ref());
+        match name {
+            "status" => number(fate.status.into()),
+            "error.message" => fate.failure.as_ref().map(|failure| failure.frame_text().into()),
+            "error.messageString" => {
+                fate.failure.as_ref().map(|failure| format!("\"{}\"", failure.frame_text()).into())
+            }
+            "error.responseType" => {
+                fate.failure.as_ref().map(|failure| failure.response_type().into())
+            }
+            "error.validationErrorString" => {
+                fate.failure.as_ref()?.validation_error().map(Cow::Owned)
+            }
+            "integration.error" | "integrationErrorMessage" => {
+                integration?;
+                fate.failure.as_ref().map(|failure| failure.to_string().into())
+            }
+            "integration.latency" | "integrationLatency" => number(integration?.latency),
+            "integration.status" | "integrationStatus" => number(integration?.status?.into()),
+            "integration.integrationStatus" => {
+                // Of the service that runs the function, not of the function.
+                let status = match fate.failure {
+                    None | Some(Failure::FunctionFailed | Failure::MalformedResponse(_)) => 200,
+                    Some(_) => fate.status,
+                };
+                integration.and_then(|_| number(status.into()))
+            }
+            "authorizer.integrationLatency" | "authorizer.latency" => number(authorizer?.latency),
+            "authorizer.integrationStatus" | "authorizer.status" => {
+                number(authorizer?.status.into())
+            }
+            "authorizer.error" => authorizer?.error.clone().map(Cow::Owned),
+            _ => self.variable(name),
+        }
+    }
+}

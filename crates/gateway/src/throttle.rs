@@ -1,0 +1,70 @@
+//! Throttling: a token bucket for each stage and route.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use stillwire_model::{Api, RouteKey, StageName, Throttle};
+use tokio::time::Instant;
+
+/// The buckets of an API. They outlive its versions.
+#[derive(Debug, Default)]
+pub(crate) struct Throttles(Mutex<HashMap<(StageName, RouteKey), Bucket>>);
+
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    filled_at: Instant,
+}
+
+impl Throttles {
+    /// Whether a request of this route may pass; takes its token.
+    pub(crate) fn admit(&self, api: &Api, stage: &StageName, route: &RouteKey) -> bool {
+        let settings = api.stages.get(stage).map(|stage| stage.settings(route));
+        let Some(throttle) = settings.and_then(|settings| settings.throttle) else { return true };
+        let now = Instant::now();
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // At most one for each route of each stage.
+        let bucket = buckets
+            .entry((stage.clone(), route.clone()))
+            .or_insert_with(|| Bucket { tokens: throttle.burst.into(), filled_at: now });
+        bucket.take(throttle, now)
+    }
+}
+
+impl Bucket {
+    fn take(&mut self, throttle: Throttle, now: Instant) -> bool {
+        let passed = now.saturating_duration_since(self.filled_at).as_secs_f64();
+        self.filled_at = now;
+        self.tokens = (self.tokens + passed * throttle.rate).min(throttle.burst.into());
+        let admitted = self.tokens >= 1.0;
+        if admitted {
+            self.tokens -= 1.0;
+        }
+        admitted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_and_then_the_rate() {
+        let throttle = Throttle { rate: 2.0, burst: 3 };
+        let start = Instant::now();
+        let mut bucket = Bucket { tokens: 3.0, filled_at: start };
+        let mut take = |millis| bucket.take(throttle, start + Duration::from_millis(millis));
+        assert_eq!([0, 0, 0, 0, 499].map(&mut take), [true, true, true, false, false]);
+        assert_eq!([500, 501, 1000].map(&mut take), [true, false, true]);
+        assert_eq!([60_000, 60_000, 60_000, 60_000].map(&mut take), [true, true, true, false]);
+    }
+
+    #[test]
+    fn a_burst_of_nothing_lets_nobody_pass() {
+        let mut bucket = Bucket { tokens: 0.0, filled_at: Instant::now() };
+        let throttle = Throttle { rate: 0.0, burst: 0 };
+        assert!(!bucket.take(throttle, Instant::now() + Duration::from_hours(1)));
+    }
+}
