@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use crate::run::{Failure, cargo, output, workspace};
 
 /// Which crates of ours each crate may use: the arrows of ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("bench", &["websocket"]),
     ("drain", &[]),
     ("model", &[]),
     ("websocket", &[]),
     ("awswire", &[]),
+    ("velocity", &[]),
     ("listen", &["drain"]),
-    ("gateway", &["awswire", "drain", "listen", "model", "websocket"]),
+    ("gateway", &["awswire", "drain", "listen", "model", "velocity", "websocket"]),
     ("functions", &["drain", "model"]),
     ("tables", &["model"]),
     ("front", &["awswire", "drain", "listen", "model"]),
@@ -127,18 +128,22 @@ fn check_links(file: &Path, problems: &mut Vec<String>) -> Result<(), Failure> {
 
 /// Every limit says where it comes from.
 fn check_limits(problems: &mut Vec<String>) -> Result<(), Failure> {
-    let text = fs::read_to_string(workspace().join("crates/model/src/limits.rs"))?;
-    let mut comment = String::new();
-    for line in text.lines() {
-        if let Some(words) = line.strip_prefix("///") {
-            comment.push_str(words);
-        } else if let Some(constant) = line.strip_prefix("pub const ") {
-            let sourced = ["Source:", "Choice:"].iter().any(|word| comment.contains(word));
-            if !sourced {
-                let name = constant.split(':').next().unwrap_or_default();
-                problems.push(format!("limits.rs: {name} does not say where it comes from"));
+    for owner in ["model", "velocity"] {
+        let file = workspace().join("crates").join(owner).join("src/limits.rs");
+        let text = fs::read_to_string(&file)?;
+        let mut comment = String::new();
+        for line in text.lines() {
+            if let Some(words) = line.strip_prefix("///") {
+                comment.push_str(words);
+            } else if let Some(constant) = line.strip_prefix("pub const ") {
+                let sourced = ["Source:", "Choice:"].iter().any(|word| comment.contains(word));
+                if !sourced {
+                    let name = constant.split(':').next().unwrap_or_default();
+                    let file = shown(&file);
+                    problems.push(format!("{file}: {name} does not say where it comes from"));
+                }
+                comment.clear();
             }
-            comment.clear();
         }
     }
     Ok(())
