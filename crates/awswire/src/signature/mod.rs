@@ -1,0 +1,5 @@
+//! Signature Version 4.
+
+mod scope;
+
+pub use scope::{CredentialScope, InvalidAuthorization};
