@@ -1,4 +1,4 @@
-//! AWS manners: the ids, times, error envelopes and signature scopes that all services share.
+//! AWS manners: the ids, times, error envelopes and signatures that all services share.
 //!
 //! What the services *do* is none of its business.
 
@@ -9,5 +9,8 @@ mod time;
 
 pub use error::{ErrorBody, ServiceError};
 pub use ids::{ConnectionId, InvalidConnectionId, RequestIds};
-pub use signature::{CredentialScope, InvalidAuthorization};
+pub use signature::{
+    CredentialScope, Credentials, Expected, InvalidAuthorization, Mismatch, Payload, RawRequest,
+    Secret, SignatureError, SigningScope, Verified, presign, sign, verify,
+};
 pub use time::{clf_time, iso_millis};

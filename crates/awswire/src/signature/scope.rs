@@ -1,7 +1,4 @@
-//! Signature Version 4, as far as it names who calls which service.
-//!
-//! The signature itself is not verified here: the local endpoints are bound to loopback, where anyone who can
-//! reach them could read the keys as well.
+//! Who calls which service, as far as a request says so without its signature being checked.
 
 /// The credential scope of a signed request.
 ///
