@@ -10,11 +10,11 @@ use tokio::time::{Instant, timeout};
 
 use crate::admission::Departure;
 use crate::context::{Context, Fate, IntegrationFate, millis_since};
-use crate::integration::function_of;
+use crate::exchange::Exchange;
 use crate::peer::Peer;
 use crate::rescue::Failure;
 use crate::shared::Shared;
-use crate::{access, event};
+use crate::{access, event, integration};
 
 /// `$disconnect` invocations that run at once: a mass departure must not take all the functions.
 const DELIVERIES_MAX: usize = 64;
@@ -53,23 +53,9 @@ async fn deliver(Departure { live, ending }: &Departure, shared: &Shared) {
     let api = peer.api.load_full();
     let Some(route) = api.disconnect_route() else { return };
     let Some(integration) = route.integration.as_deref() else { return };
-    let Some((function, qualifier)) = function_of(integration) else { return };
     let request_id = shared.ids.next();
     let epoch_millis = shared.clock.epoch_millis();
     let payload = event::disconnect(peer, &api, ending, &request_id, epoch_millis);
-    let invocation = Invocation {
-        function: function.clone(),
-        qualifier: qualifier.clone(),
-        payload,
-        trace: None,
-    };
-    let began = Instant::now();
-    let called = call(&invocation, integration.timeout, peer, shared).await;
-    let mut fate = match called {
-        Ok(()) => Fate { status: 200, ..Fate::default() },
-        Err(failure) => Fate::of(failure),
-    };
-    fate.integration = Some(IntegrationFate { latency: millis_since(began), status: None });
     let context = Context {
         peer,
         event_type: "DISCONNECT",
@@ -78,6 +64,27 @@ async fn deliver(Departure { live, ending }: &Departure, shared: &Shared) {
         message_id: None,
         epoch_millis,
     };
+    let exchange = Exchange { context, api: &api, body: "", request: None };
+    let began = Instant::now();
+    let called = if integration::is_function(integration) {
+        match integration::function_of(integration, &exchange) {
+            Ok((function, qualifier)) => {
+                let invocation = Invocation { function, qualifier, payload, trace: None };
+                call(&invocation, integration.timeout, peer, shared).await
+            }
+            Err(failure) => Err(failure),
+        }
+    } else {
+        integration::exchange(integration, &exchange, shared).await.map(|_| ())
+    };
+    let mut fate = match called {
+        Ok(()) => Fate { status: 200, ..Fate::default() },
+        Err(failure) => {
+            tracing::warn!(connection = %peer.id, %failure, "$disconnect failed");
+            Fate::of(failure)
+        }
+    };
+    fate.integration = Some(IntegrationFate { latency: millis_since(began), status: None });
     access::log(&api, &context, &fate, shared);
 }
 

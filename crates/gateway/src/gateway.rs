@@ -8,11 +8,13 @@ use std::time::Duration;
 use stillwire_awswire::RequestIds;
 use stillwire_drain::Drain;
 use stillwire_listen::Door;
-use stillwire_model::{AccessLogs, Api, ApiId, Clock, Invoke};
+use stillwire_model::{AccessLogs, Api, ApiId, Clock, Invoke, TableApi};
+use stillwire_outbound::Outbound;
 use tokio::sync::mpsc;
 
 use crate::delivery;
 use crate::engine::{Addresses, Ending, Engine};
+use crate::integration::{Services, Templates};
 use crate::peer::LiveApi;
 use crate::registry::Registry;
 use crate::service::ApiService;
@@ -25,6 +27,8 @@ pub struct Ports {
     pub invoke: Arc<dyn Invoke>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Serves integrations that call `DynamoDB`.
+    pub tables: Arc<dyn TableApi>,
     /// Takes the lines of access logs.
     pub access_logs: Arc<dyn AccessLogs>,
 }
@@ -61,6 +65,9 @@ impl Gateway {
             ids: RequestIds::new().ok_or_else(no_random)?,
             registry: Registry::new(addresses.clone(), config.shards.max(1)),
             departures: Mutex::new(Some(departures)),
+            services: Services { tables: ports.tables, endpoints: config.endpoints.clone() },
+            templates: Templates::default(),
+            outbound: Outbound::new(stillwire_listen::system_bundle().as_deref()),
             drain: drain.clone(),
         });
         let deliveries = delivery::deliver_all(arriving, Arc::clone(&shared), drain.clone());

@@ -8,7 +8,7 @@
 //! | 2 | `upgrade` | a handshake → authorizer, `$connect`, 101, a registered connection |
 //! | 3 | `session`, `route` | message + selection expression → the route |
 //! | 4 | `event` | connection + route + message → the proxy event |
-//! | 5 | `integration` | event → outcome, under the integration's time limit |
+//! | 5 | `integration` | event, or mapped request → outcome, under the integration's time limit |
 //! | 6 | `response` | outcome → what the client gets, if anything |
 //! | 7 | `engine` | the outbox → the client's socket |
 //!
@@ -28,6 +28,7 @@ mod context;
 mod delivery;
 pub mod engine;
 mod event;
+mod exchange;
 mod gateway;
 mod integration;
 mod management;

@@ -24,6 +24,18 @@ pub(crate) enum Failure {
     /// The integration took longer than it may.
     #[error("the integration did not answer in time")]
     TimedOut,
+    /// There is no template for the message, and it may not pass without.
+    #[error("no template takes the message, and it may not pass without one")]
+    UnsupportedMedia,
+    /// A mapping template does not render.
+    #[error("a mapping template does not render: {0}")]
+    Template(String),
+    /// No integration response is for the backend's answer.
+    #[error("no integration response is for this answer, and there is no $default one")]
+    NoIntegrationResponse,
+    /// The backend cannot be reached.
+    #[error("the backend cannot be reached: {0}")]
+    Unreachable(String),
     /// The integration cannot be called here.
     #[error("the integration cannot be called: {0}")]
     Unavailable(String),
@@ -39,8 +51,12 @@ impl Failure {
             Self::NoRoute => "Forbidden",
             Self::Throttled => "Too Many Requests",
             Self::TimedOut => "Endpoint request timed out",
+            Self::UnsupportedMedia => "Unsupported media type",
             Self::FunctionFailed
             | Self::MalformedResponse(_)
+            | Self::Template(_)
+            | Self::NoIntegrationResponse
+            | Self::Unreachable(_)
             | Self::Unavailable(_)
             | Self::NotInvoked(_) => "Internal server error",
         }
@@ -52,8 +68,12 @@ impl Failure {
             Self::NoRoute => 403,
             Self::Throttled => 429,
             Self::FunctionFailed | Self::MalformedResponse(_) => 502,
-            Self::TimedOut => 504,
-            Self::Unavailable(_) | Self::NotInvoked(_) => 500,
+            Self::TimedOut | Self::Unreachable(_) => 504,
+            Self::UnsupportedMedia => 415,
+            Self::Template(_)
+            | Self::NoIntegrationResponse
+            | Self::Unavailable(_)
+            | Self::NotInvoked(_) => 500,
         }
     }
 }
@@ -66,9 +86,15 @@ impl Failure {
         match self {
             Self::NoRoute => "MISSING_AUTHENTICATION_TOKEN",
             Self::Throttled => "THROTTLED",
-            Self::FunctionFailed | Self::MalformedResponse(_) => "INTEGRATION_FAILURE",
+            Self::FunctionFailed | Self::MalformedResponse(_) | Self::Unreachable(_) => {
+                "INTEGRATION_FAILURE"
+            }
+            Self::UnsupportedMedia => "UNSUPPORTED_MEDIA_TYPE",
             Self::TimedOut => "INTEGRATION_TIMEOUT",
-            Self::Unavailable(_) | Self::NotInvoked(_) => "API_CONFIGURATION_ERROR",
+            Self::Template(_)
+            | Self::NoIntegrationResponse
+            | Self::Unavailable(_)
+            | Self::NotInvoked(_) => "API_CONFIGURATION_ERROR",
         }
     }
 

@@ -10,16 +10,27 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use stillwire_model::{Part, PathStep, SelectionExpression};
 
+use crate::integration::Answered;
+
 /// The route key that `expression` gives for `message`; `None` when it looks into a body that is not JSON.
 ///
 /// Source: API Gateway Developer Guide, "Working with routes for WebSocket APIs": a missing path is the empty
 /// text; strings are unquoted; arrays print as `[a, b]`.
 pub fn select(expression: &SelectionExpression, message: &str) -> Option<String> {
+    select_with(expression, message, None)
+}
+
+/// The same, where a backend's answer may be asked about as well.
+pub(crate) fn select_with(
+    expression: &SelectionExpression,
+    message: &str,
+    answered: Option<&Answered>,
+) -> Option<String> {
     if !expression.reads_body() {
-        return Some(join(expression, |_| Cow::Borrowed("")));
+        return Some(join(expression, answered, |_| Cow::Borrowed("")));
     }
     let body: &RawValue = serde_json::from_str(message).ok()?;
-    Some(join(expression, |path| match find(body, path) {
+    Some(join(expression, answered, |path| match find(body, path) {
         Some(value) => text_of(value),
         None => Cow::Borrowed(""),
     }))
@@ -27,6 +38,7 @@ pub fn select(expression: &SelectionExpression, message: &str) -> Option<String>
 
 fn join<'a>(
     expression: &SelectionExpression,
+    answered: Option<&Answered>,
     body: impl Fn(&[PathStep]) -> Cow<'a, str>,
 ) -> String {
     let mut key = String::new();
@@ -34,6 +46,16 @@ fn join<'a>(
         match part {
             Part::Text(text) => key.push_str(text),
             Part::Body(path) => key.push_str(&body(path)),
+            Part::ResponseStatus => {
+                if let Some(answered) = answered {
+                    key.push_str(&answered.status.to_string());
+                }
+            }
+            Part::ResponseHeader(name) => {
+                let header =
+                    answered.and_then(|answered| answered.headers.get(name)?.to_str().ok());
+                key.push_str(header.unwrap_or_default());
+            }
             Part::Absent(_) => {}
         }
     }

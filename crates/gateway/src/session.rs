@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use stillwire_model::{Api, Integration, Route};
 use stillwire_websocket::ProtocolError;
@@ -11,6 +13,7 @@ use crate::admission::Admission;
 use crate::context::{Context, Fate, IntegrationFate, millis_since};
 use crate::engine::{Ending, Incoming, Outbox, Outgoing, PostError, Replies, Session};
 use crate::event::{self, Moment};
+use crate::exchange::Exchange;
 use crate::peer::Peer;
 use crate::registry::Live;
 use crate::rescue::{self, Failure};
@@ -57,38 +60,26 @@ impl Session for ApiSession {
                 return;
             }
         };
-        let moment = Moment { request_id: &ids.request, epoch_millis };
-        let payload = event::message(peer, &api, &route.key, &ids.message, moment, message);
-        let trace = shared.ids.trace(epoch_millis).into();
-        let call = integration::call(&integration, payload, Some(trace), shared);
         let (live, shared) = (Arc::clone(live), Arc::clone(shared));
+        let call = Call { api, route, integration, ids, epoch_millis };
         let in_flight = InFlight::begin(&live);
-        self.shared.drain.spawn("message", async move {
-            let began = Instant::now();
-            let result = call.await;
-            let mut fate = Fate::default();
-            let status = result.as_ref().ok().and_then(|result| response::status(result));
-            fate.integration = Some(IntegrationFate { latency: millis_since(began), status });
-            let reply = match result {
-                Ok(result) if route.two_way => response::reply(&result),
-                other => other.map(|_| None),
+        if integration::is_function(&call.integration) {
+            let running = call.begin(&live, message, &shared);
+            self.shared.drain.spawn("message", async move {
+                call.answer_function(running.await, &live, &shared);
+                drop(in_flight);
+            });
+        } else {
+            // Choice: where binary messages are let in, templates see them as base64, as functions do.
+            let text = match message {
+                Incoming::Text(text) => text.to_owned(),
+                Incoming::Binary(bytes) => BASE64_STANDARD.encode(bytes),
             };
-            match reply {
-                Ok(reply) => {
-                    fate.status = 200;
-                    if let Some(reply) = reply {
-                        send(&live, reply);
-                    }
-                }
-                Err(failure) => {
-                    send(&live, error_frame(&live, &failure, &ids.request).into());
-                    fate = Fate { integration: fate.integration, ..Fate::of(failure) };
-                }
-            }
-            let context = ids.context(&live.peer, route.key.as_str(), epoch_millis);
-            access::log(&api, &context, &fate, &shared);
-            drop(in_flight);
-        });
+            self.shared.drain.spawn("message", async move {
+                call.exchange(&text, &live, &shared).await;
+                drop(in_flight);
+            });
+        }
     }
 
     fn active(&mut self) {
@@ -130,6 +121,91 @@ impl Ids {
             message_id: Some(&self.message),
             epoch_millis,
         }
+    }
+}
+
+/// A message on its way through an integration.
+struct Call {
+    api: Arc<Api>,
+    route: Arc<Route>,
+    integration: Arc<Integration>,
+    ids: Ids,
+    epoch_millis: u64,
+}
+
+/// What a call led to, and when it began.
+type Ran = (Result<Bytes, Failure>, Instant);
+
+impl Call {
+    /// Calls the function; gives the wait for it.
+    fn begin(
+        &self,
+        live: &Live,
+        message: Incoming<'_>,
+        shared: &Shared,
+    ) -> impl Future<Output = Ran> + Send + use<> {
+        let moment = Moment { request_id: &self.ids.request, epoch_millis: self.epoch_millis };
+        let payload = event::message(
+            &live.peer,
+            &self.api,
+            &self.route.key,
+            &self.ids.message,
+            moment,
+            message,
+        );
+        let trace = Some(shared.ids.trace(self.epoch_millis).into());
+        let exchange =
+            Exchange { context: self.context(&live.peer), api: &self.api, body: "", request: None };
+        let call = integration::call(&self.integration, &exchange, payload, trace, shared);
+        let began = Instant::now();
+        async move { (call.await, began) }
+    }
+
+    fn answer_function(&self, (result, began): Ran, live: &Live, shared: &Shared) {
+        let status = result.as_ref().ok().and_then(|result| response::status(result));
+        let reply = match result {
+            Ok(result) if self.route.two_way => response::reply(&result),
+            other => other.map(|_| None),
+        };
+        self.finish(reply, IntegrationFate { latency: millis_since(began), status }, live, shared);
+    }
+
+    async fn exchange(&self, body: &str, live: &Live, shared: &Shared) {
+        let began = Instant::now();
+        let context = self.context(&live.peer);
+        let exchange = Exchange { context, api: &self.api, body, request: None };
+        let answer = integration::exchange(&self.integration, &exchange, shared).await;
+        let status = answer.as_ref().ok().map(|answer| answer.status);
+        let reply = answer.map(|answer| answer.body.filter(|_| self.route.two_way));
+        self.finish(reply, IntegrationFate { latency: millis_since(began), status }, live, shared);
+    }
+
+    /// Tells the client what is due to it, and the access log what became of the message.
+    fn finish(
+        &self,
+        reply: Result<Option<Bytes>, Failure>,
+        integration: IntegrationFate,
+        live: &Live,
+        shared: &Shared,
+    ) {
+        let fate = match reply {
+            Ok(reply) => {
+                if let Some(reply) = reply {
+                    send(live, reply);
+                }
+                Fate { status: 200, ..Fate::default() }
+            }
+            Err(failure) => {
+                send(live, error_frame(live, &failure, &self.ids.request).into());
+                Fate::of(failure)
+            }
+        };
+        let fate = Fate { integration: Some(integration), ..fate };
+        access::log(&self.api, &self.context(&live.peer), &fate, shared);
+    }
+
+    fn context<'a>(&'a self, peer: &'a Peer) -> Context<'a> {
+        self.ids.context(peer, self.route.key.as_str(), self.epoch_millis)
     }
 }
 

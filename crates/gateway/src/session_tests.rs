@@ -1,5 +1,6 @@
 //! Tests of what messages mean, with time that only moves when nothing else does.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,14 +9,16 @@ use stillwire_awswire::{ConnectionId, RequestIds};
 use stillwire_drain::Drain;
 use stillwire_model::{
     AccessLog, AccessLogs, Api, ApiId, Authorization, BoxFuture, Clock, FunctionArn, Integration,
-    IntegrationTarget, Invocation, Invoke, InvokeError, LogFormat, Outcome, Route, RouteKey,
-    SelectionExpression, Stage, StageName, Throttle, limits,
+    Invocation, Invoke, InvokeError, LogFormat, Outcome, Reply, Route, RouteKey,
+    SelectionExpression, Stage, StageName, TableApi, Throttle, limits,
 };
+use stillwire_outbound::Outbound;
 use tokio::sync::mpsc;
 
 use super::*;
 use crate::admission::Departure;
 use crate::engine::Addresses;
+use crate::integration::{Services, Templates};
 use crate::peer::{LiveApi, Peer};
 use crate::registry::Registry;
 use crate::shared::StageLimits;
@@ -26,6 +29,15 @@ struct NoTime;
 impl Clock for NoTime {
     fn epoch_millis(&self) -> u64 {
         1_738_660_353_120
+    }
+}
+
+#[derive(Debug)]
+struct NoTables;
+
+impl TableApi for NoTables {
+    fn call(&self, _: &str, _: Bytes) -> BoxFuture<'static, Reply> {
+        unreachable!("no test calls it")
     }
 }
 
@@ -77,14 +89,8 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
         payloads: Mutex::default(),
     });
     let expression = SelectionExpression::parse("$request.body.action").unwrap();
-    let integration = Integration {
-        id: "i".to_owned(),
-        target: IntegrationTarget::Function {
-            function: FunctionArn::new("aws", "us-east-1", "0", "f"),
-            qualifier: None,
-        },
-        timeout: limits::INTEGRATION_TIMEOUT_MAX,
-    };
+    let function_arn = FunctionArn::new("aws", "us-east-1", "0", "f");
+    let integration = Integration::of_function("i", function_arn);
     let route = Route {
         key: RouteKey::parse("chat").unwrap(),
         integration: Some(Arc::new(integration)),
@@ -108,6 +114,9 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
         invoke: function.clone(),
         clock: Arc::new(NoTime),
         access_logs: logs.clone(),
+        services: Services { tables: Arc::new(NoTables), endpoints: BTreeMap::new() },
+        templates: Templates::default(),
+        outbound: Outbound::new(None),
         ids: RequestIds::new().unwrap(),
         registry: Registry::new(Addresses::new().unwrap(), 1),
         departures: Mutex::new(Some(departures)),

@@ -7,10 +7,12 @@ use std::time::Duration;
 use stillwire_awswire::RequestIds;
 use stillwire_drain::Drain;
 use stillwire_model::{AccessLogs, Clock, Invoke, StageName};
+use stillwire_outbound::Outbound;
 use tokio::sync::mpsc;
 
 use crate::admission::Departure;
 use crate::engine::ConnectionLimits;
+use crate::integration::{Services, Templates};
 use crate::registry::Registry;
 
 /// What an operator may set.
@@ -26,6 +28,8 @@ pub struct Config {
     pub connection: ConnectionLimits,
     /// What one connection of a stage may do, where that differs.
     pub stages: BTreeMap<StageName, ConnectionLimits>,
+    /// Endpoints of services that run elsewhere, by the service's name in lower case (`sqs`).
+    pub endpoints: BTreeMap<String, String>,
 }
 
 /// What every part of the gateway shares.
@@ -39,6 +43,9 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     /// Where admissions reserve room for their departure; `None` once the gateway stops.
     pub(crate) departures: Mutex<Option<mpsc::Sender<Departure>>>,
+    pub(crate) services: Services,
+    pub(crate) templates: Templates,
+    pub(crate) outbound: Outbound,
     /// Owns handshakes, messages and `$disconnect`s.
     pub(crate) drain: Drain,
 }

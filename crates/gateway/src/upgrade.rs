@@ -16,6 +16,7 @@ use crate::authorizer::Denied;
 use crate::context::{AuthorizerFate, Context, Fate, IntegrationFate, millis_since};
 use crate::engine::{Answer, Arrival, Ticket, Welcome};
 use crate::event::{self, Moment};
+use crate::exchange::Exchange;
 use crate::peer::{LiveApi, Peer};
 use crate::registry::Live;
 use crate::request::Request;
@@ -89,15 +90,18 @@ pub(crate) fn begin(
 
 impl Candidate {
     fn log(&self, fate: &Fate, shared: &Shared) {
-        let context = Context {
-            peer: &self.peer,
-            event_type: "CONNECT",
-            route_key: RouteKey::Connect.as_str(),
-            request_id: &self.request_id,
-            message_id: None,
-            epoch_millis: self.peer.connected_at,
-        };
-        access::log(&self.api, &context, fate, shared);
+        access::log(&self.api, &context_of(&self.peer, &self.request_id), fate, shared);
+    }
+}
+
+fn context_of<'a>(peer: &'a Peer, request_id: &'a str) -> Context<'a> {
+    Context {
+        peer,
+        event_type: "CONNECT",
+        route_key: RouteKey::Connect.as_str(),
+        request_id,
+        message_id: None,
+        epoch_millis: peer.connected_at,
     }
 }
 
@@ -196,11 +200,17 @@ async fn ask(
         }
     };
     let Some(integration) = &route.integration else { return Ok(None) };
-    let payload = event::connect(peer, api, &request, moment, authorizer_millis);
-    let trace = Some(Arc::clone(&request.trace));
+    let exchange =
+        Exchange { context: context_of(peer, request_id), api, body: "", request: Some(&request) };
     let began = Instant::now();
-    let result = integration::call(integration, payload, trace, shared).await;
-    let answer = result.and_then(|result| ProxyResponse::parse(&result));
+    let answer = if integration::is_function(integration) {
+        let payload = event::connect(peer, api, &request, moment, authorizer_millis);
+        let trace = Some(Arc::clone(&request.trace));
+        let result = integration::call(integration, &exchange, payload, trace, shared).await;
+        result.and_then(|result| ProxyResponse::parse(&result))
+    } else {
+        integration::exchange(integration, &exchange, shared).await
+    };
     let status = answer.as_ref().ok().map(|answer| answer.status);
     fate.integration = Some(IntegrationFate { latency: millis_since(began), status });
     let answer = answer.map_err(|failure| {

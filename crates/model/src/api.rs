@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::{ApiId, FunctionArn, SelectionExpression, Stage, StageName, limits};
+use crate::{ApiId, FunctionArn, Integration, SelectionExpression, Stage, StageName, limits};
 
 /// A WebSocket API. It never changes: a new deployment is a new value.
 #[derive(Debug, Clone)]
@@ -236,31 +235,6 @@ impl IdentitySource {
     }
 }
 
-/// What a route calls.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Integration {
-    /// Its id.
-    pub id: String,
-    /// What it calls.
-    pub target: IntegrationTarget,
-    /// How long it may take.
-    pub timeout: Duration,
-}
-
-/// What an integration calls.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IntegrationTarget {
-    /// `AWS_PROXY`: a function, by the Lambda proxy event.
-    Function {
-        /// Which function.
-        function: FunctionArn,
-        /// The alias or version in the URI.
-        qualifier: Option<String>,
-    },
-    /// Nothing that runs here: every call fails, with this reason in the log.
-    Unsupported(String),
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,11 +243,7 @@ mod tests {
         let function = FunctionArn::new("aws", "us-east-1", "000000000000", "f");
         Route {
             key: RouteKey::parse(key).unwrap(),
-            integration: Some(Arc::new(Integration {
-                id: "i".to_owned(),
-                target: IntegrationTarget::Function { function, qualifier: None },
-                timeout: limits::INTEGRATION_TIMEOUT_MAX,
-            })),
+            integration: Some(Arc::new(Integration::of_function("i", function))),
             authorization: Authorization::None,
             two_way: false,
         }

@@ -24,6 +24,10 @@ pub enum Part {
     Text(String),
     /// `request.body` and a path into it; an empty path is the whole body.
     Body(Vec<PathStep>),
+    /// `integration.response.statuscode`.
+    ResponseStatus,
+    /// `integration.response.header.NAME`.
+    ResponseHeader(String),
     /// A variable that a message does not have (`request.header.x`, `context.y`): the empty text.
     Absent(String),
 }
@@ -145,14 +149,34 @@ impl<'a> Reader<'a> {
     fn variable(&mut self) -> Result<Part, InvalidExpression> {
         let name = self.name()?;
         if name != "request" || !self.rest.starts_with(".body") {
-            self.path()?;
-            return Ok(Part::Absent(name.to_owned()));
+            let path = self.path()?;
+            return Ok(Self::other(name, &path));
         }
         self.eat(".body");
         if self.rest.starts_with(is_name) {
             return Err(self.fail("a variable of a message is request.body"));
         }
         Ok(Part::Body(self.path()?))
+    }
+
+    /// A variable that is not the message's. The words of the documentation and of the service's own output differ.
+    fn other(name: &str, path: &[PathStep]) -> Part {
+        let members: Vec<&str> = path
+            .iter()
+            .map(|step| match step {
+                PathStep::Member(member) => member.as_str(),
+                PathStep::Element(_) => "",
+            })
+            .collect();
+        match (name, members.as_slice()) {
+            ("integration", ["response", "statuscode"]) | ("response", ["statuscode"]) => {
+                Part::ResponseStatus
+            }
+            ("integration", ["response", "header" | "multivalueheader", header]) => {
+                Part::ResponseHeader((*header).to_owned())
+            }
+            _ => Part::Absent(name.to_owned()),
+        }
     }
 
     fn name(&mut self) -> Result<&'a str, InvalidExpression> {
@@ -230,6 +254,11 @@ mod tests {
             ),
             ("$request.body['my key']", vec![Part::Body(vec![member("my key")])]),
             ("$request.header.x", vec![Part::Absent("request".to_owned())]),
+            ("${integration.response.statuscode}", vec![Part::ResponseStatus]),
+            (
+                "$integration.response.header.x-kind",
+                vec![Part::ResponseHeader("x-kind".to_owned())],
+            ),
             ("${request.body.v}-beta.", vec![Part::Body(vec![member("v")]), text("-beta.")]),
         ] {
             assert_eq!(

@@ -8,19 +8,25 @@ mod app;
 mod expression;
 mod function;
 mod ids;
+mod integration;
 pub mod limits;
 mod ports;
 mod stage;
 mod table;
 
 pub use api::{
-    Api, Authorization, Authorizer, IdentitySource, Integration, IntegrationTarget, InvalidApi,
-    InvalidIdentitySource, InvalidRouteKey, Route, RouteKey,
+    Api, Authorization, Authorizer, IdentitySource, InvalidApi, InvalidIdentitySource,
+    InvalidRouteKey, Route, RouteKey,
 };
 pub use app::{App, Output, Stack};
 pub use expression::{InvalidExpression, Part, PathStep, SelectionExpression};
 pub use function::{Code, Function, InvalidRuntime, Runtime};
 pub use ids::{ApiId, FunctionArn, InvalidArn, InvalidId, StageName};
+pub use integration::{
+    Integration, IntegrationResponse, IntegrationTarget, InvalidMapping, InvalidResponseKey,
+    Mapping, MappingSource, MappingTarget, NoTemplate, Passthrough, RequestTemplates, ResponseKey,
+    function_of_uri,
+};
 pub use ports::{
     AccessLogs, BoxFuture, Clock, FunctionLogs, Invocation, Invoke, InvokeError, LogLine,
     LogSource, Outcome, Reply, TableApi,

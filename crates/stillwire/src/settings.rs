@@ -30,6 +30,15 @@ impl Settings {
         }))
     }
 
+    /// The endpoints of services that the user runs elsewhere, by the service's name in lower case (`sqs`).
+    pub(crate) fn endpoints(&self) -> BTreeMap<String, String> {
+        let named = |(name, url): (&String, &String)| {
+            let service = name.strip_prefix("AWS_ENDPOINT_URL_")?;
+            Some((service.to_ascii_lowercase(), url.clone()))
+        };
+        self.services.iter().filter_map(named).collect()
+    }
+
     fn from_variables(variables: impl Iterator<Item = (String, String)>) -> Self {
         let all: BTreeMap<String, String> =
             variables.filter(|(_, value)| !value.is_empty()).collect();

@@ -14,7 +14,7 @@ use stillwire_model::{
     StageName,
 };
 
-pub(super) use self::integration::called_function;
+use self::integration::describe;
 use super::permission::Permissions;
 use super::{Built, Piece};
 use crate::physical;
@@ -185,9 +185,7 @@ impl<'a, 'w> ApiBuilder<'a, 'w> {
             Some(IntegrationTarget::Unsupported(reason)) => {
                 (Action::NotRun, format!("route {key}: {reason}"))
             }
-            Some(IntegrationTarget::Function { function, .. }) => {
-                (Action::Runs, format!("route {key} calls {}", function.name()))
-            }
+            Some(target) => (Action::Runs, format!("route {key} {}", describe(target))),
         };
         self.fate(piece, note.0, &note.1);
         for (property, text) in [

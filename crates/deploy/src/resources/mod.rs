@@ -9,7 +9,7 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use stillwire_model::{Api, Function, Table};
+use stillwire_model::{Api, Function, Table, function_of_uri};
 
 use crate::json::{Node, Position};
 use crate::problem::{Location, Problem};
@@ -169,7 +169,7 @@ fn helpers(resolver: &Resolver<'_>, pieces: &[Piece<'_>]) -> BTreeSet<(usize, St
         .iter()
         .flat_map(|piece| [piece.text("IntegrationUri"), piece.text("AuthorizerUri")])
         .flatten()
-        .filter_map(|uri| api::called_function(&uri).map(|(arn, _)| arn.as_str().to_owned()))
+        .filter_map(|uri| function_of_uri(&uri).map(|(arn, _)| arn.as_str().to_owned()))
         .collect();
     pieces
         .iter()

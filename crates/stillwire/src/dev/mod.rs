@@ -159,9 +159,15 @@ async fn start(
         stop_spread,
         connection: own.limits(),
         stages: own.stages(),
+        endpoints: settings.endpoints(),
     };
     let access_logs = AccessLogFiles::start(data.path().join("access-logs"))?;
-    let ports = Ports { invoke: Arc::new(functions.clone()), clock, access_logs };
+    let ports = Ports {
+        invoke: Arc::new(functions.clone()),
+        clock,
+        tables: Arc::new(engine.clone()),
+        access_logs,
+    };
     let gateway = Gateway::new(&config, ports).context("cannot start the gateway")?;
     // Functions reach their table and their clients however many clients there are.
     let for_functions = Capacity::new(REQUESTS_RESERVED);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stillwire_model::{
-    Authorization, Authorizer, IdentitySource, IntegrationTarget, Route, RouteKey, Stage, StageName,
+    Authorization, Authorizer, IdentitySource, IntegrationTarget, Route, RouteKey, Stage,
+    StageName, function_of_uri,
 };
 
-use super::{ApiBuilder, Piece, called_function};
+use super::{ApiBuilder, Piece};
 use crate::json::Node;
 use crate::report::Action;
 
@@ -46,7 +47,7 @@ impl ApiBuilder<'_, '_> {
             return Authorization::Unsupported(reason);
         }
         let uri = piece.text("AuthorizerUri").unwrap_or_default();
-        let Some((function, _)) = called_function(&uri) else {
+        let Some((function, _)) = function_of_uri(&uri) else {
             let reason = format!(
                 "the authorizer's {uri:?} is not a function that runs here: nobody gets in"
             );

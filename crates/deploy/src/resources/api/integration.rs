@@ -1,27 +1,19 @@
 //! What a route calls.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stillwire_model::{FunctionArn, Integration, IntegrationTarget, limits};
+use stillwire_model::{
+    Integration, IntegrationResponse, IntegrationTarget, Mapping, Passthrough, RequestTemplates,
+    ResponseKey, SelectionExpression, function_of_uri, limits,
+};
+use stillwire_velocity::Template;
 
+use super::stage::members;
 use super::{ApiBuilder, Piece};
+use crate::json::Node;
 use crate::report::Action;
-
-/// The function that a URI calls, and the alias or version it names.
-///
-/// Source: API Gateway v2, `IntegrationUri`: `arn:…:lambda:path/2015-03-31/functions/{function}/invocations`; a
-/// bare function ARN is accepted too.
-pub(in crate::resources) fn called_function(uri: &str) -> Option<(FunctionArn, Option<String>)> {
-    let arn = match uri.split_once(":lambda:path/") {
-        Some((_, path)) => path.split_once("/functions/")?.1.strip_suffix("/invocations")?,
-        None => uri,
-    };
-    if arn.contains("${") {
-        return None;
-    }
-    FunctionArn::parse(arn).ok()
-}
 
 impl ApiBuilder<'_, '_> {
     pub(super) fn target(&mut self, piece: &Piece<'_>) -> Option<Arc<Integration>> {
@@ -54,27 +46,17 @@ impl ApiBuilder<'_, '_> {
         piece.properties.as_ref()?;
         let kind = piece.text("IntegrationType").unwrap_or_default();
         let uri = piece.text("IntegrationUri").unwrap_or_default();
-        let timeout = self.timeout(piece);
-        let target = match (kind.as_str(), called_function(&uri)) {
-            ("AWS_PROXY", Some((function, qualifier))) => {
-                if !self.functions.contains(function.as_str()) {
-                    let text =
-                        format!("the function {function} is not in these stacks: every call fails");
-                    piece.warn(self.resolver, "IntegrationUri", text);
-                }
-                IntegrationTarget::Function { function, qualifier }
+        let method = piece.text("IntegrationMethod").unwrap_or_else(|| "POST".to_owned());
+        let target = match kind.as_str() {
+            "AWS_PROXY" => self.function(piece, &uri),
+            "HTTP" | "HTTP_PROXY" if uri.starts_with("http://") || uri.starts_with("https://") => {
+                IntegrationTarget::Http { uri, method, proxy: kind == "HTTP_PROXY" }
             }
-            ("AWS_PROXY", None) if uri.contains("${stageVariables.") => {
-                IntegrationTarget::Unsupported(
-                    "stage variables in an integration's URI are not run here".into(),
-                )
-            }
-            ("AWS_PROXY", None) => {
-                IntegrationTarget::Unsupported(format!("{uri:?} is not a function"))
-            }
-            ("AWS" | "HTTP" | "HTTP_PROXY" | "MOCK", _) => IntegrationTarget::Unsupported(format!(
-                "integrations of type {kind} are not run here"
+            "HTTP" | "HTTP_PROXY" => IntegrationTarget::Unsupported(format!(
+                "{uri:?} is not an http:// or https:// address"
             )),
+            "AWS" => IntegrationTarget::Service { uri, method },
+            "MOCK" => IntegrationTarget::Mock,
             _ => {
                 piece.fail(
                     self.resolver,
@@ -85,12 +67,111 @@ impl ApiBuilder<'_, '_> {
             }
         };
         match &target {
-            IntegrationTarget::Function { function, .. } => {
-                self.fate(piece, Action::Runs, &format!("calls {}", function.name()));
-            }
             IntegrationTarget::Unsupported(reason) => self.decline(piece, reason),
+            runs => self.fate(piece, Action::Runs, &describe(runs)),
         }
-        Some(Integration { id: id.to_owned(), target, timeout })
+        if let Some(node) = piece.get("ContentHandlingStrategy").and_then(Node::scalar) {
+            let text = format!("content is not converted here ({node}): it passes as text");
+            piece.warn(self.resolver, "ContentHandlingStrategy", text);
+        }
+        Some(Integration {
+            id: id.to_owned(),
+            target,
+            timeout: self.timeout(piece),
+            parameters: self.parameters(piece),
+            templates: RequestTemplates {
+                by_key: self.templates(piece, "RequestTemplates"),
+                selection: self.expression(piece, "TemplateSelectionExpression"),
+                passthrough: self.passthrough(piece),
+            },
+            responses: self.responses(id),
+        })
+    }
+
+    fn function(&mut self, piece: &Piece<'_>, uri: &str) -> IntegrationTarget {
+        if uri.contains("${stageVariables.") {
+            return IntegrationTarget::FunctionUri(uri.to_owned());
+        }
+        let Some((function, qualifier)) = function_of_uri(uri) else {
+            return IntegrationTarget::Unsupported(format!("{uri:?} is not a function"));
+        };
+        if !self.functions.contains(function.as_str()) {
+            let text = format!("the function {function} is not in these stacks: every call fails");
+            piece.warn(self.resolver, "IntegrationUri", text);
+        }
+        IntegrationTarget::Function { function, qualifier }
+    }
+
+    fn parameters(&mut self, piece: &Piece<'_>) -> Vec<Mapping> {
+        let mut mappings = Vec::new();
+        for (target, node) in members(piece.get("RequestParameters")) {
+            match Mapping::parse(target, &node.scalar().unwrap_or_default()) {
+                Ok(mapping) => mappings.push(mapping),
+                Err(error) => piece.fail(self.resolver, "RequestParameters", error.to_string()),
+            }
+        }
+        mappings
+    }
+
+    /// Templates, which are read here so that a mistake is found before the first message.
+    fn templates(&mut self, piece: &Piece<'_>, property: &str) -> BTreeMap<String, String> {
+        let mut templates = BTreeMap::new();
+        for (key, node) in members(piece.get(property)) {
+            let text = node.scalar().unwrap_or_default();
+            if let Err(error) = Template::parse(&text) {
+                piece.fail(self.resolver, property, format!("the template {key:?}, {error}"));
+            }
+            // Keys are written as expressions, where `\\$default` stands for `$default`.
+            templates.insert(key.strip_prefix('\\').unwrap_or(key).to_owned(), text);
+        }
+        templates
+    }
+
+    fn expression(&mut self, piece: &Piece<'_>, property: &str) -> Option<SelectionExpression> {
+        match SelectionExpression::parse(&piece.text(property)?) {
+            Ok(expression) => Some(expression),
+            Err(error) => {
+                piece.fail(self.resolver, property, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn passthrough(&mut self, piece: &Piece<'_>) -> Passthrough {
+        match piece.text("PassthroughBehavior").as_deref() {
+            None | Some("WHEN_NO_MATCH") => Passthrough::WhenNoMatch,
+            Some("WHEN_NO_TEMPLATES") => Passthrough::WhenNoTemplates,
+            Some("NEVER") => Passthrough::Never,
+            Some(other) => {
+                let message = format!("{other:?} is not WHEN_NO_MATCH, WHEN_NO_TEMPLATES or NEVER");
+                piece.fail(self.resolver, "PassthroughBehavior", message);
+                Passthrough::Never
+            }
+        }
+    }
+
+    fn responses(&mut self, integration: &str) -> Vec<IntegrationResponse> {
+        let mut responses = Vec::new();
+        for piece in self.parts_of("AWS::ApiGatewayV2::IntegrationResponse") {
+            if piece.text("IntegrationId").as_deref() != Some(integration) {
+                continue;
+            }
+            let text = piece.text("IntegrationResponseKey").unwrap_or_default();
+            let key = match ResponseKey::parse(&text) {
+                Ok(key) => key,
+                Err(error) => {
+                    piece.fail(self.resolver, "IntegrationResponseKey", error.to_string());
+                    continue;
+                }
+            };
+            self.fate(piece, Action::Runs, &format!("answers {text}"));
+            responses.push(IntegrationResponse {
+                key,
+                templates: self.templates(piece, "ResponseTemplates"),
+                selection: self.expression(piece, "TemplateSelectionExpression"),
+            });
+        }
+        responses
     }
 
     fn timeout(&mut self, piece: &Piece<'_>) -> Duration {
@@ -109,35 +190,17 @@ impl ApiBuilder<'_, '_> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_form_of_a_functions_uri_names_the_function() {
-        let arn = "arn:aws:lambda:us-east-1:999999999999:function:chat";
-        let path = |arn: &str| {
-            format!(
-                "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{arn}/invocations"
-            )
-        };
-        for (uri, qualifier) in [
-            (path(arn), None),
-            (path(&format!("{arn}:live")), Some("live")),
-            (path(&format!("{arn}:7")), Some("7")),
-            (arn.to_owned(), None),
-            (format!("{arn}:live"), Some("live")),
-        ] {
-            let (function, found) = called_function(&uri).unwrap();
-            assert_eq!((function.as_str(), found.as_deref()), (arn, qualifier), "{uri}");
-        }
-        for uri in [
-            "",
-            "https://example.com/",
-            "arn:aws:apigateway:us-east-1:sqs:path/1/queue",
-            &path(&format!("{arn}:${{stageVariables.alias}}")),
-        ] {
-            assert!(called_function(uri).is_none(), "{uri}");
-        }
+/// What an integration calls, in a word.
+pub(super) fn describe(target: &IntegrationTarget) -> String {
+    match target {
+        IntegrationTarget::Function { function, .. } => format!("calls {}", function.name()),
+        IntegrationTarget::FunctionUri(_) => "calls the function that the stage names".to_owned(),
+        IntegrationTarget::Http { uri, method, .. } => format!("sends {method} {uri}"),
+        IntegrationTarget::Service { uri, .. } => match function_of_uri(uri) {
+            Some((function, _)) => format!("calls {}", function.name()),
+            None => format!("calls {}", uri.splitn(5, ':').last().unwrap_or(uri)),
+        },
+        IntegrationTarget::Mock => "answers by itself".to_owned(),
+        IntegrationTarget::Unsupported(reason) => reason.clone(),
     }
 }

@@ -100,7 +100,8 @@ impl ApiBuilder<'_, '_> {
     }
 }
 
-fn members(node: Option<&Node>) -> impl Iterator<Item = (&str, &Node)> {
+/// The members of a map.
+pub(super) fn members(node: Option<&Node>) -> impl Iterator<Item = (&str, &Node)> {
     let map = node.and_then(Node::as_map).into_iter();
     map.flat_map(|map| &map.0).map(|member| (member.name.as_str(), &member.node))
 }
