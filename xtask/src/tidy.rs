@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::run::{Failure, cargo, output, workspace};
 
 /// Which crates of ours each crate may use: the arrows of ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("bench", &["websocket"]),
     ("drain", &[]),
     ("model", &[]),
@@ -15,8 +15,9 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("awswire", &[]),
     ("outbound", &[]),
     ("velocity", &[]),
+    ("schema", &[]),
     ("listen", &["drain"]),
-    ("gateway", &["awswire", "drain", "listen", "model", "outbound", "velocity", "websocket"]),
+    ("gateway", &["awswire", "drain", "listen", "model", "outbound", "schema", "velocity", "websocket"]),
     ("functions", &["drain", "model"]),
     ("tables", &["model"]),
     ("front", &["awswire", "drain", "listen", "model"]),
@@ -129,7 +130,7 @@ fn check_links(file: &Path, problems: &mut Vec<String>) -> Result<(), Failure> {
 
 /// Every limit says where it comes from.
 fn check_limits(problems: &mut Vec<String>) -> Result<(), Failure> {
-    for owner in ["model", "velocity"] {
+    for owner in ["model", "schema", "velocity"] {
         let file = workspace().join("crates").join(owner).join("src/limits.rs");
         let text = fs::read_to_string(&file)?;
         let mut comment = String::new();

@@ -31,7 +31,7 @@ impl Evaluator<'_> {
             Value::Override(branch) => Ok(self.override_of(&dotted(branch, name))),
             Value::StageVariables => match self.input.stage_variable(name) {
                 Some(text) => self.heap.text(text),
-                None => Ok(Value::Null),
+                None => Ok(Value::Missing),
             },
             Value::Input if name == "body" => self.body_text(),
             _ => Ok(Value::Null),
@@ -43,7 +43,7 @@ impl Evaluator<'_> {
             return Ok(Value::Override(Arc::from(name)));
         }
         Ok(match self.input.context(name) {
-            ContextValue::Missing => Value::Null,
+            ContextValue::Missing => Value::Missing,
             ContextValue::Text(text) => self.heap.text(text)?,
             ContextValue::Integer(number) => Value::Integer(number),
             ContextValue::Boolean(value) => Value::Boolean(value),
@@ -59,7 +59,7 @@ impl Evaluator<'_> {
             None if name.matches('.').count() == 1 && !name.ends_with(".status") => {
                 Value::Override(Arc::from(name))
             }
-            None => Value::Null,
+            None => Value::Missing,
         }
     }
 
@@ -139,11 +139,14 @@ impl Evaluator<'_> {
         self.heap.text(text)
     }
 
-    /// `$input.path(path)`: a value. The same place of the body is the same value each time.
+    /// `$input.path(path)`: a value. Asking for the same place again gives the same value.
+    ///
+    /// Choice: a path that leads nowhere, or to null, is missing like a variable of `$context`; templates that ask
+    /// `"$input.path('$.x')" != ""` rely on it.
     fn input_path(&mut self, path: &Value) -> Result<Value, Fault> {
         let json = self.body_json()?;
         match self.select(path, &json)? {
-            Selection::Nothing => Ok(Value::Null),
+            Selection::Nothing | Selection::One(Json::Null) => Ok(Value::Missing),
             Selection::Made(made) => self.heap.import(&made),
             Selection::One(found) => {
                 let address = std::ptr::from_ref(found).addr();

@@ -43,7 +43,7 @@ pub use message::Message;
 
 use ast::{Block, Macros};
 
-/// A parsed mapping template.
+/// A parsed mapping template. Tasks share it.
 #[derive(Debug)]
 pub struct Template {
     block: Block,
@@ -70,3 +70,9 @@ impl Template {
         evaluate::run(&self.block, &self.macros, input)
     }
 }
+
+/// A template is evaluated by many tasks at once.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<Template>();
+};

@@ -35,6 +35,7 @@ impl Heap {
         self.spend(1)?;
         match value {
             Value::Null => out.push_str("null"),
+            Value::Missing => out.push_str(if json { "null" } else { "" }),
             Value::Boolean(value) => push(out, value),
             Value::Integer(number) => push(out, number),
             Value::Decimal(number) => out.push_str(&decimal(*number)),

@@ -21,6 +21,11 @@ pub(crate) type Entries = IndexMap<Arc<str>, Value>;
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
     Null,
+    /// What API Gateway does not have for this message, such as `$context.missing`.
+    ///
+    /// Choice: it prints nothing, as is known of `$context` and `$stageVariables`; so it also equals the empty text, joins
+    /// and is assigned like it, and is false in a condition.
+    Missing,
     Boolean(bool),
     Integer(i64),
     Decimal(f64),
@@ -65,14 +70,14 @@ impl Value {
     }
 
     pub(crate) fn is_null(&self) -> bool {
-        matches!(self, Self::Null)
+        matches!(self, Self::Null | Self::Missing)
     }
 
     /// Whether a condition holds.
     ///
     /// Source: Velocity 1.7: everything is true but `false` and what is undefined or null.
     pub(crate) fn is_true(&self) -> bool {
-        !matches!(self, Self::Null | Self::Boolean(false))
+        !matches!(self, Self::Null | Self::Missing | Self::Boolean(false))
     }
 
     pub(crate) fn as_number(&self) -> Option<f64> {

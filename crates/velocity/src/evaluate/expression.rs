@@ -201,10 +201,13 @@ impl Heap {
         }
         self.spend(1)?;
         Ok(match (left, right) {
-            (Value::Null, Value::Null)
+            (Value::Null | Value::Missing, Value::Null | Value::Missing)
             | (Value::Input, Value::Input)
             | (Value::Util, Value::Util) => true,
-            (Value::Null, _) | (_, Value::Null) => false,
+            (Value::Missing, Value::Text(text)) | (Value::Text(text), Value::Missing) => {
+                text.is_empty()
+            }
+            (Value::Null | Value::Missing, _) | (_, Value::Null | Value::Missing) => false,
             (Value::Boolean(left), Value::Boolean(right)) => left == right,
             (Value::Text(left), Value::Text(right)) => {
                 self.spend_text(left.len())?;

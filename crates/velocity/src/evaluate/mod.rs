@@ -289,7 +289,7 @@ impl Evaluator<'_> {
         if let Some(parameter) = parameters.find(|parameter| parameter.name == *name) {
             return std::mem::replace(&mut parameter.value, value);
         }
-        let before = if value.is_null() {
+        let before = if matches!(value, Value::Null) {
             self.variables.remove(name)
         } else {
             self.variables.insert(Arc::clone(name), value)

@@ -7,10 +7,8 @@ use crate::ast::{Reference, Step, Target};
 use crate::error::{Fault, TemplateError};
 use crate::value::{Content, Value};
 
-/// The names that API Gateway provides. An undefined reference below one of them prints nothing.
-///
-/// Choice: Velocity prints an undefined reference as it is written; API Gateway is known to print nothing for a missing
-/// variable of `$context` and `$stageVariables`, and we do the same for `$input` and `$util`.
+/// The names that API Gateway provides. An undefined reference below one of them prints nothing, as a missing value of
+/// theirs does; Velocity prints other undefined references as they are written.
 const PROVIDED: [&str; 4] = ["context", "stageVariables", "input", "util"];
 
 impl Evaluator<'_> {
@@ -21,7 +19,7 @@ impl Evaluator<'_> {
     pub(super) fn print_reference(&mut self, reference: &Reference) -> Result<(), TemplateError> {
         let failed = |fault: Fault| fault.at(reference.place, &reference.literal);
         let value = self.resolve(reference)?;
-        let provided = self.is_provided(&reference.name);
+        let provided = matches!(value, Value::Missing) || self.is_provided(&reference.name);
         let slashes = |count: usize| "\\".repeat(count);
         if value.is_null() && !provided {
             let text = match self.parameter(&reference.name) {
@@ -195,7 +193,7 @@ impl Evaluator<'_> {
     pub(super) fn assign(&mut self, target: &Reference, value: Value) -> Result<(), TemplateError> {
         let failed = |fault: Fault| fault.at(target.place, &target.literal);
         self.place = target.place;
-        if value.is_null() {
+        if matches!(value, Value::Null) {
             return Ok(());
         }
         let Some((last, path)) = target.steps.split_last() else {

@@ -53,7 +53,7 @@ impl Evaluator<'_> {
             Value::Input => self.call_input(name, arguments),
             Value::Util => self.call_util(name, arguments),
             Value::Loop(depth) => Ok(self.call_loop(*depth, name, arguments)),
-            Value::Block(_) | Value::Null => Ok(None),
+            Value::Block(_) | Value::Null | Value::Missing => Ok(None),
         }
     }
 

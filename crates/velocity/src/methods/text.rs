@@ -44,6 +44,7 @@ impl Evaluator<'_> {
                 self.heap.spend_text(bytes)?;
                 self.made(text.repeat(times))
             }
+            // Java has no text for null.
             (_, [Value::Null, ..]) => Ok(None),
             ("split", [_] | [_, Value::Integer(_)]) => self.split(text, arguments),
             (_, [first]) => {

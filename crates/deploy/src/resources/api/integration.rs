@@ -55,7 +55,8 @@ impl ApiBuilder<'_, '_> {
             "HTTP" | "HTTP_PROXY" => IntegrationTarget::Unsupported(format!(
                 "{uri:?} is not an http:// or https:// address"
             )),
-            "AWS" => IntegrationTarget::Service { uri, method },
+            "AWS" if uri.starts_with("arn:") => IntegrationTarget::Service { uri, method },
+            "AWS" => IntegrationTarget::Unsupported(format!("{uri:?} is not an action of a service")),
             "MOCK" => IntegrationTarget::Mock,
             _ => {
                 piece.fail(
