@@ -17,11 +17,14 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("velocity", &[]),
     ("schema", &[]),
     ("listen", &["drain"]),
-    ("gateway", &["awswire", "drain", "listen", "model", "outbound", "schema", "velocity", "websocket"]),
+    (
+        "gateway",
+        &["awswire", "drain", "listen", "model", "outbound", "schema", "velocity", "websocket"],
+    ),
     ("functions", &["drain", "model"]),
     ("tables", &["model"]),
     ("front", &["awswire", "drain", "listen", "model"]),
-    ("deploy", &["model", "velocity"]),
+    ("deploy", &["model", "schema", "velocity"]),
     ("testkit", &["websocket"]),
     ("xtask", &[]),
     (

@@ -45,7 +45,9 @@ fn a_route_response_makes_a_route_two_way() {
 
 #[test]
 fn integrations_that_do_not_run_here_leave_the_other_routes_alone() {
-    for (kind, uri) in [("AWS_PROXY", "nothing"), ("HTTP_PROXY", "ftp://files"), ("AWS", "https://x")] {
+    for (kind, uri) in
+        [("AWS_PROXY", "nothing"), ("HTTP_PROXY", "ftp://files"), ("AWS", "https://x")]
+    {
         let mut template = api();
         template["Resources"]["Other"] = json!({ "Type": "AWS::ApiGatewayV2::Integration", "Properties": {
             "ApiId": { "Ref": "Api" }, "IntegrationType": kind, "IntegrationUri": uri } });

@@ -9,6 +9,7 @@ use stillwire_awswire::ConnectionId;
 use stillwire_model::{Api, ApiId, StageName};
 
 use crate::throttle::Throttles;
+use crate::validation::Schemas;
 
 /// What is known of a client for as long as it is connected.
 #[derive(Debug)]
@@ -47,6 +48,7 @@ pub(crate) struct LiveApi {
     domain_name: String,
     current: ArcSwap<Api>,
     throttles: Throttles,
+    schemas: Schemas,
 }
 
 impl LiveApi {
@@ -56,6 +58,7 @@ impl LiveApi {
             domain_name,
             current: ArcSwap::new(api),
             throttles: Throttles::default(),
+            schemas: Schemas::default(),
         }
     }
 
@@ -70,6 +73,11 @@ impl LiveApi {
     /// How many requests pass.
     pub(crate) fn throttles(&self) -> &Throttles {
         &self.throttles
+    }
+
+    /// What messages must be.
+    pub(crate) fn schemas(&self) -> &Schemas {
+        &self.schemas
     }
 
     /// Deploys another version of the API. Messages that were routed keep the old one.

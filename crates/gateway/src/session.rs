@@ -54,7 +54,7 @@ impl Session for ApiSession {
         let (route, integration) = match find(&api, peer, message) {
             Ok(found) => found,
             Err((key, failure)) => {
-                replies.text(&error_frame(live, &failure, &ids.request));
+                replies.text(&error_frame(live, &failure, &ids));
                 let fate = Fate::of(failure);
                 access::log(&api, &ids.context(peer, &key, epoch_millis), &fate, shared);
                 return;
@@ -196,7 +196,7 @@ impl Call {
                 Fate { status: 200, ..Fate::default() }
             }
             Err(failure) => {
-                send(live, error_frame(live, &failure, &self.ids.request).into());
+                send(live, error_frame(live, &failure, &self.ids).into());
                 Fate::of(failure)
             }
         };
@@ -212,7 +212,7 @@ impl Call {
 type Found = (Arc<Route>, Arc<Integration>);
 
 /// The route of a message and what it calls; else the key that was looked for, and why it is not called.
-fn find(api: &Api, peer: &Peer, message: Incoming<'_>) -> Result<Found, (String, Failure)> {
+fn find(api: &Arc<Api>, peer: &Peer, message: Incoming<'_>) -> Result<Found, (String, Failure)> {
     let key = match message {
         Incoming::Text(text) => route::select(&api.route_selection, text),
         Incoming::Binary(_) => None,
@@ -225,6 +225,13 @@ fn find(api: &Api, peer: &Peer, message: Incoming<'_>) -> Result<Found, (String,
     };
     if !peer.api.throttles().admit(api, &peer.stage, &route.key) {
         return Err((route.key.to_string(), Failure::Throttled));
+    }
+    let text = match message {
+        Incoming::Text(text) => text,
+        Incoming::Binary(_) => "", // no JSON, where a model wants some
+    };
+    if let Err(failure) = peer.api.schemas().validate(api, route, text) {
+        return Err((route.key.to_string(), failure));
     }
     Ok((Arc::clone(route), Arc::clone(integration)))
 }
@@ -254,9 +261,9 @@ fn send(live: &Live, message: Bytes) {
     }
 }
 
-fn error_frame(live: &Live, failure: &Failure, request_id: &str) -> String {
-    tracing::warn!(connection = %live.peer.id, request = request_id, %failure, "message not handled");
-    rescue::error_frame(failure, live.peer.id, request_id)
+fn error_frame(live: &Live, failure: &Failure, ids: &Ids) -> String {
+    tracing::warn!(connection = %live.peer.id, request = ids.request, %failure, "message not handled");
+    rescue::error_frame(failure, live.peer.id, &ids.request, &ids.message)
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use std::time::Duration;
 use stillwire_awswire::{ConnectionId, RequestIds};
 use stillwire_drain::Drain;
 use stillwire_model::{
-    AccessLog, AccessLogs, Api, ApiId, Authorization, BoxFuture, Clock, FunctionArn, Integration,
-    Invocation, Invoke, InvokeError, LogFormat, Outcome, Reply, Route, RouteKey,
-    SelectionExpression, Stage, StageName, TableApi, Throttle, limits,
+    AccessLog, AccessLogs, Api, ApiId, BoxFuture, Clock, FunctionArn, Integration, Invocation,
+    Invoke, InvokeError, LogFormat, Outcome, Reply, Route, RouteKey, SelectionExpression, Stage,
+    StageName, TableApi, Throttle, limits,
 };
 use stillwire_outbound::Outbound;
 use tokio::sync::mpsc;
@@ -91,12 +91,8 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
     let expression = SelectionExpression::parse("$request.body.action").unwrap();
     let function_arn = FunctionArn::new("aws", "us-east-1", "0", "f");
     let integration = Integration::of_function("i", function_arn);
-    let route = Route {
-        key: RouteKey::parse("chat").unwrap(),
-        integration: Some(Arc::new(integration)),
-        authorization: Authorization::None,
-        two_way,
-    };
+    let key = RouteKey::parse("chat").unwrap();
+    let route = Route { two_way, ..Route::new(key, Some(Arc::new(integration))) };
     let mut api = Api::new(ApiId::parse("abc").unwrap(), expression).with_routes([route]).unwrap();
     let stage = StageName::parse("dev").unwrap();
     let mut served = Stage::new(stage.clone());

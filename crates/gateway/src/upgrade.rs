@@ -6,7 +6,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
 
-use stillwire_model::{Api, Authorization, RouteKey, StageName};
+use stillwire_model::{Api, Authorization, MappingSource, RouteKey, StageName};
 use stillwire_websocket::{DeflateConfig, Negotiated, RequestHead, Upgrade, UpgradeError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -68,7 +68,9 @@ pub(crate) fn begin(
         return ticket.refuse(refusal(429, &request_id));
     }
     let asks_nobody = api.connect_route().is_none_or(|route| {
-        route.integration.is_none() && matches!(route.authorization, Authorization::None)
+        route.integration.is_none()
+            && route.required.is_empty()
+            && matches!(route.authorization, Authorization::None)
     });
     if asks_nobody {
         candidate.log(&Fate { status: 200, ..Fate::default() }, shared);
@@ -199,6 +201,13 @@ async fn ask(
             return Err(500.into());
         }
     };
+    if let Some(missing) = route.required.iter().find(|source| !is_given(source, &request)) {
+        let failure = Failure::MissingParameter(format!("{missing:?}"));
+        tracing::warn!(stage = %peer.stage, request = request_id, %failure, "refused");
+        let status = failure.handshake_status();
+        fate.failure = Some(failure);
+        return Err(status.into());
+    }
     let Some(integration) = &route.integration else { return Ok(None) };
     let exchange =
         Exchange { context: context_of(peer, request_id), api, body: "", request: Some(&request) };
@@ -224,6 +233,15 @@ async fn ask(
         return Err(Refusal { status: answer.status, answer: Some(answer) });
     }
     Ok(Some(answer))
+}
+
+fn is_given(source: &MappingSource, request: &Request) -> bool {
+    let value = match source {
+        MappingSource::Header(name) => request.header(name),
+        MappingSource::QueryString(name) => request.query(name),
+        _ => return true, // nothing else can be required
+    };
+    value.is_some_and(|value| !value.is_empty())
 }
 
 fn reserve(shared: &Shared) -> Option<mpsc::OwnedPermit<Departure>> {

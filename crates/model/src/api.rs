@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{ApiId, FunctionArn, Integration, SelectionExpression, Stage, StageName, limits};
+use crate::{
+    ApiId, FunctionArn, Integration, MappingSource, SelectionExpression, Stage, StageName, limits,
+};
 
 /// A WebSocket API. It never changes: a new deployment is a new value.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub struct Api {
     pub route_selection: SelectionExpression,
     /// Its stages, by name.
     pub stages: BTreeMap<StageName, Stage>,
+    /// Its models by name: JSON schemas of draft 4.
+    pub models: BTreeMap<String, Arc<str>>,
     routes: BTreeMap<RouteKey, Arc<Route>>,
 }
 
@@ -53,6 +57,7 @@ impl Api {
             account: "000000000000".to_owned(),
             route_selection,
             stages: BTreeMap::new(),
+            models: BTreeMap::new(),
             routes: BTreeMap::new(),
         }
     }
@@ -163,6 +168,45 @@ pub struct Route {
     pub authorization: Authorization,
     /// Whether the integration's answer goes back to the client (the route has a route response).
     pub two_way: bool,
+    /// Which messages are let through; `None` for all.
+    pub validation: Option<Validation>,
+    /// What a handshake must have: headers and parameters of its query. Only looked at on `$connect`.
+    pub required: Vec<MappingSource>,
+}
+
+impl Route {
+    /// A route that anyone may take, with nothing checked and nothing sent back.
+    pub fn new(key: RouteKey, integration: Option<Arc<Integration>>) -> Self {
+        let authorization = Authorization::None;
+        Self {
+            key,
+            integration,
+            authorization,
+            two_way: false,
+            validation: None,
+            required: Vec::new(),
+        }
+    }
+}
+
+/// How the messages of a route are validated.
+///
+/// Source: API Gateway Developer Guide, "Request validation for WebSocket APIs": where there is an expression and no model
+/// for what it gives, not even under `$default`, validation fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validation {
+    /// Finds the key of a model.
+    pub selection: SelectionExpression,
+    /// Names of models by their keys.
+    pub models: BTreeMap<String, String>,
+}
+
+impl Validation {
+    /// The name of the model for a key that was selected.
+    pub fn model(&self, key: Option<&str>) -> Option<&str> {
+        let keys = key.into_iter().chain(["$default"]);
+        keys.into_iter().find_map(|key| self.models.get(key)).map(String::as_str)
+    }
 }
 
 /// Who may open a connection.
@@ -241,12 +285,8 @@ mod tests {
 
     fn route(key: &str) -> Route {
         let function = FunctionArn::new("aws", "us-east-1", "000000000000", "f");
-        Route {
-            key: RouteKey::parse(key).unwrap(),
-            integration: Some(Arc::new(Integration::of_function("i", function))),
-            authorization: Authorization::None,
-            two_way: false,
-        }
+        let integration = Arc::new(Integration::of_function("i", function));
+        Route::new(RouteKey::parse(key).unwrap(), Some(integration))
     }
 
     fn api(keys: &[&str]) -> Result<Api, InvalidApi> {

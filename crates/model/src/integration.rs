@@ -218,7 +218,11 @@ impl MappingTarget {
 }
 
 impl MappingSource {
-    fn parse(text: &str) -> Result<Self, InvalidMapping> {
+    /// Reads a source.
+    ///
+    /// # Errors
+    /// When it has none of the documented forms.
+    pub fn parse(text: &str) -> Result<Self, InvalidMapping> {
         if let Some(literal) = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
             return Ok(Self::Literal(literal.to_owned()));
         }

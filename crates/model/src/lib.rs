@@ -16,7 +16,7 @@ mod table;
 
 pub use api::{
     Api, Authorization, Authorizer, IdentitySource, InvalidApi, InvalidIdentitySource,
-    InvalidRouteKey, Route, RouteKey,
+    InvalidRouteKey, Route, RouteKey, Validation,
 };
 pub use app::{App, Output, Stack};
 pub use expression::{InvalidExpression, Part, PathStep, SelectionExpression};

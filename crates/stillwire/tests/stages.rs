@@ -140,3 +140,68 @@ fn a_format_with_a_variable_that_does_not_exist_is_refused() {
     let text = "The following context variables are not supported: [$context.nonsense]";
     assert!(said.contains(text) && said.contains("AccessLogSettings"), "{said}");
 }
+
+#[test]
+fn a_message_that_is_not_what_its_model_says_is_refused_and_not_handled() {
+    let model = |name: &str, schema: Value| {
+        json!({ "Type": "AWS::ApiGatewayV2::Model", "Properties": {
+            "ApiId": { "Ref": "Api" }, "Name": name, "ContentType": "application/json", "Schema": schema } })
+    };
+    let app = App::new()
+        .function("all", CODE)
+        .two_way_route("$default", "all")
+        .two_way_route("strict", "all")
+        .route("$connect", "all")
+        .resource(
+            "ModelChat",
+            model(
+                "Chat",
+                json!({ "type": "object", "required": ["text"],
+            "properties": { "text": { "type": "string", "maxLength": 10 } } }),
+            ),
+        );
+    let template = app.template();
+    let mut text: Value =
+        serde_json::from_str(&std::fs::read_to_string(&template).unwrap()).unwrap();
+    let routes = text["Resources"].as_object_mut().unwrap();
+    for (_, resource) in
+        routes.iter_mut().filter(|(_, resource)| resource["Type"] == "AWS::ApiGatewayV2::Route")
+    {
+        let properties = &mut resource["Properties"];
+        match properties["RouteKey"].as_str() {
+            Some("$default") => {
+                properties["ModelSelectionExpression"] = json!("$request.body.kind");
+                properties["RequestModels"] = json!({ "chat": "Chat" });
+            }
+            Some("$connect") => {
+                properties["RequestParameters"] =
+                    json!({ "route.request.querystring.token": { "Required": true } });
+            }
+            _ => {}
+        }
+    }
+    std::fs::write(&template, text.to_string()).unwrap();
+    let stillwire = Stillwire::dev(PROGRAM, &template);
+    assert_eq!(stillwire.try_connect("test", &[]).unwrap_err().status, 400);
+    let url = stillwire.url("test", "ws") + "?token=x";
+    let mut client = stillwire_testkit::Client::open(&url, &[]).unwrap();
+    client.send(r#"{"kind":"chat","text":"hi"}"#);
+    assert_eq!(client.text(), r#"{"kind":"chat","text":"hi"}"#);
+    for wrong in [
+        r#"{"kind":"chat"}"#,
+        r#"{"kind":"chat","text":5}"#,
+        r#"{"kind":"chat","text":"far too long"}"#,
+        r#"{"kind":"other","text":"hi"}"#,
+        "not JSON",
+    ] {
+        let frame = client.ask(wrong);
+        assert_eq!(frame["message"], "Bad request body", "{wrong}");
+        assert!(frame["messageId"].is_string() && frame["requestId"].is_string(), "{frame}");
+    }
+    client.send(r#"{"action":"strict","anything":true}"#);
+    assert_eq!(
+        client.text(),
+        r#"{"action":"strict","anything":true}"#,
+        "a route without an expression validates nothing"
+    );
+}

@@ -4,6 +4,7 @@
 
 mod authorization;
 mod integration;
+mod models;
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,6 +125,7 @@ impl<'a, 'w> ApiBuilder<'a, 'w> {
         api.region.clone_from(&scope.region);
         api.account.clone_from(&scope.account);
         api.stages = stages;
+        api.models = self.models();
         self.fate(piece, Action::Runs, &format!("WebSocket API {id}"));
         Some(api)
     }
@@ -188,14 +190,6 @@ impl<'a, 'w> ApiBuilder<'a, 'w> {
             Some(target) => (Action::Runs, format!("route {key} {}", describe(target))),
         };
         self.fate(piece, note.0, &note.1);
-        for (property, text) in [
-            ("ModelSelectionExpression", "messages of this route are not validated here"),
-            ("RequestParameters", "request parameters of this route are not checked here"),
-        ] {
-            if piece.get(property).is_some() {
-                piece.warn(self.resolver, property, text);
-            }
-        }
         if piece.text("ApiKeyRequired").as_deref() == Some("true") {
             piece.warn(self.resolver, "ApiKeyRequired", "API keys are not checked here");
         }
@@ -206,6 +200,8 @@ impl<'a, 'w> ApiBuilder<'a, 'w> {
                 response.text("RouteId").as_deref() == Some(&id)
                     && response.text("RouteResponseKey").as_deref() == Some("$default")
             });
-        Some(Route { key, integration, authorization, two_way })
+        let validation = self.validation(piece);
+        let required = self.required(piece);
+        Some(Route { key, integration, authorization, two_way, validation, required })
     }
 }

@@ -51,6 +51,7 @@ pub(super) fn of(kind: &str) -> Fate {
         | "AWS::ApiGatewayV2::Integration"
         | "AWS::ApiGatewayV2::Authorizer"
         | "AWS::ApiGatewayV2::IntegrationResponse"
+        | "AWS::ApiGatewayV2::Model"
         | "AWS::ApiGatewayV2::Stage"
         | "AWS::ApiGatewayV2::RouteResponse" => (Action::Runs, "part of the API"),
         "AWS::ApiGatewayV2::Deployment" => (Action::Runs, "changes apply at once here"),
@@ -68,7 +69,6 @@ pub(super) fn of(kind: &str) -> Fate {
         kind if SKIPPED.contains(&kind) => (Action::Skipped, "no meaning at run time here"),
         kind if is_cdk_helper(kind) => (Action::Skipped, "no meaning at run time here"),
         kind if is_custom(kind) => (Action::NotRun, "custom resources are not run here"),
-        "AWS::ApiGatewayV2::Model" => (Action::NotRun, "messages are not validated here"),
         "AWS::ApiGatewayV2::DomainName" | "AWS::ApiGatewayV2::ApiMapping" => {
             (Action::NotRun, "custom domains are not served here")
         }
@@ -88,7 +88,6 @@ pub(super) fn of(kind: &str) -> Fate {
 /// What a person should be told about a type that does something on AWS and nothing here, beyond its row.
 pub(super) fn notice(kind: &str) -> Option<&'static str> {
     match kind {
-        "AWS::ApiGatewayV2::Model" => Some("messages are not validated against this model here"),
         "AWS::ApiGatewayV2::DomainName" | "AWS::ApiGatewayV2::ApiMapping" => {
             Some("custom domains are not served here; use the address of the stage")
         }

@@ -56,7 +56,9 @@ impl ApiBuilder<'_, '_> {
                 "{uri:?} is not an http:// or https:// address"
             )),
             "AWS" if uri.starts_with("arn:") => IntegrationTarget::Service { uri, method },
-            "AWS" => IntegrationTarget::Unsupported(format!("{uri:?} is not an action of a service")),
+            "AWS" => {
+                IntegrationTarget::Unsupported(format!("{uri:?} is not an action of a service"))
+            }
             "MOCK" => IntegrationTarget::Mock,
             _ => {
                 piece.fail(
@@ -128,7 +130,11 @@ impl ApiBuilder<'_, '_> {
         templates
     }
 
-    fn expression(&mut self, piece: &Piece<'_>, property: &str) -> Option<SelectionExpression> {
+    pub(super) fn expression(
+        &mut self,
+        piece: &Piece<'_>,
+        property: &str,
+    ) -> Option<SelectionExpression> {
         match SelectionExpression::parse(&piece.text(property)?) {
             Ok(expression) => Some(expression),
             Err(error) => {
