@@ -178,7 +178,7 @@ fn a_decoder_at_rest_is_two_words() {
 fn what_no_decoder_writes_is_not_read_back() {
     let masked =
         r#"{"fin":true,"deflated":false,"opcode":"Text","mask":[1,2,3,4],"payload_len":5}"#;
-    let text = r#"{"opcode":"Text","deflated":false,"payload":[195]}"#;
+    let text = r#"{"opcode":"Text","deflated":false,"payload":[97,98,99,195]}"#;
     let decoder = |frame: String, message: &str| {
         let written = format!(
             r#"{{"terms":{{"role":"Server","deflate":false}},"partial":{{"frame":{frame},"message":{message}}}}}"#
@@ -186,12 +186,21 @@ fn what_no_decoder_writes_is_not_read_back() {
         serde_json::from_str::<Decoder>(&written)
     };
     assert!(decoder(format!(r#"{{"Data":[{masked},4]}}"#), text).is_ok());
+    let continued = masked.replace("Text", "Continuation");
+    assert!(decoder(format!(r#"{{"Data":[{continued},3]}}"#), text).is_ok());
     for (frame, message) in [
+        (
+            format!(r#"{{"Data":[{},4]}}"#, continued.replace(":5", ":9")),
+            r#"{"opcode":"Text","deflated":false,"payload":[97]}"#,
+        ), // fewer than came
         (r#"{"Header":[]}"#.to_owned(), "null"), // nothing is incomplete
         (r#"{"Header":[129,128,0,0,0,0]}"#.to_owned(), "null"), // a whole header
         (r#"{"Header":[255]}"#.to_owned(), "null"), // a wrong one
         (format!(r#"{{"Data":[{masked},5]}}"#), text), // nothing is due
         (format!(r#"{{"Data":[{masked},4]}}"#), "null"), // no message
+        (format!(r#"{{"Data":[{masked},3]}}"#), text), // more than came
+        (format!(r#"{{"Data":[{},4]}}"#, masked.replace("Text", "Binary")), text), // another message
+        (format!(r#"{{"Data":[{},4]}}"#, masked.replace("Text", "Ping")), text), // a control frame
         (format!(r#"{{"Control":[{masked},[]]}}"#), "null"), // not a control frame
         (format!(r#"{{"Data":[{},4]}}"#, masked.replace("[1,2,3,4]", "null")), text), // no mask
         (r#"{"Header":[]}"#.to_owned(), r#"{"opcode":"Text","deflated":false,"payload":[255]}"#), // not UTF-8

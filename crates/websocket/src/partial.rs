@@ -170,7 +170,8 @@ impl Partial {
         let possible = match &self.frame {
             Frame::Header(begun) => FrameHeader::parse(begun, terms) == Ok(None),
             Frame::Data(header, received) => {
-                known(header, *received) && !header.opcode.is_control() && self.message.is_some()
+                known(header, *received)
+                    && self.message.as_ref().is_some_and(|message| message.is_of(header, *received))
             }
             Frame::Control(header, payload) => {
                 known(header, payload.len() as u64) && header.opcode.is_control()
@@ -224,6 +225,15 @@ impl Unfinished {
             return Message::inflated(self.opcode, &self.payload, limits);
         }
         Message::collected(self.opcode, self.payload)
+    }
+
+    /// Whether a frame may be the one of which so many bytes came last.
+    fn is_of(&self, header: &FrameHeader, received: u64) -> bool {
+        let len = self.payload.len() as u64;
+        match header.opcode {
+            Opcode::Continuation => received <= len,
+            first => (first, header.deflated, received) == (self.opcode, self.deflated, len),
+        }
     }
 
     fn check(&mut self) -> Result<(), &'static str> {

@@ -71,3 +71,33 @@ impl Compressor {
         smaller.then_some(compressed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Noise, and the same once more: only who looks back all of `distance` can make it smaller.
+    fn doubled(distance: usize) -> Vec<u8> {
+        let mut state = 1_u32;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        };
+        (0..distance).map(|_| noise()).collect::<Vec<_>>().repeat(2)
+    }
+
+    #[test]
+    fn what_is_compressed_looks_back_as_far_as_its_window_and_no_further() {
+        for bits in WindowBits::MIN.get()..=WindowBits::MAX.get() {
+            let window = WindowBits::new(bits).unwrap();
+            let len =
+                |message: &[u8]| deflate(message, window, <[u8]>::len).unwrap_or(message.len());
+            let size = 1_usize << bits;
+            // The compressor keeps the last 262 bytes of its window for what comes.
+            let within = doubled(size - 300);
+            assert!(len(&within) < within.len() * 2 / 3, "{bits}: {}", len(&within));
+            let beyond = doubled(size + 1);
+            assert!(len(&beyond) > beyond.len() * 9 / 10, "{bits}: {}", len(&beyond));
+        }
+    }
+}

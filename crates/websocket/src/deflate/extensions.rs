@@ -2,18 +2,18 @@
 //!
 //! Source: RFC 6455, section 9.1, and RFC 9110, section 5.6, for lists, tokens and quoted strings.
 
+use std::borrow::Cow;
+
 use crate::handshake::is_token;
 
 /// One extension of a list: its name and its parameters.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Extension<'a> {
     pub(crate) name: &'a str,
-    pub(crate) parameters: Vec<(&'a str, Option<&'a str>)>,
+    pub(crate) parameters: Vec<(&'a str, Option<Cow<'a, str>>)>,
 }
 
 /// The extensions of a header's value. One that breaks the grammar is an error of its own.
-///
-/// Values in quotes are given with them: nothing that this crate knows may be quoted.
 pub(crate) fn extensions(value: &str) -> impl Iterator<Item = Result<Extension<'_>, ()>> {
     split(value, ',').filter(|item| !item.is_empty()).map(extension)
 }
@@ -25,33 +25,30 @@ fn extension(item: &str) -> Result<Extension<'_>, ()> {
     Ok(Extension { name, parameters })
 }
 
-fn parameter(piece: &str) -> Result<(&str, Option<&str>), ()> {
+fn parameter(piece: &str) -> Result<(&str, Option<Cow<'_, str>>), ()> {
     let (name, value) = match piece.split_once('=') {
-        Some((name, value)) => (trim(name), Some(trim(value))),
+        Some((name, value)) => (trim(name), Some(unquoted(trim(value)).ok_or(())?)),
         None => (piece, None),
     };
-    let known = |value: &str| is_token(value.as_bytes()) || is_quoted_token(value);
-    if is_token(name.as_bytes()) && value.is_none_or(known) { Ok((name, value)) } else { Err(()) }
+    let known = |text: &str| is_token(text.as_bytes());
+    if known(name) && value.as_deref().is_none_or(known) { Ok((name, value)) } else { Err(()) }
 }
 
-/// A quoted string must hold a token once its quotes and backslashes are gone. Source: RFC 6455, section 9.1.
-fn is_quoted_token(value: &str) -> bool {
-    let Some(inner) = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')) else {
-        return false;
-    };
-    let mut plain = Vec::new();
-    let mut bytes = inner.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\\' => match bytes.next() {
-                Some(escaped) => plain.push(escaped),
-                None => return false,
-            },
-            b'"' => return false,
-            byte => plain.push(byte),
-        }
+/// A value without its quotes and backslashes; `None` where they are not in order.
+///
+/// It means the same with them, and must be a token without. Source: RFC 6455, section 9.1.
+fn unquoted(value: &str) -> Option<Cow<'_, str>> {
+    let Some(inner) = value.strip_prefix('"') else { return Some(Cow::Borrowed(value)) };
+    let mut plain = String::new();
+    let mut characters = inner.strip_suffix('"')?.chars();
+    while let Some(character) = characters.next() {
+        plain.push(match character {
+            '\\' => characters.next()?,
+            '"' => return None,
+            character => character,
+        });
     }
-    is_token(&plain)
+    Some(Cow::Owned(plain))
 }
 
 /// Splits where `separator` is not inside quotes. White space around the pieces goes.
@@ -80,10 +77,10 @@ mod tests {
 
     #[test]
     fn a_list_is_split_outside_of_quotes() {
-        let parsed: Vec<_> = extensions(r#"a; b="c", ,d;e=f ;g , h; i="x\,y", "#).collect();
+        let parsed: Vec<_> = extensions(r#"a; b="c\d", ,d;e=f ;g , h; i="x\,y", "#).collect();
         let expected = [
-            Ok(Extension { name: "a", parameters: vec![("b", Some("\"c\""))] }),
-            Ok(Extension { name: "d", parameters: vec![("e", Some("f")), ("g", None)] }),
+            Ok(Extension { name: "a", parameters: vec![("b", Some("cd".into()))] }),
+            Ok(Extension { name: "d", parameters: vec![("e", Some("f".into())), ("g", None)] }),
             Err(()), // a comma is in no token
         ];
         assert_eq!(parsed, expected);
@@ -91,13 +88,32 @@ mod tests {
 
     #[test]
     fn what_breaks_the_grammar_is_an_error_of_its_own() {
-        for bad in ["a b", "a;", "a;;b", "a;=1", "a;b=", "a;b=\"", "a;b=\"\"", "a=1", "\"a\"", "ä"]
-        {
+        for bad in [
+            "a b",
+            "a;",
+            "a;;b",
+            "a;=1",
+            "a;b=",
+            "a=1",
+            "\"a\"",
+            "ä",
+            "a;b=\"",
+            "a;b=\"\"",
+            "a;b=\"c d\"",
+            "a;b=\"c\"d",
+            "a;b=c\"d\"",
+            "a;b=\"c\"\"d\"",
+            "a;b=\"ä\"",
+            "a;\"b\"=c",
+            "a;b=c\\d",
+        ] {
             let value = format!("{bad}, good");
             let parsed: Vec<_> = extensions(&value).collect();
             assert!(parsed[0].is_err(), "{bad}");
             let quote_open = bad.matches('"').count() % 2 == 1;
             assert_eq!(parsed.len(), if quote_open { 1 } else { 2 }, "{bad}");
         }
+        // A quote that is escaped ends nothing.
+        assert_eq!(extensions(r#"a;b="c\", good"#).collect::<Vec<_>>(), [Err(())]);
     }
 }

@@ -164,8 +164,8 @@ impl Parameters {
             return None;
         }
         let mut read = Self::default();
-        for &(name, value) in &extension.parameters {
-            let fresh = match (name, value) {
+        for (name, value) in &extension.parameters {
+            let fresh = match (*name, value.as_deref()) {
                 (SERVER_NO_CONTEXT_TAKEOVER, None) => {
                     !std::mem::replace(&mut read.server_no_context_takeover, true)
                 }
@@ -238,7 +238,12 @@ mod tests {
         for bits in 9..=15 {
             let offer = format!("permessage-deflate; server_max_window_bits={bits}");
             let expected = format!("{PLAIN}; server_max_window_bits={bits}");
-            assert_eq!(answer(&offer), Some(expected));
+            assert_eq!(answer(&offer), Some(expected.clone()));
+            // The same in quotes, one of them escaped. Source: RFC 6455, section 9.1.
+            for quoted in [format!("\"{bits}\""), format!("\"\\{bits}\"")] {
+                let offer = format!("permessage-deflate; server_max_window_bits={quoted}");
+                assert_eq!(answer(&offer), Some(expected.clone()), "{offer}");
+            }
         }
     }
 
@@ -254,10 +259,14 @@ mod tests {
             "permessage-deflate; server_max_window_bits=-10",
             "permessage-deflate; server_max_window_bits=+10",
             "permessage-deflate; server_max_window_bits=99999999999999999999",
-            "permessage-deflate; server_max_window_bits=\"10\"",
+            "permessage-deflate; server_max_window_bits=\"010\"",
+            "permessage-deflate; server_max_window_bits=\"10 \"",
+            "permessage-deflate; server_max_window_bits=\"\"",
+            "permessage-deflate; server_max_window_bits=\"10\"0",
+            "permessage-deflate; server_max_window_bits=10\"\"",
             "permessage-deflate; server_max_window_bits=",
             "permessage-deflate; client_max_window_bits=0",
-            "permessage-deflate; client_max_window_bits=\"15\"",
+            "permessage-deflate; client_max_window_bits=\"16\"",
             "permessage-deflate; client_max_window_bits=09",
             "permessage-deflate; client_max_window_bits; client_max_window_bits=10",
             "permessage-deflate; server_max_window_bits=10; server_max_window_bits=10",
