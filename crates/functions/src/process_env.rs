@@ -5,14 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use stillwire_model::{Function, Runtime};
+use stillwire_model::{Function, LOCAL_KEYS, Runtime};
 
 use crate::supervisor::MARK;
-
-/// Shaped like the credentials of an assumed role, so that SDKs look no further. They open nothing.
-const ACCESS_KEY: &str = "ASIASTILLWIRELOCAL00";
-const SECRET_KEY: &str = "stillwire-local-secret-that-opens-nothing";
-const SESSION_TOKEN: &str = "stillwire-local-session-that-opens-nothing";
 
 /// What distinguishes one environment of a function from another.
 #[derive(Debug)]
@@ -55,9 +50,9 @@ pub(crate) fn variables(
     put("_HANDLER", &function.handler);
     put("AWS_REGION", function.arn.region());
     put("AWS_DEFAULT_REGION", function.arn.region());
-    put("AWS_ACCESS_KEY_ID", ACCESS_KEY);
-    put("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
-    put("AWS_SESSION_TOKEN", SESSION_TOKEN);
+    put("AWS_ACCESS_KEY_ID", LOCAL_KEYS.access_key);
+    put("AWS_SECRET_ACCESS_KEY", LOCAL_KEYS.secret);
+    put("AWS_SESSION_TOKEN", LOCAL_KEYS.session_token);
     put("AWS_LAMBDA_FUNCTION_NAME", function.name());
     put("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.memory_mb.to_string());
     put("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");

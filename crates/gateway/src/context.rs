@@ -79,6 +79,7 @@ impl Context<'_> {
             "messageId" => self.message_id.map(Cow::Borrowed),
             "identity.sourceIp" => owned(peer.source_ip.to_string()),
             "identity.userAgent" => peer.user_agent.as_deref().map(Cow::Borrowed),
+            "identity.caller" | "identity.user" => peer.access_key.as_deref().map(Cow::Borrowed),
             "requestTime" => owned(clf_time(self.epoch_millis)),
             "requestTimeEpoch" => owned(self.epoch_millis.to_string()),
             "routeKey" => text(self.route_key),

@@ -65,6 +65,7 @@ impl Gateway {
             ids: RequestIds::new().ok_or_else(no_random)?,
             registry: Registry::new(addresses.clone(), config.shards.max(1)),
             departures: Mutex::new(Some(departures)),
+            keys: config.keys.clone(),
             services: Services { tables: ports.tables, endpoints: config.endpoints.clone() },
             templates: Templates::default(),
             outbound: Outbound::new(stillwire_listen::system_bundle().as_deref()),

@@ -24,6 +24,7 @@
 mod access;
 mod admission;
 mod authorizer;
+mod caller;
 mod context;
 mod delivery;
 pub mod engine;
@@ -46,6 +47,7 @@ mod throttle;
 mod upgrade;
 mod validation;
 
+pub use caller::Keys;
 pub use gateway::{Gateway, Ports};
 pub use route::select as select_route_key;
 pub use shared::Config;

@@ -12,6 +12,7 @@ use stillwire_awswire::{ConnectionId, ErrorBody, ServiceError, iso_millis};
 use stillwire_listen::is_own_host;
 use stillwire_model::StageName;
 
+use crate::caller;
 use crate::engine::{Answer, Ending, Outgoing, PostError, Request};
 use crate::peer::LiveApi;
 use crate::registry::Live;
@@ -67,6 +68,14 @@ fn respond(
         Target::Stage if method == "GET" => return Ok(refusal(426, request_id)),
         Target::Stage | Target::Nothing => return Err(forbidden()),
     };
+    if shared.keys.required {
+        let region = api.load().region.clone();
+        let now = shared.clock.epoch_millis();
+        shared
+            .keys
+            .check(request.head, &request.body, &region, now)
+            .map_err(|error| ServiceError::rest(403, error.code(), caller::message(&error)))?;
+    }
     let id = ConnectionId::parse(&id)
         .map_err(|error| ServiceError::rest(400, "BadRequestException", error.to_string()))?;
     let find = || {

@@ -23,6 +23,8 @@ pub(crate) struct Peer {
     pub(crate) connected_at: u64,
     /// What the authorizer said, once it did.
     pub(crate) authorized: Option<Box<Authorized>>,
+    /// The key that its handshake was signed with, where that was asked for.
+    pub(crate) access_key: Option<Box<str>>,
 }
 
 impl Peer {

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::admission::Departure;
+use crate::caller::Keys;
 use crate::engine::Addresses;
 use crate::integration::{Services, Templates};
 use crate::peer::{LiveApi, Peer};
@@ -110,6 +111,7 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
         invoke: function.clone(),
         clock: Arc::new(NoTime),
         access_logs: logs.clone(),
+        keys: Keys::default(),
         services: Services { tables: Arc::new(NoTables), endpoints: BTreeMap::new() },
         templates: Templates::default(),
         outbound: Outbound::new(None),
@@ -126,6 +128,7 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
         user_agent: None,
         connected_at: 1_738_660_353_120,
         authorized: None,
+        access_key: None,
     };
     let outbox = Outbox::new(Arc::default(), Arc::default(), 0);
     let live = Arc::new(Live { peer, outbox, last_active: AtomicU64::new(0) });

@@ -11,6 +11,7 @@ use stillwire_outbound::Outbound;
 use tokio::sync::mpsc;
 
 use crate::admission::Departure;
+use crate::caller::Keys;
 use crate::engine::ConnectionLimits;
 use crate::integration::{Services, Templates};
 use crate::registry::Registry;
@@ -28,6 +29,8 @@ pub struct Config {
     pub connection: ConnectionLimits,
     /// What one connection of a stage may do, where that differs.
     pub stages: BTreeMap<StageName, ConnectionLimits>,
+    /// The keys that callers sign with.
+    pub keys: Keys,
     /// Endpoints of services that run elsewhere, by the service's name in lower case (`sqs`).
     pub endpoints: BTreeMap<String, String>,
 }
@@ -43,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     /// Where admissions reserve room for their departure; `None` once the gateway stops.
     pub(crate) departures: Mutex<Option<mpsc::Sender<Departure>>>,
+    pub(crate) keys: Keys,
     pub(crate) services: Services,
     pub(crate) templates: Templates,
     pub(crate) outbound: Outbound,

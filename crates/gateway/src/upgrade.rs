@@ -25,17 +25,27 @@ use crate::response::ProxyResponse;
 use crate::service::{ApiService, refusal};
 use crate::session::ApiSession;
 use crate::shared::Shared;
-use crate::{access, authorizer, integration};
+use crate::{access, authorizer, caller, integration};
 
-/// A handshake that is refused: the status, and what the `$connect` function wants said with it.
+/// A handshake that is refused.
 struct Refusal {
     status: u16,
-    answer: Option<ProxyResponse>,
+    said: Said,
+}
+
+/// What a client is told that is refused.
+enum Said {
+    /// The gateway's own text for the status.
+    Nothing,
+    /// Why.
+    Reason(String),
+    /// What the `$connect` integration wants said.
+    Answer(ProxyResponse),
 }
 
 impl From<u16> for Refusal {
     fn from(status: u16) -> Self {
-        Self { status, answer: None }
+        Self { status, said: Said::Nothing }
     }
 }
 
@@ -130,6 +140,7 @@ fn examine(
         user_agent: arrival.head.first("user-agent").map(Into::into),
         connected_at: shared.clock.epoch_millis(),
         authorized: None,
+        access_key: None,
     };
     Ok(Candidate {
         upgrade,
@@ -196,6 +207,23 @@ async fn ask(
                 }
             }
         }
+        Authorization::Iam => {
+            let checked =
+                shared.keys.check(&arrival.head, b"", &api.region, shared.clock.epoch_millis());
+            match checked {
+                Ok(access_key) => {
+                    peer.access_key = Some(access_key.into());
+                    None
+                }
+                Err(error) => {
+                    tracing::warn!(stage = %peer.stage, %error, "refused: its signature does not let it in");
+                    return Err(Refusal {
+                        status: 403,
+                        said: Said::Reason(caller::message(&error)),
+                    });
+                }
+            }
+        }
         Authorization::Unsupported(reason) => {
             tracing::error!(stage = %peer.stage, reason, "refused: the authorization of $connect does not run here");
             return Err(500.into());
@@ -230,7 +258,7 @@ async fn ask(
     })?;
     if !answer.is_success() {
         tracing::info!(stage = %peer.stage, status = answer.status, "refused by $connect");
-        return Err(Refusal { status: answer.status, answer: Some(answer) });
+        return Err(Refusal { status: answer.status, said: Said::Answer(answer) });
     }
     Ok(Some(answer))
 }
@@ -314,7 +342,14 @@ fn passed_on(answer: &ProxyResponse) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn refusal_answer(refused: &Refusal, request_id: &str) -> Answer {
-    let Some(said) = &refused.answer else { return refusal(refused.status, request_id) };
+    let said = match &refused.said {
+        Said::Nothing => return refusal(refused.status, request_id),
+        Said::Reason(reason) => {
+            let body = serde_json::json!({ "message": reason }).to_string().into();
+            return Answer { body, ..refusal(refused.status, request_id) };
+        }
+        Said::Answer(said) => said,
+    };
     // Choice: what the function said is what the client gets.
     let body = said.body.clone().unwrap_or_default();
     let mut answer = Answer { status: refused.status, body, ..Answer::default() }

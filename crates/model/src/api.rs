@@ -216,6 +216,8 @@ pub enum Authorization {
     None,
     /// Whom this authorizer lets in.
     Custom(Arc<Authorizer>),
+    /// `AWS_IAM`: whoever signs the handshake with a key that is known.
+    Iam,
     /// Not available here: nobody gets in, with the reason in the log. Fails closed.
     Unsupported(String),
 }

@@ -9,6 +9,7 @@ mod expression;
 mod function;
 mod ids;
 mod integration;
+mod keys;
 pub mod limits;
 mod ports;
 mod stage;
@@ -27,6 +28,7 @@ pub use integration::{
     Mapping, MappingSource, MappingTarget, NoTemplate, Passthrough, RequestTemplates, ResponseKey,
     function_of_uri,
 };
+pub use keys::{LOCAL_KEYS, LocalKeys};
 pub use ports::{
     AccessLogs, BoxFuture, Clock, FunctionLogs, Invocation, Invoke, InvokeError, LogLine,
     LogSource, Outcome, Reply, TableApi,

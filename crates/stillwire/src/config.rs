@@ -23,7 +23,7 @@ const FILE_NAME: &str = "stillwire.toml";
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// What the file sets.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Config {
     /// What one connection may do.
@@ -35,6 +35,32 @@ pub(crate) struct Config {
     /// How Stillwire stops.
     #[serde(default)]
     pub(crate) stop: Stop,
+    /// How `@connections` is served.
+    #[serde(default)]
+    pub(crate) management: Management,
+    /// Secrets by the access keys that callers sign with.
+    #[serde(default)]
+    pub(crate) keys: BTreeMap<String, String>,
+}
+
+/// How `@connections` is served.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Management {
+    /// Whether its requests must be signed.
+    #[serde(default)]
+    pub(crate) signatures: Signatures,
+}
+
+/// Whether requests must be signed.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Signatures {
+    /// They need not be.
+    #[default]
+    Off,
+    /// They must be, with a key that is known.
+    Verify,
 }
 
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
@@ -69,6 +95,13 @@ struct Limits {
     outbox_messages: Option<u32>,
     stall_timeout: Option<Time>,
     compression: Option<bool>,
+}
+
+/// Without the secrets.
+impl fmt::Debug for Config {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Config").field("limits", &self.limits).finish_non_exhaustive()
+    }
 }
 
 impl Config {

@@ -13,7 +13,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use stillwire_awswire::{Credentials, Payload, RawRequest, SigningScope, sign};
 use stillwire_model::{
-    FunctionArn, Integration, Invocation, MappingTarget, Outcome, TableApi, function_of_uri,
+    FunctionArn, Integration, Invocation, LOCAL_KEYS, MappingTarget, Outcome, TableApi,
+    function_of_uri,
 };
 
 use crate::exchange::Exchange;
@@ -29,9 +30,6 @@ pub(crate) struct Services {
     /// Endpoints that the user named, by the service's name in lower case.
     pub(crate) endpoints: BTreeMap<String, String>,
 }
-
-/// Keys for endpoints that the user named. They open nothing on AWS; local services do not mind.
-const KEYS: (&str, &str) = ("ASIASTILLWIRELOCAL00", "stillwire-local-secret-that-opens-nothing");
 
 /// The JSON protocol of services with actions: the prefix of `X-Amz-Target`, and the version of the protocol.
 ///
@@ -239,7 +237,7 @@ fn add_signature(request: &mut Request<Bytes>, scope: &SigningScope<'_>) {
             .collect(),
         payload: Payload::Body(request.body()),
     };
-    let made = sign(&raw, &Credentials::new(KEYS.0, KEYS.1), scope);
+    let made = sign(&raw, &Credentials::new(LOCAL_KEYS.access_key, LOCAL_KEYS.secret), scope);
     for (name, value) in made {
         if let Ok(value) = HeaderValue::from_str(&value) {
             request.headers_mut().insert(name, value);

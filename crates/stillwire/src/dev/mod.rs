@@ -25,7 +25,7 @@ use stillwire_drain::Drain;
 use stillwire_front::Front;
 use stillwire_functions::supervisor::Supervisor;
 use stillwire_functions::{Config as FunctionsConfig, Functions, usual_places};
-use stillwire_gateway::{Config as GatewayConfig, Gateway, Ports};
+use stillwire_gateway::{Config as GatewayConfig, Gateway, Keys, Ports};
 use stillwire_listen::{Authority, Capacity, Door};
 use stillwire_model::{App, Clock as _};
 use stillwire_tables::{Engine, Storage};
@@ -35,7 +35,7 @@ use tokio::time::Instant;
 
 use crate::cli::DevArgs;
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, Signatures};
 use crate::dev::access_logs::AccessLogFiles;
 use crate::dev::addresses::Addresses;
 use crate::dev::data_dir::DataDir;
@@ -159,6 +159,7 @@ async fn start(
         stop_spread,
         connection: own.limits(),
         stages: own.stages(),
+        keys: Keys::new(own.keys, own.management.signatures == Signatures::Verify),
         endpoints: settings.endpoints(),
     };
     let access_logs = AccessLogFiles::start(data.path().join("access-logs"))?;

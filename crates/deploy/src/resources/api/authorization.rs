@@ -24,6 +24,7 @@ impl ApiBuilder<'_, '_> {
                 Authorization::None
             }
             Some("CUSTOM") => self.authorizer(piece),
+            Some("AWS_IAM") => Authorization::Iam,
             Some(kind) => {
                 let reason = format!("authorization {kind} is not available here: nobody gets in");
                 piece.warn(self.resolver, "AuthorizationType", reason.clone());

@@ -1,0 +1,100 @@
+//! Signatures: handshakes with `AWS_IAM`, and `@connections` where the operator wants them signed.
+
+#![allow(missing_docs, reason = "tests are named by the behaviour they check")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test says what went wrong by panicking"
+)]
+
+use serde_json::{Value, json};
+use stillwire_testkit::{App, Client, Stillwire, tools};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_stillwire");
+
+const CODE: &str = r#"
+import boto3
+def handler(event, context):
+    request = event["requestContext"]
+    if event.get("body") == "post":
+        url = "https://" + request["domainName"] + "/" + request["stage"]
+        boto3.client("apigatewaymanagementapi", endpoint_url=url).post_to_connection(
+            ConnectionId=request["connectionId"], Data=b"by the function")
+    return {"statusCode": 200, "body": request["connectionId"]}
+"#;
+
+const SETTINGS: &str =
+    "[management]\nsignatures = \"verify\"\n[keys]\nAKIDADA = \"ada's secret\"\n";
+
+fn start(authorization: &str) -> (App, Stillwire) {
+    let app =
+        App::new().function("all", CODE).two_way_route("$default", "all").route("$connect", "all");
+    let template = app.template();
+    let mut text: Value =
+        serde_json::from_str(&std::fs::read_to_string(&template).unwrap()).unwrap();
+    text["Resources"]["Routeconnect"]["Properties"]["AuthorizationType"] = json!(authorization);
+    std::fs::write(&template, text.to_string()).unwrap();
+    std::fs::write(template.with_file_name("stillwire.toml"), SETTINGS).unwrap();
+    let stillwire = Stillwire::dev(PROGRAM, &template);
+    (app, stillwire)
+}
+
+fn presigned(url: &str, key: &str, secret: &str, region: &str) -> String {
+    let http = url.replacen("ws://", "http://", 1);
+    tools::python("signed.py", &["presign", &http, key, secret, region])
+        .trim()
+        .replacen("http://", "ws://", 1)
+}
+
+#[test]
+fn only_a_signed_handshake_gets_in() {
+    let (_app, stillwire) = start("AWS_IAM");
+    let refused = stillwire.try_connect("test", &[]).unwrap_err();
+    assert_eq!(
+        (refused.status, refused.body.as_str()),
+        (403, r#"{"message":"Missing Authentication Token"}"#)
+    );
+    let url = stillwire.url("test", "ws");
+    for (key, secret, region, status) in [
+        ("AKIDADA", "ada's secret", "us-east-1", 101),
+        ("AKIDADA", "another secret", "us-east-1", 403),
+        ("AKIDEVE", "ada's secret", "us-east-1", 403),
+        ("AKIDADA", "ada's secret", "eu-west-1", 403),
+    ] {
+        let opened = Client::open(&presigned(&url, key, secret, region), &[]);
+        assert_eq!(
+            opened.map_or_else(|refused| refused.status, |_| 101),
+            status,
+            "{key} {secret} {region}"
+        );
+    }
+    let changed = presigned(&url, "AKIDADA", "ada's secret", "us-east-1") + "&room=other";
+    assert_eq!(Client::open(&changed, &[]).unwrap_err().status, 403, "what was not signed");
+    let http = url.replacen("ws://", "http://", 1);
+    let lines =
+        tools::python("signed.py", &["header", &http, "AKIDADA", "ada's secret", "us-east-1"]);
+    let headers: Vec<_> = lines.lines().filter_map(|line| line.split_once(": ")).collect();
+    let mut client = Client::open(&url, &headers).expect("signed by header");
+    client.send("hi");
+    assert_eq!(client.text().len(), 16);
+}
+
+#[test]
+fn posts_are_verified_and_those_of_our_own_functions_are_right() {
+    let (_app, stillwire) = start("NONE");
+    let mut client = stillwire.connect();
+    client.send("who am I?");
+    let id = client.text();
+    let endpoint = stillwire.url("test", "http");
+    let post = |key: &str, secret: &str| {
+        tools::python("signed.py", &["post", &endpoint, key, secret, "us-east-1", &id])
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(post("AKIDADA", "ada's secret"), "posted");
+    assert_eq!(client.text(), "signed");
+    assert_eq!(post("AKIDADA", "wrong"), "InvalidSignatureException");
+    assert_eq!(post("AKIDEVE", "ada's secret"), "UnrecognizedClientException");
+    client.send("post");
+    assert_eq!(client.text(), "by the function");
+}
