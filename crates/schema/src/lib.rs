@@ -160,6 +160,8 @@ impl Type {
 struct Pattern {
     text: String,
     regex: Regex,
+    /// What it takes compiled, rounded up: each byte of a text costs that much, in the worst case.
+    bytes: usize,
 }
 
 #[derive(Debug, Default)]

@@ -13,7 +13,7 @@ use crate::{canonical, limits};
 /// Source: API Gateway Developer Guide, "Models and mapping templates": `$ref` to another model.
 const MODEL_ADDRESS: &str = "https://apigateway.amazonaws.com/restapis/";
 
-/// How large a compiled regular expression may be, in bytes.
+/// How large a compiled regular expression may be, in bytes: a few hundred states.
 const COMPILED_BYTES_MAX: usize = 32 * 1024;
 
 /// A place: a document (its model's name; empty for the schema itself) and a JSON pointer into it.
@@ -325,11 +325,18 @@ fn pattern(text: &str, place: &Place) -> Result<Pattern, InvalidSchema> {
         return Err(fail(place, problem));
     }
     // ECMA 262 escapes a slash, which is none to escape here.
-    let regex = RegexBuilder::new(&text.replace("\\/", "/"))
-        .size_limit(COMPILED_BYTES_MAX)
-        .build()
-        .map_err(|error| fail(place, format!("the pattern {text:?} is refused: {error}")))?;
-    Ok(Pattern { text: text.to_owned(), regex })
+    let plain = text.replace("\\/", "/");
+    // A repeat count makes a short pattern large, so its size is found by trying.
+    let mut bytes = 256;
+    loop {
+        match RegexBuilder::new(&plain).size_limit(bytes).build() {
+            Ok(regex) => return Ok(Pattern { text: text.to_owned(), regex, bytes }),
+            Err(_) if bytes < COMPILED_BYTES_MAX => bytes *= 2,
+            Err(error) => {
+                return Err(fail(place, format!("the pattern {text:?} is refused: {error}")));
+            }
+        }
+    }
 }
 
 fn texts(values: &[Value]) -> Option<BTreeSet<String>> {

@@ -393,6 +393,12 @@ fn the_work_is_bounded() {
     let problems = Schema::parse(&doubling).unwrap().validate(&json!(1)).unwrap_err();
     assert_eq!(problems, ["the validation is too much work"]);
 
+    let states = Schema::parse(r#"{"pattern":"(a{30}){20}b"}"#).unwrap();
+    let problems = states.validate(&json!("a".repeat(120_000))).unwrap_err();
+    assert_eq!(problems, ["the validation is too much work"]);
+    let simple = Schema::parse(r#"{"pattern":"^[a-z]+$"}"#).unwrap();
+    assert_eq!(simple.validate(&json!("a".repeat(120_000))), Ok(()));
+
     let large = format!("{{\"title\":\"{}\"}}", "x".repeat(limits::SCHEMA_BYTES_MAX));
     assert!(Schema::parse(&large).unwrap_err().problem.starts_with("it is larger than 32768"));
     let items = Schema::parse(r#"{"items":{"type":"string"}}"#).unwrap();

@@ -2,31 +2,66 @@
 //!
 //! Differs: look-around and back references are refused, since they can take time without bound.
 
+use std::sync::Arc;
+
 use regex_lite::{Captures, Regex, RegexBuilder};
 
 use crate::error::Fault;
 use crate::limits;
 use crate::value::Heap;
 
-/// How large a compiled expression may be, in bytes.
+/// How large a compiled expression may be, in bytes: a few hundred states.
 const COMPILED_BYTES_MAX: usize = 32 * 1024;
 
-/// Compiles an expression that is about to look through `bytes` of text, and accounts for the work.
-pub(crate) fn compile(heap: &mut Heap, pattern: &str, bytes: usize) -> Result<Regex, Fault> {
+/// How many bytes of compiled expression, times bytes of text, are one step of work.
+///
+/// Choice: measured, so that a step is about as long as any other.
+const WORK_PER_STEP: usize = 640;
+
+/// A compiled expression.
+#[derive(Debug, Clone)]
+pub(crate) struct Pattern {
+    pub(crate) regex: Regex,
+    /// What it takes compiled, rounded up: each byte of a text costs that much, in the worst case.
+    bytes: usize,
+}
+
+impl Pattern {
+    /// Compiles an expression. A repeat count makes a short one large, so its size is found by trying.
+    pub(crate) fn build(pattern: &str) -> Result<Self, Fault> {
+        let mut bytes = 256;
+        loop {
+            match RegexBuilder::new(pattern).size_limit(bytes).build() {
+                Ok(regex) => return Ok(Self { regex, bytes }),
+                Err(_) if bytes < COMPILED_BYTES_MAX => bytes *= 2,
+                Err(error) => {
+                    return Err(Fault::failed(format!("the pattern is refused: {error}")));
+                }
+            }
+        }
+    }
+
+    /// The steps that looking through a text takes.
+    pub(crate) fn steps(&self, text: &str) -> usize {
+        1 + text.len().saturating_mul(self.bytes) / WORK_PER_STEP
+    }
+}
+
+/// The compiled expression that is about to look through a text. Accounts for the work.
+pub(crate) fn compile(heap: &mut Heap, pattern: &str, text: &str) -> Result<Arc<Pattern>, Fault> {
     if pattern.len() > limits::PATTERN_BYTES_MAX {
         return Err(Fault::Limit("bytes of a pattern", limits::PATTERN_BYTES_MAX));
     }
-    // A repeat count makes a short expression long.
-    let repeats = pattern.matches('{').count() * 64;
-    heap.spend(pattern.len() + (bytes / 16) * (1 + (pattern.len() + repeats) / 16))?;
-    build(pattern)
-}
-
-pub(crate) fn build(pattern: &str) -> Result<Regex, Fault> {
-    RegexBuilder::new(pattern)
-        .size_limit(COMPILED_BYTES_MAX)
-        .build()
-        .map_err(|error| Fault::failed(format!("the pattern is refused: {error}")))
+    let compiled = if let Some(compiled) = heap.patterns.get(pattern) {
+        Arc::clone(compiled)
+    } else {
+        heap.spend(32 + pattern.len() * 8)?;
+        let compiled = Arc::new(Pattern::build(pattern)?);
+        heap.patterns.insert(pattern.to_owned(), Arc::clone(&compiled));
+        compiled
+    };
+    heap.spend(compiled.steps(text))?;
+    Ok(compiled)
 }
 
 /// Replaces matches; in `replacement`, `$1` is a group and `\` takes the next character as it is.

@@ -3,6 +3,7 @@
 //! Lists and maps are shared, as in Java: `#set($b = $a)` and `$b.add(1)` changes `$a`. They live in one arena and die
 //! with it, so a list that holds itself, or a million lists in each other, is no trouble for anybody's stack.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -11,6 +12,7 @@ use serde_json::Value as Json;
 use crate::ast::Block;
 use crate::error::Fault;
 use crate::limits;
+use crate::pattern::Pattern;
 
 /// The entries of a map, in the order in which they came.
 ///
@@ -95,11 +97,13 @@ impl Value {
 pub(crate) struct Heap {
     cells: Vec<Content>,
     steps_left: usize,
+    /// The regular expressions that were compiled, by their text.
+    pub(crate) patterns: HashMap<String, Arc<Pattern>>,
 }
 
 impl Heap {
     pub(crate) fn new() -> Self {
-        Self { cells: Vec::new(), steps_left: limits::STEPS_MAX }
+        Self { cells: Vec::new(), steps_left: limits::STEPS_MAX, patterns: HashMap::new() }
     }
 
     /// Accounts for work.

@@ -47,6 +47,17 @@ fn every_limit_is_named_with_its_line() {
     }
 }
 
+/// A pattern's work grows with its states, which a repeat count multiplies.
+#[test]
+fn a_pattern_with_many_states_cannot_look_through_a_large_body() {
+    let body = Message::new("a".repeat(120_000));
+    for (pattern, allowed) in [("[aeiou]", true), ("\\\\'", true), ("(a{30}){20}b", false)] {
+        let template = format!("$input.body.replaceAll(\"{pattern}\", '').length()");
+        let rendered = render(&template, &body);
+        assert_eq!(rendered.is_ok(), allowed, "{pattern}: {rendered:?}");
+    }
+}
+
 #[test]
 fn the_largest_loop_turns() {
     let rendered = render("#foreach($i in [1..1000])x#end", &Message::default()).unwrap();

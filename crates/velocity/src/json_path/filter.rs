@@ -2,11 +2,11 @@
 
 use std::cmp::Ordering;
 
-use regex_lite::Regex;
 use serde_json::Value as Json;
 
 use super::select::Walk;
 use super::{JsonPath, Selection};
+use crate::pattern::Pattern;
 
 #[derive(Debug, Clone)]
 pub(super) enum Filter {
@@ -15,7 +15,7 @@ pub(super) enum Filter {
     Not(Box<Self>),
     Exists(Operand),
     Compare(Operand, Compare, Operand),
-    Matches(Operand, Regex),
+    Matches(Operand, Pattern),
 }
 
 #[derive(Debug, Clone)]
@@ -78,8 +78,8 @@ impl Filter {
             Self::Matches(operand, pattern) => {
                 let found = operand.value(walk, here)?;
                 let Some(Json::String(text)) = found.value() else { return Some(false) };
-                walk.visit(text.len() / 4)?;
-                Some(pattern.is_match(text))
+                walk.visit(pattern.steps(text))?;
+                Some(pattern.regex.is_match(text))
             }
         }
     }

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::filter::{Compare, Filter, Operand};
 use super::{InvalidPath, JsonPath, Segment, Step};
 use crate::limits;
-use crate::pattern;
+use crate::pattern::Pattern;
 
 /// How deep parentheses of a filter may be nested, and filters in filters.
 const NESTING_MAX: usize = 16;
@@ -314,7 +314,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn regex(&mut self) -> Parsed<regex_lite::Regex> {
+    fn regex(&mut self) -> Parsed<Pattern> {
         self.blank();
         self.expect("/")?;
         let mut pattern = String::new();
@@ -335,7 +335,7 @@ impl<'a> Reader<'a> {
         }
         let flags = if self.eat("i") { "(?i)" } else { "" };
         // Source: Jayway: the whole text must match.
-        pattern::build(&format!("{flags}\\A(?:{pattern})\\z"))
+        Pattern::build(&format!("{flags}\\A(?:{pattern})\\z"))
             .map_err(|_| "this pattern cannot be read, or is too large".to_owned())
     }
 }

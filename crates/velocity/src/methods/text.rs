@@ -80,8 +80,8 @@ impl Evaluator<'_> {
             "concat" => return self.made(format!("{text}{other}")),
             "matches" => {
                 let whole = format!("\\A(?:{other})\\z");
-                let pattern = pattern::compile(&mut self.heap, &whole, text.len())?;
-                Value::Boolean(pattern.is_match(text))
+                let pattern = pattern::compile(&mut self.heap, &whole, text)?;
+                Value::Boolean(pattern.regex.is_match(text))
             }
             _ => return Ok(None),
         }))
@@ -97,8 +97,8 @@ impl Evaluator<'_> {
                 self.made(text.replace(first, second))
             }
             "replaceAll" | "replaceFirst" => {
-                let pattern = pattern::compile(&mut self.heap, first, text.len())?;
-                let made = pattern::replace(&pattern, text, second, name == "replaceAll")?;
+                let pattern = pattern::compile(&mut self.heap, first, text)?;
+                let made = pattern::replace(&pattern.regex, text, second, name == "replaceAll")?;
                 self.made(made)
             }
             _ => Ok(None),
@@ -109,9 +109,9 @@ impl Evaluator<'_> {
         let [pattern, limit @ ..] = arguments else { return Ok(None) };
         let pattern = self.show(pattern)?;
         let limit = if let [Value::Integer(limit)] = limit { *limit } else { 0 };
-        let pattern = pattern::compile(&mut self.heap, &pattern, text.len())?;
+        let pattern = pattern::compile(&mut self.heap, &pattern, text)?;
         let mut pieces = Vec::new();
-        for piece in pattern::split(&pattern, text, limit) {
+        for piece in pattern::split(&pattern.regex, text, limit) {
             pieces.push(self.heap.text(piece)?);
         }
         self.heap.list(pieces).map(Some)
