@@ -17,6 +17,7 @@ use crate::exchange::Exchange;
 use crate::peer::Peer;
 use crate::registry::Live;
 use crate::rescue::{self, Failure};
+use crate::response::ProxyResponse;
 use crate::shared::Shared;
 use crate::{access, integration, response, route};
 
@@ -62,6 +63,13 @@ impl Session for ApiSession {
         };
         let (live, shared) = (Arc::clone(live), Arc::clone(shared));
         let call = Call { api, route, integration, ids, epoch_millis };
+        if let Incoming::Text(text) = message
+            && let Some(answer) =
+                integration::at_once(&call.integration, &call.asked(text, &live), &shared)
+        {
+            call.answer_at_once(answer, replies, &live, &shared);
+            return;
+        }
         let in_flight = InFlight::begin(&live);
         if integration::is_function(&call.integration) {
             let running = call.begin(&live, message, &shared);
@@ -154,8 +162,7 @@ impl Call {
             message,
         );
         let trace = Some(shared.ids.trace(self.epoch_millis).into());
-        let exchange =
-            Exchange { context: self.context(&live.peer), api: &self.api, body: "", request: None };
+        let exchange = self.asked("", live);
         let call = integration::call(&self.integration, &exchange, payload, trace, shared);
         let began = Instant::now();
         async move { (call.await, began) }
@@ -170,11 +177,38 @@ impl Call {
         self.finish(reply, IntegrationFate { latency: millis_since(began), status }, live, shared);
     }
 
+    fn asked<'a>(&'a self, body: &'a str, live: &'a Live) -> Exchange<'a> {
+        Exchange { context: self.context(&live.peer), api: &self.api, body, request: None }
+    }
+
+    /// What has nothing to wait for is answered with the write that follows the read.
+    fn answer_at_once(
+        &self,
+        answer: Result<ProxyResponse, Failure>,
+        replies: &mut Replies<'_>,
+        live: &Live,
+        shared: &Shared,
+    ) {
+        let fate = match answer {
+            Ok(answer) => {
+                if let Some(body) = answer.body.filter(|_| self.route.two_way) {
+                    replies.text(&String::from_utf8_lossy(&body));
+                }
+                let integration = IntegrationFate { latency: 0, status: Some(answer.status) };
+                Fate { status: 200, integration: Some(integration), ..Fate::default() }
+            }
+            Err(failure) => {
+                replies.text(&error_frame(live, &failure, &self.ids));
+                Fate::of(failure)
+            }
+        };
+        access::log(&self.api, &self.context(&live.peer), &fate, shared);
+    }
+
     async fn exchange(&self, body: &str, live: &Live, shared: &Shared) {
         let began = Instant::now();
-        let context = self.context(&live.peer);
-        let exchange = Exchange { context, api: &self.api, body, request: None };
-        let answer = integration::exchange(&self.integration, &exchange, shared).await;
+        let answer =
+            integration::exchange(&self.integration, &self.asked(body, live), shared).await;
         let status = answer.as_ref().ok().map(|answer| answer.status);
         let reply = answer.map(|answer| answer.body.filter(|_| self.route.two_way));
         self.finish(reply, IntegrationFate { latency: millis_since(began), status }, live, shared);

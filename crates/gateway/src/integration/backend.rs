@@ -46,7 +46,7 @@ pub(crate) async fn ask(
             let body = request_body(integration, exchange, shared)?;
             service::ask(integration, uri, method, body, exchange, shared).await
         }
-        IntegrationTarget::Mock => mock(&request_body(integration, exchange, shared)?),
+        IntegrationTarget::Mock => mock(integration, exchange, shared),
         IntegrationTarget::Unsupported(reason) => Err(Failure::Unavailable(reason.clone())),
         IntegrationTarget::Function { .. } | IntegrationTarget::FunctionUri(_) => {
             Err(Failure::Unavailable("a function gets the proxy event".to_owned()))
@@ -72,13 +72,18 @@ fn request_body(
 /// `MOCK`: the rendered template says which status the answer has.
 ///
 /// Source: API Gateway Developer Guide, "Set up a mock integration": `{"statusCode": 200}`.
-fn mock(rendered: &str) -> Result<Answered, Failure> {
+pub(super) fn mock(
+    integration: &Integration,
+    exchange: &Exchange<'_>,
+    shared: &Shared,
+) -> Result<Answered, Failure> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Mock {
         status_code: u16,
     }
-    match serde_json::from_str(rendered) {
+    let rendered = request_body(integration, exchange, shared)?;
+    match serde_json::from_str(&rendered) {
         Ok(Mock { status_code }) => Ok(Answered::new(status_code, Bytes::new())),
         Err(error) => Err(Failure::Template(format!(
             "a MOCK integration's template renders {{\"statusCode\": 200}}, not {rendered:?}: {error}"
