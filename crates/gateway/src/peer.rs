@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use stillwire_awswire::ConnectionId;
-use stillwire_model::{Api, ApiId, StageName};
+use stillwire_model::{Api, ApiId, ApiKey, StageName};
 
 use crate::throttle::Throttles;
 use crate::validation::Schemas;
@@ -23,6 +23,8 @@ pub(crate) struct Peer {
     pub(crate) connected_at: u64,
     /// What the authorizer said, once it did.
     pub(crate) authorized: Option<Box<Authorized>>,
+    /// The API key it came with, where `$connect` requires one.
+    pub(crate) api_key: Option<Arc<ApiKey>>,
 }
 
 impl Peer {
@@ -39,6 +41,8 @@ pub(crate) struct Authorized {
     pub(crate) principal_id: String,
     /// What else it said; numbers and booleans as text.
     pub(crate) context: BTreeMap<String, String>,
+    /// The API key it named, until that is checked.
+    pub(crate) usage_key: Option<String>,
 }
 
 /// An API at its address. Deploying replaces the API; its connections stay.

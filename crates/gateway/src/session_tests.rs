@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::admission::Departure;
+use crate::api_keys::Usage;
 use crate::engine::Addresses;
 use crate::integration::{Services, Templates};
 use crate::peer::{LiveApi, Peer};
@@ -116,6 +117,7 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
         ids: RequestIds::new().unwrap(),
         registry: Registry::new(Addresses::new().unwrap(), 1),
         departures: Mutex::new(Some(departures)),
+        usage: Usage::default(),
         drain: Drain::new(),
     });
     let peer = Peer {
@@ -126,6 +128,7 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
         user_agent: None,
         connected_at: 1_738_660_353_120,
         authorized: None,
+        api_key: None,
     };
     let outbox = Outbox::new(Arc::default(), Arc::default(), 0);
     let live = Arc::new(Live { peer, outbox, last_active: AtomicU64::new(0) });

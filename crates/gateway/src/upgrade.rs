@@ -6,7 +6,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
 
-use stillwire_model::{Api, Authorization, MappingSource, RouteKey, StageName};
+use stillwire_model::{Api, ApiKeySource, Authorization, MappingSource, RouteKey, StageName};
 use stillwire_websocket::{DeflateConfig, Negotiated, RequestHead, Upgrade, UpgradeError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -20,22 +20,29 @@ use crate::exchange::Exchange;
 use crate::peer::{LiveApi, Peer};
 use crate::registry::Live;
 use crate::request::Request;
-use crate::rescue::Failure;
+use crate::rescue::{Failure, status_text};
 use crate::response::ProxyResponse;
-use crate::service::{ApiService, refusal};
+use crate::service::{ApiService, refusal, refusal_saying};
 use crate::session::ApiSession;
 use crate::shared::Shared;
-use crate::{access, authorizer, integration};
+use crate::{access, api_keys, authorizer, integration};
 
-/// A handshake that is refused: the status, and what the `$connect` function wants said with it.
+/// A handshake that is refused: the status, what the gateway says, or what the `$connect` function wants said.
 struct Refusal {
     status: u16,
+    text: &'static str,
     answer: Option<ProxyResponse>,
 }
 
 impl From<u16> for Refusal {
     fn from(status: u16) -> Self {
-        Self { status, answer: None }
+        Self { status, text: status_text(status), answer: None }
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self { status: failure.handshake_status(), text: failure.frame_text(), answer: None }
     }
 }
 
@@ -70,6 +77,7 @@ pub(crate) fn begin(
     let asks_nobody = api.connect_route().is_none_or(|route| {
         route.integration.is_none()
             && route.required.is_empty()
+            && !route.api_key_required
             && matches!(route.authorization, Authorization::None)
     });
     if asks_nobody {
@@ -130,6 +138,7 @@ fn examine(
         user_agent: arrival.head.first("user-agent").map(Into::into),
         connected_at: shared.clock.epoch_millis(),
         authorized: None,
+        api_key: None,
     };
     Ok(Candidate {
         upgrade,
@@ -176,6 +185,7 @@ async fn ask(
         shared.ids.trace(peer.connected_at),
     );
     let moment = Moment { request_id, epoch_millis: peer.connected_at };
+    api_keys::check(ApiKeySource::Header, (api, route), peer, &request, (fate, shared))?;
     let authorizer_millis = match &route.authorization {
         Authorization::None => None,
         Authorization::Custom(authorizer) => {
@@ -201,6 +211,7 @@ async fn ask(
             return Err(500.into());
         }
     };
+    api_keys::check(ApiKeySource::Authorizer, (api, route), peer, &request, (fate, shared))?;
     if let Some(missing) = route.required.iter().find(|source| !is_given(source, &request)) {
         let failure = Failure::MissingParameter(format!("{missing:?}"));
         tracing::warn!(stage = %peer.stage, request = request_id, %failure, "refused");
@@ -230,7 +241,7 @@ async fn ask(
     })?;
     if !answer.is_success() {
         tracing::info!(stage = %peer.stage, status = answer.status, "refused by $connect");
-        return Err(Refusal { status: answer.status, answer: Some(answer) });
+        return Err(Refusal { status: answer.status, text: "", answer: Some(answer) });
     }
     Ok(Some(answer))
 }
@@ -314,7 +325,9 @@ fn passed_on(answer: &ProxyResponse) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn refusal_answer(refused: &Refusal, request_id: &str) -> Answer {
-    let Some(said) = &refused.answer else { return refusal(refused.status, request_id) };
+    let Some(said) = &refused.answer else {
+        return refusal_saying(refused.text, refused.status, request_id);
+    };
     // Choice: what the function said is what the client gets.
     let body = said.body.clone().unwrap_or_default();
     let mut answer = Answer { status: refused.status, body, ..Answer::default() }

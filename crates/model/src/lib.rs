@@ -13,6 +13,7 @@ pub mod limits;
 mod ports;
 mod stage;
 mod table;
+mod usage;
 
 pub use api::{
     Api, Authorization, Authorizer, IdentitySource, InvalidApi, InvalidIdentitySource,
@@ -33,3 +34,6 @@ pub use ports::{
 };
 pub use stage::{AccessLog, InvalidLogFormat, LogFormat, LogPiece, RouteSettings, Stage, Throttle};
 pub use table::{DeletionPolicy, Table};
+pub use usage::{
+    ApiKey, ApiKeySource, ApiKeys, InvalidApiKeySource, InvalidQuota, Period, Quota, UsagePlan,
+};

@@ -202,6 +202,15 @@ impl<'a, 'w> ApiBuilder<'a, 'w> {
             });
         let validation = self.validation(piece);
         let required = self.required(piece);
-        Some(Route { key, integration, authorization, two_way, validation, required })
+        let api_key_required = false;
+        Some(Route {
+            key,
+            integration,
+            authorization,
+            two_way,
+            validation,
+            required,
+            api_key_required,
+        })
     }
 }
