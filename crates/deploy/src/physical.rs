@@ -38,6 +38,17 @@ pub(crate) fn part_id(scope: &Scope, logical_id: &str) -> String {
     spell(scope, "part", logical_id, LOWER, 7)
 }
 
+/// The id of an API key: ten lower-case letters and digits.
+pub(crate) fn api_key_id(scope: &Scope, logical_id: &str) -> String {
+    spell(scope, "api key id", logical_id, LOWER, 10)
+}
+
+/// The value of an API key that AWS would make up: forty letters and digits. Choice: lower-case ones.
+pub(crate) fn api_key_value(scope: &Scope, logical_id: &str) -> String {
+    let half = |purpose| spell(scope, purpose, logical_id, LOWER, 20);
+    half("api key value") + &half("api key value, second half")
+}
+
 /// A UUID, for ids that are one on AWS.
 pub(crate) fn uuid(scope: &Scope, purpose: &str, logical_id: &str) -> String {
     let digest = hash(scope, purpose, logical_id);
@@ -98,6 +109,8 @@ mod tests {
             assert!(stillwire_model::ApiId::parse(&api).is_ok() && api.len() == 10, "{api}");
             assert!(api.starts_with(|first: char| first.is_ascii_lowercase()), "{api}");
             assert_eq!(part_id(&scope, id).len(), 7);
+            assert_eq!(api_key_id(&scope, id).len(), 10);
+            assert_eq!(api_key_value(&scope, id).len(), 40);
             assert_eq!(uuid(&scope, "stack", id).len(), 36);
         }
     }

@@ -39,6 +39,7 @@ fn identity(kind: &str) -> Identity {
         "AWS::CertificateManager::Certificate" => Arn("acm", "certificate/", ""),
         "AWS::ApiGatewayV2::DomainName" => Named("DomainName", 255),
         "AWS::KMS::Key" | "AWS::Lambda::EventSourceMapping" => Uuid,
+        "AWS::ApiGateway::UsagePlan" => Part,
         kind if kind.starts_with("AWS::ApiGatewayV2::") => Part,
         _ => Named("", 255),
     }
@@ -61,6 +62,7 @@ impl Resolver<'_> {
         let scope = &self.unit(unit).scope;
         Ok(match resource.kind.as_str() {
             "AWS::ApiGatewayV2::Api" => physical::api_id(scope, id),
+            "AWS::ApiGateway::ApiKey" => physical::api_key_id(scope, id),
             "AWS::ApiGatewayV2::Stage" => {
                 self.property_text(unit, id, "StageName")?.unwrap_or_else(|| "$default".to_owned())
             }
@@ -184,7 +186,13 @@ impl Resolver<'_> {
             | ("AWS::IAM::ManagedPolicy", "PolicyArn")
             | ("AWS::StepFunctions::StateMachine", "Arn")
             | ("AWS::SQS::Queue", "QueueUrl")
-            | ("AWS::Lambda::EventSourceMapping", "Id") => reference,
+            | ("AWS::ApiGateway::ApiKey", "APIKeyId")
+            | (
+                "AWS::ApiGateway::UsagePlan"
+                | "AWS::ApiGateway::UsagePlanKey"
+                | "AWS::Lambda::EventSourceMapping",
+                "Id",
+            ) => reference,
             ("AWS::Lambda::Url", "FunctionUrl") => {
                 let name = physical::part_id(scope, id);
                 format!("https://{name}.lambda-url.{}.on.aws/", scope.region)

@@ -120,6 +120,8 @@ fn judge(result: &[u8], resource: &str) -> Result<Authorized, Denied> {
         policy_document: Policy,
         #[serde(default)]
         context: Option<Map<String, Value>>,
+        #[serde(default)]
+        usage_identifier_key: Option<Value>,
     }
     if result.len() > limits::AUTHORIZER_RESULT_BYTES_MAX {
         return Err(Denied::Failed("its result is larger than 8 KB".to_owned()));
@@ -149,7 +151,8 @@ fn judge(result: &[u8], resource: &str) -> Result<Authorized, Denied> {
     if !judgement.policy_document.allows(resource) {
         return Err(Denied::Forbidden { resource: resource.to_owned() });
     }
-    Ok(Authorized { principal_id, context })
+    let usage_key = judgement.usage_identifier_key.as_ref().and_then(scalar);
+    Ok(Authorized { principal_id, context, usage_key })
 }
 
 /// A value as events carry it. Choice: numbers and booleans as text, as documented for templates.
@@ -188,6 +191,21 @@ mod tests {
         let context: Vec<_> = authorized.context.values().map(String::as_str).collect();
         assert_eq!(context, ["true", "3", "x"]);
         assert!(judgement(json!("ada"), "Allow", Value::Null).is_ok());
+    }
+
+    #[test]
+    fn an_allow_may_name_an_api_key() {
+        let statement = json!([{ "Action": "*", "Effect": "Allow", "Resource": "*" }]);
+        for (key, expected) in [
+            (json!("key-of-ada"), Some("key-of-ada")),
+            (Value::Null, None),
+            (json!({ "no": "key" }), None),
+        ] {
+            let result = json!({ "principalId": "ada", "usageIdentifierKey": key,
+                "policyDocument": { "Statement": statement } });
+            let authorized = judge(result.to_string().as_bytes(), "arn").unwrap();
+            assert_eq!(authorized.usage_key.as_deref(), expected);
+        }
     }
 
     #[test]

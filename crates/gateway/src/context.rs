@@ -77,6 +77,8 @@ impl Context<'_> {
             "eventType" => text(self.event_type),
             "requestId" | "extendedRequestId" => text(self.request_id),
             "messageId" => self.message_id.map(Cow::Borrowed),
+            "identity.apiKey" => peer.api_key.as_ref().map(|key| (*key.value).into()),
+            "identity.apiKeyId" => peer.api_key.as_ref().map(|key| (*key.id).into()),
             "identity.sourceIp" => owned(peer.source_ip.to_string()),
             "identity.userAgent" => peer.user_agent.as_deref().map(Cow::Borrowed),
             "identity.caller" | "identity.user" => peer.access_key.as_deref().map(Cow::Borrowed),

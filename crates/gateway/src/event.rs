@@ -235,6 +235,11 @@ fn write_context(
             identity.text("userAgent", user_agent);
         }
         identity.text("sourceIp", &peer.source_ip.to_string());
+        // Choice: at the end; no event with a key was captured.
+        if let Some(key) = &peer.api_key {
+            identity.text("apiKey", &key.value);
+            identity.text("apiKeyId", &key.id);
+        }
     });
     context.text("requestId", moment.request_id);
     context.text("domainName", peer.domain_name());

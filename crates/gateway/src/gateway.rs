@@ -12,6 +12,7 @@ use stillwire_model::{AccessLogs, Api, ApiId, Clock, Invoke, TableApi};
 use stillwire_outbound::Outbound;
 use tokio::sync::mpsc;
 
+use crate::api_keys::Usage;
 use crate::delivery;
 use crate::engine::{Addresses, Ending, Engine};
 use crate::integration::{Services, Templates};
@@ -69,6 +70,7 @@ impl Gateway {
             services: Services { tables: ports.tables, endpoints: config.endpoints.clone() },
             templates: Templates::default(),
             outbound: Outbound::new(stillwire_listen::system_bundle().as_deref()),
+            usage: Usage::default(),
             drain: drain.clone(),
         });
         let deliveries = delivery::deliver_all(arriving, Arc::clone(&shared), drain.clone());

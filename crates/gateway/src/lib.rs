@@ -14,7 +14,7 @@
 //!
 //! The side door: `management` serves `@connections`; `registry` finds the connection; its outbox takes the
 //! post. At the end, `admission` pays the `$disconnect` that every accepted `$connect` is owed, and `delivery` calls
-//! the function. Beside the way: `throttle` says how many requests pass, `validation` which messages, `context` is what is known of one, `access`
+//! the function. Beside the way: `throttle` says how many requests pass, `api_keys` with which keys, `validation` which messages, `context` is what is known of one, `access`
 //! writes its line in the stage's log.
 //!
 //! Invariants: only the engine touches a client's socket. An accepted `$connect` is followed by exactly one
@@ -23,6 +23,7 @@
 
 mod access;
 mod admission;
+mod api_keys;
 mod authorizer;
 mod caller;
 mod context;

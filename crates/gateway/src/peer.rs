@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use stillwire_awswire::ConnectionId;
-use stillwire_model::{Api, ApiId, StageName};
+use stillwire_model::{Api, ApiId, ApiKey, StageName};
 
 use crate::throttle::Throttles;
 use crate::validation::Schemas;
@@ -25,6 +25,8 @@ pub(crate) struct Peer {
     pub(crate) authorized: Option<Box<Authorized>>,
     /// The key that its handshake was signed with, where that was asked for.
     pub(crate) access_key: Option<Box<str>>,
+    /// The API key it came with, where `$connect` requires one.
+    pub(crate) api_key: Option<Arc<ApiKey>>,
 }
 
 impl Peer {
@@ -41,6 +43,8 @@ pub(crate) struct Authorized {
     pub(crate) principal_id: String,
     /// What else it said; numbers and booleans as text.
     pub(crate) context: BTreeMap<String, String>,
+    /// The API key it named, until that is checked.
+    pub(crate) usage_key: Option<String>,
 }
 
 /// An API at its address. Deploying replaces the API; its connections stay.

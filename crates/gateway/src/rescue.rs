@@ -3,6 +3,8 @@
 //! Source: API Gateway, observed error frames and handshake statuses; the spacing of the frame is observed too
 //! (a space after the first colon, none after the others), and clients match on it.
 
+use std::sync::Arc;
+
 use stillwire_awswire::ConnectionId;
 use stillwire_model::InvokeError;
 
@@ -21,6 +23,15 @@ pub(crate) enum Failure {
     /// The stage's limit for the route is used up.
     #[error("the route is throttled")]
     Throttled,
+    /// The handshake has no API key that opens the stage.
+    #[error("{0}")]
+    InvalidApiKey(&'static str),
+    /// The API key is used faster than its plan allows.
+    #[error("the API key is used faster than its usage plan {0} allows")]
+    KeyThrottled(Arc<str>),
+    /// The API key is used more often than its plan allows.
+    #[error("the quota of the API key's usage plan {0} is used up")]
+    QuotaExceeded(Arc<str>),
     /// The function failed: it raised, crashed or ran out of its own time.
     #[error("the function failed")]
     FunctionFailed,
@@ -54,10 +65,11 @@ impl Failure {
     /// The `message` of the error frame.
     pub(crate) fn frame_text(&self) -> &'static str {
         match self {
-            Self::NoRoute => "Forbidden",
+            Self::NoRoute | Self::InvalidApiKey(_) => "Forbidden",
             Self::BadRequestBody(_) => "Bad request body",
             Self::MissingParameter(_) => "Bad Request",
-            Self::Throttled => "Too Many Requests",
+            Self::Throttled | Self::KeyThrottled(_) => "Too Many Requests",
+            Self::QuotaExceeded(_) => "Limit Exceeded",
             Self::TimedOut => "Endpoint request timed out",
             Self::UnsupportedMedia => "Unsupported media type",
             Self::FunctionFailed
@@ -73,9 +85,9 @@ impl Failure {
     /// The status that a handshake is refused with.
     pub(crate) fn handshake_status(&self) -> u16 {
         match self {
-            Self::NoRoute => 403,
+            Self::NoRoute | Self::InvalidApiKey(_) => 403,
             Self::BadRequestBody(_) | Self::MissingParameter(_) => 400,
-            Self::Throttled => 429,
+            Self::Throttled | Self::KeyThrottled(_) | Self::QuotaExceeded(_) => 429,
             Self::FunctionFailed | Self::MalformedResponse(_) => 502,
             Self::TimedOut | Self::Unreachable(_) => 504,
             Self::UnsupportedMedia => 415,
@@ -96,7 +108,9 @@ impl Failure {
             Self::NoRoute => "MISSING_AUTHENTICATION_TOKEN",
             Self::BadRequestBody(_) => "BAD_REQUEST_BODY",
             Self::MissingParameter(_) => "BAD_REQUEST_PARAMETERS",
-            Self::Throttled => "THROTTLED",
+            Self::Throttled | Self::KeyThrottled(_) => "THROTTLED",
+            Self::InvalidApiKey(_) => "INVALID_API_KEY",
+            Self::QuotaExceeded(_) => "QUOTA_EXCEEDED",
             Self::FunctionFailed | Self::MalformedResponse(_) | Self::Unreachable(_) => {
                 "INTEGRATION_FAILURE"
             }

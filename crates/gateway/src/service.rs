@@ -44,12 +44,19 @@ impl Service for ApiService {
 
 /// The gateway's own answer with this status.
 pub(crate) fn refusal(status: u16, request_id: &str) -> Answer {
-    let answer = Answer { status, ..Answer::default() }.with("x-amz-apigw-id", request_id);
     if status == 426 {
+        let answer = Answer { status, ..Answer::default() }.with("x-amz-apigw-id", request_id);
         // Tells a plain GET, too, what this address is for.
         return answer.with("Upgrade", "websocket").with("Sec-WebSocket-Version", "13");
     }
-    let body = format!(r#"{{"message":"{}"}}"#, status_text(status)).into();
-    let answer = Answer { body, ..answer }.with("Content-Type", "application/json");
+    refusal_saying(status_text(status), status, request_id)
+}
+
+/// The gateway's own answer with this status, where it says something of its own.
+pub(crate) fn refusal_saying(text: &str, status: u16, request_id: &str) -> Answer {
+    let body = serde_json::json!({ "message": text }).to_string().into();
+    let answer = Answer { status, body, ..Answer::default() }
+        .with("x-amz-apigw-id", request_id)
+        .with("Content-Type", "application/json");
     if status == 503 { answer.with("Retry-After", "1") } else { answer }
 }

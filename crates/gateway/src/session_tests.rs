@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::admission::Departure;
+use crate::api_keys::Usage;
 use crate::caller::Keys;
 use crate::engine::Addresses;
 use crate::integration::{Services, Templates};
@@ -118,6 +119,7 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
         ids: RequestIds::new().unwrap(),
         registry: Registry::new(Addresses::new().unwrap(), 1),
         departures: Mutex::new(Some(departures)),
+        usage: Usage::default(),
         drain: Drain::new(),
     });
     let peer = Peer {
@@ -129,6 +131,7 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
         connected_at: 1_738_660_353_120,
         authorized: None,
         access_key: None,
+        api_key: None,
     };
     let outbox = Outbox::new(Arc::default(), Arc::default(), 0);
     let live = Arc::new(Live { peer, outbox, last_active: AtomicU64::new(0) });

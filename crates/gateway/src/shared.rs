@@ -11,6 +11,7 @@ use stillwire_outbound::Outbound;
 use tokio::sync::mpsc;
 
 use crate::admission::Departure;
+use crate::api_keys::Usage;
 use crate::caller::Keys;
 use crate::engine::ConnectionLimits;
 use crate::integration::{Services, Templates};
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) services: Services,
     pub(crate) templates: Templates,
     pub(crate) outbound: Outbound,
+    /// What was used of usage plans.
+    pub(crate) usage: Usage,
     /// Owns handshakes, messages and `$disconnect`s.
     pub(crate) drain: Drain,
 }

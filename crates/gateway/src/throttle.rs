@@ -10,8 +10,9 @@ use tokio::time::Instant;
 #[derive(Debug, Default)]
 pub(crate) struct Throttles(Mutex<HashMap<(StageName, RouteKey), Bucket>>);
 
+/// A token bucket. It begins full.
 #[derive(Debug)]
-struct Bucket {
+pub(crate) struct Bucket {
     tokens: f64,
     filled_at: Instant,
 }
@@ -26,13 +27,18 @@ impl Throttles {
         // At most one for each route of each stage.
         let bucket = buckets
             .entry((stage.clone(), route.clone()))
-            .or_insert_with(|| Bucket { tokens: throttle.burst.into(), filled_at: now });
+            .or_insert_with(|| Bucket::new(throttle, now));
         bucket.take(throttle, now)
     }
 }
 
 impl Bucket {
-    fn take(&mut self, throttle: Throttle, now: Instant) -> bool {
+    pub(crate) fn new(throttle: Throttle, now: Instant) -> Self {
+        Self { tokens: throttle.burst.into(), filled_at: now }
+    }
+
+    /// Takes a token, if there is one.
+    pub(crate) fn take(&mut self, throttle: Throttle, now: Instant) -> bool {
         let passed = now.saturating_duration_since(self.filled_at).as_secs_f64();
         self.filled_at = now;
         self.tokens = (self.tokens + passed * throttle.rate).min(throttle.burst.into());

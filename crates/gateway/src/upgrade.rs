@@ -6,7 +6,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
 
-use stillwire_model::{Api, Authorization, MappingSource, RouteKey, StageName};
+use stillwire_model::{Api, ApiKeySource, Authorization, MappingSource, RouteKey, StageName};
 use stillwire_websocket::{DeflateConfig, Negotiated, RequestHead, Upgrade, UpgradeError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -22,10 +22,10 @@ use crate::registry::Live;
 use crate::request::Request;
 use crate::rescue::Failure;
 use crate::response::ProxyResponse;
-use crate::service::{ApiService, refusal};
+use crate::service::{ApiService, refusal, refusal_saying};
 use crate::session::ApiSession;
 use crate::shared::Shared;
-use crate::{access, authorizer, caller, integration};
+use crate::{access, api_keys, authorizer, caller, integration};
 
 /// A handshake that is refused.
 struct Refusal {
@@ -46,6 +46,13 @@ enum Said {
 impl From<u16> for Refusal {
     fn from(status: u16) -> Self {
         Self { status, said: Said::Nothing }
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        let said = Said::Reason(failure.frame_text().to_owned());
+        Self { status: failure.handshake_status(), said }
     }
 }
 
@@ -80,6 +87,7 @@ pub(crate) fn begin(
     let asks_nobody = api.connect_route().is_none_or(|route| {
         route.integration.is_none()
             && route.required.is_empty()
+            && !route.api_key_required
             && matches!(route.authorization, Authorization::None)
     });
     if asks_nobody {
@@ -141,6 +149,7 @@ fn examine(
         connected_at: shared.clock.epoch_millis(),
         authorized: None,
         access_key: None,
+        api_key: None,
     };
     Ok(Candidate {
         upgrade,
@@ -187,6 +196,7 @@ async fn ask(
         shared.ids.trace(peer.connected_at),
     );
     let moment = Moment { request_id, epoch_millis: peer.connected_at };
+    api_keys::check(ApiKeySource::Header, (api, route), peer, &request, (fate, shared))?;
     let authorizer_millis = match &route.authorization {
         Authorization::None => None,
         Authorization::Custom(authorizer) => {
@@ -229,6 +239,7 @@ async fn ask(
             return Err(500.into());
         }
     };
+    api_keys::check(ApiKeySource::Authorizer, (api, route), peer, &request, (fate, shared))?;
     if let Some(missing) = route.required.iter().find(|source| !is_given(source, &request)) {
         let failure = Failure::MissingParameter(format!("{missing:?}"));
         tracing::warn!(stage = %peer.stage, request = request_id, %failure, "refused");
@@ -344,10 +355,7 @@ fn passed_on(answer: &ProxyResponse) -> impl Iterator<Item = (&str, &str)> {
 fn refusal_answer(refused: &Refusal, request_id: &str) -> Answer {
     let said = match &refused.said {
         Said::Nothing => return refusal(refused.status, request_id),
-        Said::Reason(reason) => {
-            let body = serde_json::json!({ "message": reason }).to_string().into();
-            return Answer { body, ..refusal(refused.status, request_id) };
-        }
+        Said::Reason(reason) => return refusal_saying(reason, refused.status, request_id),
         Said::Answer(said) => said,
     };
     // Choice: what the function said is what the client gets.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    ApiId, FunctionArn, Integration, MappingSource, SelectionExpression, Stage, StageName, limits,
+    ApiId, ApiKeySource, ApiKeys, FunctionArn, Integration, MappingSource, SelectionExpression,
+    Stage, StageName, limits,
 };
 
 /// A WebSocket API. It never changes: a new deployment is a new value.
@@ -30,6 +31,10 @@ pub struct Api {
     pub stages: BTreeMap<StageName, Stage>,
     /// Its models by name: JSON schemas of draft 4.
     pub models: BTreeMap<String, Arc<str>>,
+    /// Where the key of a handshake comes from, on routes that require one.
+    pub api_key_source: ApiKeySource,
+    /// The keys of its app.
+    pub api_keys: Arc<ApiKeys>,
     routes: BTreeMap<RouteKey, Arc<Route>>,
 }
 
@@ -58,6 +63,8 @@ impl Api {
             route_selection,
             stages: BTreeMap::new(),
             models: BTreeMap::new(),
+            api_key_source: ApiKeySource::default(),
+            api_keys: Arc::default(),
             routes: BTreeMap::new(),
         }
     }
@@ -172,6 +179,8 @@ pub struct Route {
     pub validation: Option<Validation>,
     /// What a handshake must have: headers and parameters of its query. Only looked at on `$connect`.
     pub required: Vec<MappingSource>,
+    /// Whether it takes an API key to pass. Only looked at on `$connect`.
+    pub api_key_required: bool,
 }
 
 impl Route {
@@ -185,6 +194,7 @@ impl Route {
             two_way: false,
             validation: None,
             required: Vec::new(),
+            api_key_required: false,
         }
     }
 }

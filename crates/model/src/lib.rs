@@ -14,6 +14,7 @@ pub mod limits;
 mod ports;
 mod stage;
 mod table;
+mod usage;
 
 pub use api::{
     Api, Authorization, Authorizer, IdentitySource, InvalidApi, InvalidIdentitySource,
@@ -35,3 +36,6 @@ pub use ports::{
 };
 pub use stage::{AccessLog, InvalidLogFormat, LogFormat, LogPiece, RouteSettings, Stage, Throttle};
 pub use table::{DeletionPolicy, Table};
+pub use usage::{
+    ApiKey, ApiKeySource, ApiKeys, InvalidApiKeySource, InvalidQuota, Period, Quota, UsagePlan,
+};

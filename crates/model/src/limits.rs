@@ -52,6 +52,16 @@ pub const REQUEST_TARGET_BYTES_MAX: usize = 4096;
 /// Source: API Gateway quotas, "Routes per API" (300; adjustable).
 pub const ROUTES_MAX: usize = 300;
 
+/// The shortest value of an API key, in characters.
+///
+/// Source: API Gateway, `CreateApiKey`: it refuses fewer than 20.
+pub const API_KEY_CHARS_MIN: usize = 20;
+
+/// The longest value of an API key, in characters.
+///
+/// Source: API Gateway Developer Guide, "API key file format" (20 to 128 characters).
+pub const API_KEY_CHARS_MAX: usize = 128;
+
 /// Messages of one connection that may be with its functions at once; then its socket is not read.
 ///
 /// Choice: API Gateway states no number; the bound keeps one client from filling the machine.

@@ -11,11 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use stillwire_model::{
-    Api, ApiId, Integration, IntegrationTarget, Route, RouteKey, SelectionExpression, Stage,
-    StageName,
+    Api, ApiId, ApiKeys, Integration, IntegrationTarget, Route, RouteKey, SelectionExpression,
+    Stage, StageName,
 };
 
 use self::integration::describe;
+pub(super) use self::stage::throttle;
 use super::permission::Permissions;
 use super::{Built, Piece};
 use crate::physical;
@@ -26,7 +27,12 @@ use crate::resolver::Resolver;
 const SELECTION_DEFAULT: &str = "$request.body.action";
 
 /// Builds every API, and says what becomes of its parts.
-pub(super) fn build<'w>(resolver: &mut Resolver<'w>, pieces: &[Piece<'w>], built: &mut Built) {
+pub(super) fn build<'w>(
+    resolver: &mut Resolver<'w>,
+    pieces: &[Piece<'w>],
+    keys: &Arc<ApiKeys>,
+    built: &mut Built,
+) {
     let permissions = Permissions::gather(resolver, pieces);
     let functions: BTreeSet<String> = built
         .stacks
@@ -51,7 +57,8 @@ pub(super) fn build<'w>(resolver: &mut Resolver<'w>, pieces: &[Piece<'w>], built
                 .collect(),
             integrations: BTreeMap::new(),
         };
-        if let Some(api) = builder.build(piece, &id) {
+        if let Some(mut api) = builder.build(piece, &id) {
+            api.api_keys = Arc::clone(keys);
             built.stacks.entry(piece.unit).or_default().apis.push(Arc::new(api));
         }
     }
@@ -108,6 +115,7 @@ impl<'a, 'w> ApiBuilder<'a, 'w> {
                 return None;
             }
         };
+        let key_source = self.key_source(piece);
         let stages = self.stages();
         let routes = self.routes(id, &stages);
         let mut api = match Api::new(ApiId::parse(id).ok()?, expression).with_routes(routes) {
@@ -126,6 +134,8 @@ impl<'a, 'w> ApiBuilder<'a, 'w> {
         api.account.clone_from(&scope.account);
         api.stages = stages;
         api.models = self.models();
+        api.api_key_source = key_source;
+        self.check_key_source(piece, &api);
         self.fate(piece, Action::Runs, &format!("WebSocket API {id}"));
         Some(api)
     }
@@ -190,9 +200,7 @@ impl<'a, 'w> ApiBuilder<'a, 'w> {
             Some(target) => (Action::Runs, format!("route {key} {}", describe(target))),
         };
         self.fate(piece, note.0, &note.1);
-        if piece.text("ApiKeyRequired").as_deref() == Some("true") {
-            piece.warn(self.resolver, "ApiKeyRequired", "API keys are not checked here");
-        }
+        let api_key_required = self.api_key_required(piece, &key);
         let authorization = self.authorization(piece, &key);
         let id = self.id_of(piece);
         let two_way =
@@ -202,6 +210,14 @@ impl<'a, 'w> ApiBuilder<'a, 'w> {
             });
         let validation = self.validation(piece);
         let required = self.required(piece);
-        Some(Route { key, integration, authorization, two_way, validation, required })
+        Some(Route {
+            key,
+            integration,
+            authorization,
+            two_way,
+            validation,
+            required,
+            api_key_required,
+        })
     }
 }

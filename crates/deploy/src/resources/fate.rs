@@ -54,6 +54,8 @@ pub(super) fn of(kind: &str) -> Fate {
         | "AWS::ApiGatewayV2::Model"
         | "AWS::ApiGatewayV2::Stage"
         | "AWS::ApiGatewayV2::RouteResponse" => (Action::Runs, "part of the API"),
+        "AWS::ApiGateway::ApiKey" | "AWS::ApiGateway::UsagePlan" => (Action::Runs, ""),
+        "AWS::ApiGateway::UsagePlanKey" => (Action::Runs, "puts an API key into a usage plan"),
         "AWS::ApiGatewayV2::Deployment" => (Action::Runs, "changes apply at once here"),
         "AWS::Lambda::Function" | "AWS::DynamoDB::Table" | "AWS::DynamoDB::GlobalTable" => {
             (Action::Runs, "")

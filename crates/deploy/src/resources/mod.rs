@@ -5,6 +5,7 @@ mod fate;
 mod function;
 mod permission;
 mod table;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -154,7 +155,8 @@ pub(crate) fn build<'w>(
         }
         built.fates.insert(piece.key(), fate);
     }
-    api::build(resolver, pieces, &mut built);
+    let keys = usage::build(resolver, pieces, &mut built);
+    api::build(resolver, pieces, &keys, &mut built);
     built
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stillwire_model::{
-    Authorization, Authorizer, IdentitySource, IntegrationTarget, Route, RouteKey, Stage,
-    StageName, function_of_uri,
+    Api, ApiKeySource, Authorization, Authorizer, IdentitySource, IntegrationTarget, Route,
+    RouteKey, Stage, StageName, function_of_uri,
 };
 
 use super::{ApiBuilder, Piece};
@@ -65,6 +65,39 @@ impl ApiBuilder<'_, '_> {
         self.fate(piece, Action::Runs, &format!("calls {}", function.name()));
         let name = piece.text("Name").unwrap_or_else(|| piece.id.to_owned());
         Authorization::Custom(Arc::new(Authorizer { id, name, function, identity_sources }))
+    }
+
+    /// Where the API takes keys from.
+    pub(super) fn key_source(&mut self, piece: &Piece<'_>) -> ApiKeySource {
+        let Some(text) = piece.text("ApiKeySelectionExpression") else {
+            return ApiKeySource::default();
+        };
+        ApiKeySource::parse(&text).unwrap_or_else(|error| {
+            piece.fail(self.resolver, "ApiKeySelectionExpression", error.to_string());
+            ApiKeySource::default()
+        })
+    }
+
+    pub(super) fn api_key_required(&mut self, piece: &Piece<'_>, key: &RouteKey) -> bool {
+        let required = piece.text("ApiKeyRequired").as_deref() == Some("true");
+        if required && *key != RouteKey::Connect {
+            // Source: API Gateway, as above, for keys too.
+            let text = format!("API keys have no effect on {key}: only $connect asks for one");
+            piece.warn(self.resolver, "ApiKeyRequired", text);
+        }
+        required && *key == RouteKey::Connect
+    }
+
+    /// Notices an API that takes keys from an authorizer that is not there.
+    pub(super) fn check_key_source(&mut self, piece: &Piece<'_>, api: &Api) {
+        let is_locked = api.api_key_source == ApiKeySource::Authorizer
+            && api.connect_route().is_some_and(|route| {
+                route.api_key_required && !matches!(route.authorization, Authorization::Custom(_))
+            });
+        if is_locked {
+            let text = "nobody gets in: API keys come from the authorizer, and $connect has none";
+            piece.warn(self.resolver, "ApiKeySelectionExpression", text);
+        }
     }
 
     /// Notices what AWS would refuse: calls that no permission allows.

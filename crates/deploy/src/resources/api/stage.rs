@@ -63,19 +63,11 @@ impl ApiBuilder<'_, '_> {
     }
 
     fn route_settings(&mut self, piece: &Piece<'_>, property: &str, node: &Node) -> RouteSettings {
-        let text = |name: &str| node.get(name).and_then(Node::scalar);
-        let (rate, burst) = (text("ThrottlingRateLimit"), text("ThrottlingBurstLimit"));
-        if rate.is_none() && burst.is_none() {
-            return RouteSettings::default();
-        }
-        let is_rate = |rate: &f64| rate.is_finite() && *rate >= 0.0;
-        let rate = rate.map_or(Some(ACCOUNT.rate), |text| text.parse().ok().filter(is_rate));
-        let burst = burst.map_or(Some(ACCOUNT.burst), |text| text.parse().ok());
-        let throttle = rate.zip(burst).map(|(rate, burst)| Throttle { rate, burst });
-        if throttle.is_none() {
-            let message = "ThrottlingRateLimit and ThrottlingBurstLimit are numbers, not below 0";
+        let throttle = throttle(node, "ThrottlingRateLimit", "ThrottlingBurstLimit");
+        let throttle = throttle.unwrap_or_else(|message| {
             piece.fail(self.resolver, property, message);
-        }
+            None
+        });
         RouteSettings { throttle }
     }
 
@@ -98,6 +90,25 @@ impl ApiBuilder<'_, '_> {
             }
         }
     }
+}
+
+/// The throttle that these two members make, if either is there.
+pub(in crate::resources) fn throttle(
+    node: &Node,
+    rate: &str,
+    burst: &str,
+) -> Result<Option<Throttle>, String> {
+    let text = |name: &str| node.get(name).and_then(Node::scalar);
+    let message = || format!("{rate} and {burst} are numbers, not below 0");
+    let (rate, burst) = (text(rate), text(burst));
+    if rate.is_none() && burst.is_none() {
+        return Ok(None);
+    }
+    let is_rate = |rate: &f64| rate.is_finite() && *rate >= 0.0;
+    let rate = rate.map_or(Some(ACCOUNT.rate), |text| text.parse().ok().filter(is_rate));
+    let burst = burst.map_or(Some(ACCOUNT.burst), |text| text.parse().ok());
+    let throttle = rate.zip(burst).map(|(rate, burst)| Throttle { rate, burst });
+    throttle.map(Some).ok_or_else(message)
 }
 
 /// The members of a map.
