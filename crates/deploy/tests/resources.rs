@@ -88,10 +88,16 @@ fn a_route_without_permission_starts_with_a_warning_that_names_both() {
 fn authorization_that_is_not_available_lets_nobody_in() {
     let mut template = api();
     template["Resources"]["Route"]["Properties"]["RouteKey"] = json!("$connect");
-    template["Resources"]["Route"]["Properties"]["AuthorizationType"] = json!("AWS_IAM");
-    let loaded = loaded(&template);
-    let route = loaded.app.apis().next().expect("an API").connect_route().expect("a route").clone();
-    assert!(matches!(route.authorization, Authorization::Unsupported(_)));
+    for (kind, available) in [("JWT", false), ("AWS_IAM", true)] {
+        template["Resources"]["Route"]["Properties"]["AuthorizationType"] = json!(kind);
+        let loaded = loaded(&template);
+        let route = loaded.app.apis().next().expect("an API").connect_route().expect("one").clone();
+        assert_eq!(
+            !matches!(route.authorization, Authorization::Unsupported(_)),
+            available,
+            "{kind}"
+        );
+    }
 }
 
 #[test]
