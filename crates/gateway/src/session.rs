@@ -29,9 +29,7 @@ pub(crate) struct ApiSession {
 }
 
 impl ApiSession {
-    /// Makes the connection addressable, for as long as it is not ending.
-    pub(crate) fn begin(admission: Admission, shared: Arc<Shared>) -> Self {
-        shared.registry.register(admission.live());
+    pub(crate) fn new(admission: Admission, shared: Arc<Shared>) -> Self {
         Self { shared, admission }
     }
 
@@ -88,6 +86,11 @@ impl Session for ApiSession {
                 drop(in_flight);
             });
         }
+    }
+
+    /// Makes the connection addressable, for as long as it is not ending.
+    fn opened(&mut self) {
+        self.shared.registry.register(self.live());
     }
 
     fn active(&mut self) {

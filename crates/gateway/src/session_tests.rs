@@ -135,7 +135,7 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
     };
     let outbox = Outbox::new(Arc::default(), Arc::default(), 0);
     let live = Arc::new(Live { peer, outbox, last_active: AtomicU64::new(0) });
-    let session = ApiSession::begin(Admission::new(live, place), shared);
+    let session = ApiSession::new(Admission::new(live, place), shared);
     Line { session, function, at_once: Vec::new(), logs, _departures: arriving }
 }
 

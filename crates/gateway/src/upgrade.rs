@@ -174,7 +174,7 @@ fn let_in(
     let last_active = AtomicU64::new(peer.connected_at);
     let live = Arc::new(Live { peer, outbox, last_active });
     tracing::info!(connection = %live.peer.id, stage = %live.peer.stage, "connected");
-    let session = ApiSession::begin(Admission::new(live, place), Arc::clone(shared));
+    let session = ApiSession::new(Admission::new(live, place), Arc::clone(shared));
     ticket.accept(Welcome { head, compression }, session);
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use stillwire_listen::Place;
 use stillwire_websocket::{HEAD_BYTES_MAX, RequestHead};
 
@@ -26,7 +27,7 @@ const PARTING_TIMEOUT: Millis = 3000;
 const EARLY_BYTES_MAX: usize = 16 * 1024;
 
 /// Reads of one client before others have their turn.
-const READS_IN_A_ROW: usize = 4;
+const READS_IN_A_ROW: usize = 1;
 
 /// An accepted client.
 pub(crate) struct Client<S: Service> {
@@ -117,14 +118,6 @@ impl<S: Service> Client<S> {
         self.hung_up |= hung_up;
     }
 
-    /// The connection, once it is one.
-    pub(crate) fn connection(&mut self) -> Option<&mut Connection<S::Session>> {
-        match &mut self.phase {
-            Phase::Open(connection) => Some(connection),
-            _ => None,
-        }
-    }
-
     /// Does what its socket, its application and its outbox allow.
     pub(crate) fn turn(&mut self, scene: &mut Scene<'_, S>) -> Fate {
         let done = match self.socket.flush(scene.now) {
@@ -187,12 +180,14 @@ impl<S: Service> Client<S> {
             return Fate::Leaves;
         };
         let mut early = std::mem::take(early);
-        let mut connection = Connection::new(session, welcome.compression, scene.now);
         scene.out.clear();
         scene.out.extend_from_slice(welcome.head.as_bytes());
         let unsent = self.socket.unsent();
-        connection.receive(&mut early, &mut Turn { now: scene.now, out: scene.out, unsent });
-        self.phase = Phase::Open(connection);
+        self.phase = Phase::Open(Connection::new(session, welcome.compression, scene.now));
+        if let Phase::Open(connection) = &mut self.phase {
+            connection.open();
+            connection.receive(&mut early, &mut Turn { now: scene.now, out: scene.out, unsent });
+        }
         match self.send(scene) {
             Ok(()) => self.turn(scene),
             Err(Lost) => self.lose(scene), // it was let in all the same
@@ -215,12 +210,18 @@ impl<S: Service> Client<S> {
         self.turn(scene)
     }
 
+    /// Since when a message or a request is under way, and how many bytes it holds.
+    pub(crate) fn unfinished(&self) -> Option<(Millis, usize)> {
+        match &self.phase {
+            Phase::Open(connection) => connection.unfinished(),
+            Phase::Plain(plain) => plain.0.unfinished(),
+            _ => None,
+        }
+    }
+
     /// Bytes that it held of an unfinished message and holds now, where that has changed.
     pub(crate) fn held(&mut self) -> Option<(usize, usize)> {
-        let held = match &self.phase {
-            Phase::Open(connection) => connection.unfinished().map_or(0, |(_, bytes)| bytes),
-            _ => 0,
-        };
+        let held = self.unfinished().map_or(0, |(_, bytes)| bytes);
         let before = std::mem::replace(&mut self.held, held);
         (before != held).then_some((before, held))
     }
@@ -232,10 +233,9 @@ impl<S: Service> Client<S> {
 
     /// Ends the connection for the unfinished message that it holds.
     pub(crate) fn cut_off(&mut self, scene: &mut Scene<'_, S>) -> Fate {
-        if let Phase::Open(connection) = &mut self.phase {
-            let unsent = self.socket.unsent();
-            connection.cut_off(&mut Turn { now: scene.now, out: scene.out, unsent });
-        }
+        let Phase::Open(connection) = &mut self.phase else { return Fate::Leaves };
+        let unsent = self.socket.unsent();
+        connection.cut_off(&mut Turn { now: scene.now, out: scene.out, unsent });
         match self.send(scene) {
             Ok(()) => self.turn(scene),
             Err(Lost) => self.lose(scene),
@@ -255,7 +255,8 @@ impl<S: Service> Client<S> {
         }
     }
 
-    fn lose(&mut self, scene: &mut Scene<'_, S>) -> Fate {
+    /// The client is gone, or as good as gone.
+    pub(crate) fn lose(&mut self, scene: &mut Scene<'_, S>) -> Fate {
         if let Phase::Open(connection) = &mut self.phase {
             connection.lose(&mut Turn { now: scene.now, out: scene.out, unsent: 0 });
         }
@@ -397,8 +398,11 @@ impl<S: Service> Client<S> {
                 Step::Request(head, body) => {
                     let last =
                         scene.closing || !head.http_1_1 || head.has_token("connection", "close");
-                    let answer =
+                    let mut answer =
                         scene.service.request(&entrance.site, Request { head: &head, body });
+                    if head.method == "HEAD" {
+                        answer.body = Bytes::new(); // it has none, whatever it says
+                    }
                     if last {
                         self.refuse(&answer, scene)?;
                     } else {

@@ -21,6 +21,9 @@ use crate::engine::wheel::Millis;
 /// Choice: long enough for a slow network, short enough that a dead one costs little.
 const CLOSE_TIMEOUT: Millis = 3000;
 
+/// The largest message of a client that was told the end: nobody will read it.
+const LATE_BYTES_MAX: usize = 128 * 1024;
+
 /// Bytes on their way to the socket before more is taken from the outbox.
 const WRITE_AHEAD_BYTES: usize = 64 * 1024;
 
@@ -31,6 +34,9 @@ pub trait Session {
 
     /// A message of the client. What is due back at once is appended to `replies`.
     fn message(&mut self, message: Incoming<'_>, replies: &mut Replies<'_>);
+
+    /// The client is let in; its 101 is about to be written.
+    fn opened(&mut self) {}
 
     /// A message went either way.
     fn active(&mut self) {}
@@ -172,6 +178,11 @@ impl<T: Session> Connection<T> {
         Self { session, state }
     }
 
+    /// Says that the client is let in.
+    pub(crate) fn open(&mut self) {
+        self.session.opened();
+    }
+
     /// Takes bytes of the client.
     pub(crate) fn receive(&mut self, bytes: &mut [u8], turn: &mut Turn<'_>) {
         self.state.last_heard = turn.now;
@@ -180,11 +191,13 @@ impl<T: Session> Connection<T> {
             Some(rare) if !rare.unread.is_empty() => rare.unread.extend_from_slice(bytes),
             _ => self.decode(bytes, turn),
         }
-        let midway_since = if self.state.decoder.is_midway() {
-            self.state.rare.as_ref().and_then(|rare| rare.midway_since).or(Some(turn.now))
-        } else {
-            None
-        };
+        self.note_midway(turn.now);
+    }
+
+    /// Notes since when a message is under way, or that none is.
+    fn note_midway(&mut self, now: Millis) {
+        let is_midway = self.state.closing.is_none() && self.state.decoder.is_midway();
+        let midway_since = is_midway.then(|| self.midway_since().unwrap_or(now));
         self.keep(|rare| rare.midway_since = midway_since, midway_since.is_some());
     }
 
@@ -194,7 +207,7 @@ impl<T: Session> Connection<T> {
         if self.state.rare.is_some() && self.accepts_messages(turn) {
             let unread = self.state.rare.as_mut().map(|rare| std::mem::take(&mut rare.unread));
             self.decode(&mut unread.unwrap_or_default(), turn);
-            self.state.rare.take_if(|rare| rare.is_idle());
+            self.note_midway(turn.now);
         }
     }
 
@@ -211,7 +224,10 @@ impl<T: Session> Connection<T> {
             || passed(self.state.born, limits.lifetime_max);
         let silent = passed(self.state.last_heard, limits.ping_interval);
         let deaf = self.state.pinged
-            && passed(self.state.last_heard, limits.ping_interval.map(|time| time * 2));
+            && passed(
+                self.state.last_heard,
+                limits.ping_interval.map(|time| time.saturating_mul(2)),
+            );
         if let Some(closing) = &mut self.state.closing {
             if stalled || closing.until <= now {
                 closing.answered = true;
@@ -252,7 +268,10 @@ impl<T: Session> Connection<T> {
             stall,
             after(self.state.last_message, limits.idle_timeout),
             after(self.state.born, limits.lifetime_max),
-            after(self.state.last_heard, limits.ping_interval.map(|time| time * pings)),
+            after(
+                self.state.last_heard,
+                limits.ping_interval.map(|time| time.saturating_mul(pings)),
+            ),
             self.midway_since().and_then(|since| after(since, limits.message_timeout)),
             self.state.rare.as_ref().and_then(|rare| Some(rare.hurried.as_ref()?.1)),
         ]
@@ -302,6 +321,7 @@ impl<T: Session> Connection<T> {
     /// Ends the connection for the message that it does not finish: others need the room.
     pub(crate) fn cut_off(&mut self, turn: &mut Turn<'_>) {
         self.close(Ending::by_policy("message unfinished"), None, turn);
+        self.stop_decoding();
     }
 
     /// Since when a message is under way, and how many bytes it holds.
@@ -366,13 +386,18 @@ impl<T: Session> Connection<T> {
         turn.has_room() && !self.session.outbox().is_behind()
     }
 
-    fn decode(&mut self, bytes: &mut [u8], turn: &mut Turn<'_>) {
+    /// What the client may send now.
+    fn accepted(&self) -> Limits {
         let limits = self.limits();
-        let accepted = Limits {
-            frame_bytes_max: limits.frame_bytes_max,
-            message_bytes_max: limits.message_bytes_max,
+        let room = if self.state.closing.is_some() { LATE_BYTES_MAX } else { usize::MAX };
+        Limits {
+            frame_bytes_max: limits.frame_bytes_max.min(room),
+            message_bytes_max: limits.message_bytes_max.min(room),
             binary: limits.binary,
-        };
+        }
+    }
+
+    fn decode(&mut self, bytes: &mut [u8], turn: &mut Turn<'_>) {
         let mut at = 0;
         while let Some(rest) = bytes.get_mut(at..)
             && !rest.is_empty()
@@ -382,6 +407,7 @@ impl<T: Session> Connection<T> {
                 self.keep(|rare| rare.unread.extend_from_slice(rest), true);
                 return;
             }
+            let accepted = self.accepted();
             match self.state.decoder.decode(&accepted, rest) {
                 Ok(decoded) => {
                     at += decoded.consumed;
@@ -394,11 +420,17 @@ impl<T: Session> Connection<T> {
                 }
                 Err(violation) => {
                     self.close(Ending::by_violation(violation), Some(violation), turn);
-                    if let Some(closing) = &mut self.state.closing {
-                        closing.garbled = true; // reading on lets our close frame arrive
-                    }
+                    self.stop_decoding();
                 }
             }
+        }
+    }
+
+    /// Lets go of what was received: the rest is read, so that our close frame arrives, but means nothing.
+    fn stop_decoding(&mut self) {
+        self.state.decoder = Decoder::new(Role::Server);
+        if let Some(closing) = &mut self.state.closing {
+            closing.garbled = true;
         }
     }
 

@@ -6,6 +6,7 @@ use std::net::Shutdown;
 use std::sync::Arc;
 
 use mio::net::{TcpListener, TcpStream};
+use rustix::io::Errno;
 use stillwire_listen::Capacity;
 
 use crate::engine::service::{Entrance, Newcomer};
@@ -45,8 +46,11 @@ pub(crate) fn accept<T>(door: &mut Accepting<T>, now: Millis, accepted: &mut Vec
         let (stream, peer) = match door.listener.accept() {
             Ok(accepted) => accepted,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-            // It left before it was accepted.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            // It left before it was accepted, or its network did.
+            Err(error) if !is_shortage(&error) => {
+                tracing::debug!(%error, "a client did not arrive");
+                continue;
+            }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a client: sent away, the next ones wait");
                 if door.reserve.take().is_some() {
@@ -66,6 +70,14 @@ pub(crate) fn accept<T>(door: &mut Accepting<T>, now: Millis, accepted: &mut Vec
         }
     }
     door.retry_at = Some(now);
+}
+
+/// Whether this end lacks what another client takes. All other errors are the client's own.
+///
+/// Source: accept(2), which passes on the network's errors of the new socket.
+fn is_shortage(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(code, None | Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }
 
 fn reserve() -> Option<File> {

@@ -115,6 +115,13 @@ impl Plain {
         self.current.is_none() && self.bytes.is_empty()
     }
 
+    /// Since when a request is under way, and how many bytes of it are here.
+    pub(crate) fn unfinished(&self) -> Option<(Millis, usize)> {
+        let chunks = self.current.as_ref().and_then(|current| current.chunks.as_ref());
+        let bytes = self.bytes.len() + chunks.map_or(0, |chunks| chunks.body.len());
+        (bytes > 0).then(|| (self.until.saturating_sub(REQUEST_TIMEOUT), bytes))
+    }
+
     /// Takes bytes of the client.
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);

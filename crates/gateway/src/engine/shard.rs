@@ -30,8 +30,8 @@ use crate::engine::wheel::{Millis, TICK, Wheel};
 /// Events taken from the kernel at once.
 const EVENTS_AT_ONCE: usize = 1024;
 
-/// Rounds before other tasks of the thread have their turn.
-const ROUNDS_IN_A_ROW: usize = 16;
+/// How long a shard works before other tasks of the thread have their turn.
+const TIME_IN_A_ROW: Duration = Duration::from_millis(2);
 
 /// Holds clients.
 pub(crate) struct Shard<S: Service> {
@@ -143,7 +143,8 @@ impl<S: Service> Shard<S> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        for _ in 0..ROUNDS_IN_A_ROW {
+        let until = Instant::now() + TIME_IN_A_ROW;
+        while Instant::now() < until {
             let now = self.now();
             let mut busy = self.obey(now);
             busy |= self.fire(now);
@@ -156,6 +157,7 @@ impl<S: Service> Shard<S> {
                 }
             }
             busy |= self.take_second_turns(now);
+            self.free_held(now);
             if self.closing && self.taken == 0 {
                 return Poll::Ready(());
             }
@@ -290,20 +292,28 @@ impl<S: Service> Shard<S> {
         busy
     }
 
-    /// Serves the sockets that are ready; true when there were any.
+    /// Serves the sockets that are ready; false when there is nothing to know until the shard is woken.
     fn poll_sockets(&mut self, cx: &mut Context<'_>, now: Millis) -> io::Result<bool> {
-        let Poll::Ready(ready) = self.sockets.poll_read_ready_mut(cx) else { return Ok(false) };
-        let mut ready = ready?;
-        match ready.get_inner_mut().poll(&mut self.events, Some(Duration::ZERO)) {
+        let polled = match self.sockets.poll_read_ready_mut(cx) {
+            Poll::Ready(ready) => {
+                let mut ready = ready?;
+                let polled = ready.get_inner_mut().poll(&mut self.events, Some(Duration::ZERO));
+                if self.events.iter().count() < EVENTS_AT_ONCE {
+                    // The kernel has told everything up to here, and will wake us for what comes after.
+                    ready.clear_ready();
+                }
+                polled
+            }
+            // A busy shard is told of others only when the runtime looks; so it looks itself.
+            Poll::Pending if !self.work.again.is_empty() => {
+                self.sockets.get_mut().poll(&mut self.events, Some(Duration::ZERO))
+            }
+            Poll::Pending => return Ok(false),
+        };
+        match polled {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
-        let count = self.events.iter().count();
-        if count < EVENTS_AT_ONCE {
-            // The kernel has told everything up to here, and will wake us for what comes after.
-            ready.clear_ready();
-        }
-        drop(ready);
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
             let Token(token) = event.token();
@@ -322,7 +332,8 @@ impl<S: Service> Shard<S> {
             }
         }
         std::mem::swap(&mut self.events, &mut events);
-        Ok(count > 0)
+        // Also after nothing: whoever was told of readiness must see its end before it rests, or nobody wakes it.
+        Ok(true)
     }
 
     fn take_second_turns(&mut self, now: Millis) -> bool {
@@ -373,7 +384,8 @@ impl<S: Service> Shard<S> {
         }));
         let fate = fate.unwrap_or_else(|_| {
             tracing::error!(slot, "serving a client panicked");
-            Fate::Leaves
+            // Whoever still knows it must learn that it is gone.
+            catch_unwind(AssertUnwindSafe(|| client.lose(&mut scene))).unwrap_or(Fate::Leaves)
         });
         match fate {
             Fate::Leaves => self.remove(slot),
@@ -389,7 +401,6 @@ impl<S: Service> Shard<S> {
                 }
                 if let Some((before, after)) = held {
                     self.held = (self.held + after).saturating_sub(before);
-                    self.free_held(now);
                 }
             }
         }
@@ -429,18 +440,23 @@ impl<S: Service> Shard<S> {
         }
     }
 
-    /// Ends the oldest unfinished message when all of them together are too large.
+    /// Ends the oldest unfinished messages while all of them together are too large.
     fn free_held(&mut self, now: Millis) {
         let share = limits::UNFINISHED_BYTES_MAX / self.shared.mailboxes.len().max(1);
-        if self.held <= share {
-            return;
-        }
-        let oldest = (0..).zip(&mut self.seats).filter_map(|(slot, seat)| {
-            let (since, _) = seat.client.as_mut()?.connection()?.unfinished()?;
-            Some((since, slot))
-        });
-        if let Some((_, slot)) = oldest.min() {
+        while self.held > share {
+            let oldest = (0..).zip(&self.seats).filter_map(|(slot, seat)| {
+                let (since, _) = seat.client.as_ref()?.unfinished()?;
+                Some((since, slot))
+            });
+            let Some((_, slot)) = oldest.min() else {
+                self.held = 0; // nobody holds anything
+                return;
+            };
+            let before = self.held;
             self.with_client(slot, now, Client::cut_off);
+            if self.held >= before {
+                return; // it goes on with the next round
+            }
         }
     }
 

@@ -77,7 +77,7 @@ impl Socket {
         self.tls.is_some()
     }
 
-    /// Reads once, at most `limit` bytes. Where `secure` is given and the first byte begins a TLS record, TLS begins.
+    /// Reads once, at most `limit` bytes where it is plain. Where `secure` is given and the first byte begins a TLS record, TLS begins.
     pub(crate) fn read<'a>(
         &mut self,
         buffers: &'a mut Buffers,
@@ -86,10 +86,12 @@ impl Socket {
         now: Millis,
     ) -> io::Result<Found<'a>> {
         let held = self.tls.as_mut().map_or(0, |tls| tls.restore(&mut buffers.raw));
-        let end = held.saturating_add(limit.max(1)).min(buffers.raw.len());
+        // A record is read whole, whatever is left of the limit: less would stay in the kernel unseen.
+        let limit = if self.tls.is_some() { usize::MAX } else { limit.max(1) };
+        let end = held.saturating_add(limit).min(buffers.raw.len());
         let room = buffers.raw.get_mut(held..end).unwrap_or_default();
         let wanted = room.len();
-        let read = match self.stream.read(room) {
+        let read = match take(&self.stream, room) {
             Ok(0) => return Ok(Found::End),
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -98,7 +100,6 @@ impl Socket {
                 }
                 return Ok(Found::Nothing);
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             Err(error) => return Err(error),
         };
         let more = read == wanted;
@@ -213,6 +214,16 @@ impl Socket {
 
 /// The first byte of a TLS connection; no HTTP method begins with it. Source: RFC 8446, section 5.1.
 const TLS_HANDSHAKE_RECORD: u8 = 0x16;
+
+/// Reads what there is into `room`.
+fn take(mut stream: &TcpStream, room: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(room) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}
 
 /// Offers bytes to the kernel; gives how many it took, zero when it takes none now.
 fn offer(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {

@@ -79,7 +79,7 @@ impl Tls {
                     true
                 }
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    append(sealed, |room| refused_record(data.encode(room)));
+                    append(sealed, |room| refused_record(data.encode(room)))?;
                     true
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => {
@@ -119,7 +119,7 @@ impl Tls {
         // The alert comes with the next state, before anything else is looked at.
         let UnbufferedStatus { state, discard: _ } = self.connection.process_tls_records(rest);
         if let Ok(ConnectionState::EncodeTlsData(mut data)) = state {
-            append(sealed, |room| refused_record(data.encode(room)));
+            append(sealed, |room| refused_record(data.encode(room))).ok(); // it fails anyway
         }
     }
 
@@ -156,12 +156,11 @@ impl Tls {
                 self.connection.process_tls_records(&mut self.begun);
             match state? {
                 ConnectionState::WriteTraffic(mut traffic) => {
-                    append(sealed, |room| refused(write(&mut traffic, room)));
-                    return Ok(());
+                    return append(sealed, |room| refused(write(&mut traffic, room)));
                 }
                 // A change of keys comes first.
                 ConnectionState::EncodeTlsData(mut data) => {
-                    append(sealed, |room| refused_record(data.encode(room)));
+                    append(sealed, |room| refused_record(data.encode(room)))?;
                 }
                 ConnectionState::TransmitTlsData(data) => data.done(),
                 _ => break,
@@ -189,7 +188,13 @@ fn refused_record(written: Result<usize, EncodeError>) -> Written {
 }
 
 /// Appends what `write` writes: it is asked again with the room that it says it needs.
-fn append(out: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> Written) {
+///
+/// # Errors
+/// The keys have sealed all that they may.
+fn append(
+    out: &mut Vec<u8>,
+    mut write: impl FnMut(&mut [u8]) -> Written,
+) -> Result<(), rustls::Error> {
     let begin = out.len();
     let mut room = 0;
     loop {
@@ -197,12 +202,12 @@ fn append(out: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> Written) {
         match write(out.get_mut(begin..).unwrap_or_default()) {
             Ok(written) => {
                 out.truncate(begin + written);
-                return;
+                return Ok(());
             }
             Err(Some(wanted)) if wanted > room => room = wanted,
             Err(_) => {
                 out.truncate(begin);
-                return;
+                return Err(rustls::Error::EncryptError);
             }
         }
     }
