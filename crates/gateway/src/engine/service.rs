@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::net::{TcpListener, TcpStream};
 use rustls::ServerConfig;
@@ -154,22 +154,43 @@ pub(crate) enum Command<S: Service> {
 /// Where a shard is asked. Bounded by what there is to ask about: doors, and clients within their capacity.
 pub(crate) struct Mailbox<S: Service> {
     pub(crate) bell: Arc<Bell>,
-    commands: Mutex<Vec<Command<S>>>,
+    /// None once the shard is over.
+    commands: Mutex<Option<Vec<Command<S>>>>,
 }
 
 impl<S: Service> Mailbox<S> {
     pub(crate) fn new() -> Self {
-        Self { bell: Arc::default(), commands: Mutex::default() }
+        Self { bell: Arc::default(), commands: Mutex::new(Some(Vec::new())) }
     }
 
+    /// Asks; what a shard that is over is asked is dropped, which pays what a session is owed.
     pub(crate) fn send(&self, command: Command<S>) {
-        self.commands.lock().unwrap_or_else(PoisonError::into_inner).push(command);
-        self.bell.call();
+        let mut waiting = self.lock();
+        if let Some(commands) = waiting.as_mut() {
+            commands.push(command);
+            drop(waiting);
+            self.bell.call();
+        } else {
+            drop(waiting);
+            drop(command); // without the lock, because it may ask again
+        }
     }
 
     /// For the shard: takes everything that was asked into `commands`, which is empty.
     pub(crate) fn take(&self, commands: &mut Vec<Command<S>>) {
-        let mut waiting = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::swap(&mut *waiting, commands);
+        if let Some(waiting) = self.lock().as_mut() {
+            std::mem::swap(waiting, commands);
+        }
+    }
+
+    /// For the shard: it is over.
+    pub(crate) fn close(&self) {
+        let unheard = self.lock().take();
+        drop(unheard);
+    }
+
+    /// The list is whole between any two statements, so a panic elsewhere cannot have broken it.
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Command<S>>>> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

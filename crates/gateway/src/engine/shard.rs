@@ -496,6 +496,12 @@ impl<S: Service> Shard<S> {
     }
 }
 
+impl<S: Service> Drop for Shard<S> {
+    fn drop(&mut self) {
+        self.mailbox().close();
+    }
+}
+
 /// What is kept of buffers that a large message has made grow.
 const BUFFER_KEPT_BYTES: usize = 128 * 1024;
 
