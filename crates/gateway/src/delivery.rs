@@ -50,7 +50,7 @@ async fn deliver(Departure { live, ending }: &Departure, shared: &Shared) {
         connection = %peer.id, stage = %peer.stage, code = ending.status_code,
         reason = ending.reason, "disconnected"
     );
-    let api = peer.api.load_full();
+    let api = peer.deployed();
     let Some(route) = api.disconnect_route() else { return };
     let Some(integration) = route.integration.as_deref() else { return };
     let request_id = shared.ids.next();

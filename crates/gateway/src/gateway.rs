@@ -91,15 +91,29 @@ impl Gateway {
         self.engine.open(door, live)
     }
 
-    /// Replaces an API that is being served; false when it is not. Messages that were routed keep the old one.
+    /// Replaces an API that is being served; false when it is not. Messages that were routed keep the old one, and
+    /// connections stay, but those of stages that are gone end.
     pub fn deploy(&self, api: Arc<Api>) -> bool {
-        match self.lock_apis().get(&api.id) {
-            Some(live) => {
-                live.replace(api);
-                true
-            }
-            None => false,
+        let Some(live) = self.lock_apis().get(&api.id).cloned() else { return false };
+        let old = live.replace(Arc::clone(&api));
+        if old.stages.keys().any(|stage| !api.stages.contains_key(stage)) {
+            self.shared.registry.end(&Ending::going_away(), |peer| {
+                peer.api.id() == &api.id && !api.stages.contains_key(&peer.stage)
+            });
         }
+        true
+    }
+
+    /// Serves an API no more; false when it was not served. Its connections end, and their `$disconnect`s are delivered.
+    pub fn withdraw(&self, id: &ApiId) -> bool {
+        let Some(live) = self.lock_apis().remove(id) else { return false };
+        self.engine.shut(&live);
+        // Without a stage it lets nobody in, and still knows its `$disconnect` route.
+        let mut api = live.load().as_ref().clone();
+        api.stages.clear();
+        live.replace(Arc::new(api));
+        self.shared.registry.end(&Ending::going_away(), |peer| peer.api.id() == id);
+        true
     }
 
     /// How many connections are open.

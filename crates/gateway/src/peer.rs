@@ -34,6 +34,11 @@ impl Peer {
     pub(crate) fn domain_name(&self) -> &str {
         self.api.domain_name()
     }
+
+    /// The version of its API that its stage serves now, for the whole life of a message.
+    pub(crate) fn deployed(&self) -> Arc<Api> {
+        Arc::clone(self.api.load().at_stage(&self.stage))
+    }
 }
 
 /// What an authorizer said about whom it let in.
@@ -86,18 +91,13 @@ impl LiveApi {
         &self.schemas
     }
 
-    /// Deploys another version of the API. Messages that were routed keep the old one.
-    pub(crate) fn replace(&self, api: Arc<Api>) {
-        self.current.store(api);
+    /// Deploys another version of the API, and gives the one before. Messages that were routed keep that.
+    pub(crate) fn replace(&self, api: Arc<Api>) -> Arc<Api> {
+        self.current.swap(api)
     }
 
-    /// The API as it is deployed now, for a short look.
+    /// The API as it is now, for a short look.
     pub(crate) fn load(&self) -> arc_swap::Guard<Arc<Api>> {
         self.current.load()
-    }
-
-    /// The API as it is deployed now, for the whole life of a message.
-    pub(crate) fn load_full(&self) -> Arc<Api> {
-        self.current.load_full()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stillwire_awswire::ConnectionId;
 
-use crate::engine::{Addresses, Outbox};
+use crate::engine::{Addresses, Ending, Outbox};
 use crate::peer::Peer;
 
 /// The live connections of each shard, by their slots.
@@ -51,6 +51,16 @@ impl Registry {
             }
             if let Some(place) = slots.get_mut(slot) {
                 *place = Some(Arc::clone(live));
+            }
+        }
+    }
+
+    /// Ends the connections that are meant.
+    pub(crate) fn end(&self, ending: &Ending, is_meant: impl Fn(&Peer) -> bool) {
+        for slots in &self.shards {
+            let slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
+            for live in slots.iter().flatten().filter(|live| is_meant(&live.peer)) {
+                live.outbox.end(ending.clone()).ok(); // one that is ending already needs no second wish
             }
         }
     }

@@ -47,7 +47,7 @@ impl Session for ApiSession {
     fn message(&mut self, message: Incoming<'_>, replies: &mut Replies<'_>) {
         let (live, shared) = (self.live(), &self.shared);
         let peer = &live.peer;
-        let api = peer.api.load_full();
+        let api = peer.deployed();
         let ids = Ids { request: shared.ids.next(), message: shared.ids.next() };
         let epoch_millis = shared.clock.epoch_millis();
         let (route, integration) = match find(&api, peer, message) {

@@ -133,8 +133,9 @@ fn examine(
     request_id: &str,
     ticket: &Ticket<ApiService>,
 ) -> Result<Candidate, u16> {
-    let api = site.load_full();
+    let api = site.load();
     let stage = stage_of(&arrival.head, &api).ok_or(403_u16)?;
+    let api = Arc::clone(api.at_stage(&stage));
     let upgrade = Upgrade::check(&arrival.head).map_err(UpgradeError::status)?;
     let compression = shared.limits.of(&stage).compression;
     let compression = compression

@@ -2,7 +2,7 @@
 //!
 //! Source: API Gateway Developer Guide, "Request validation for WebSocket APIs".
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stillwire_model::{Api, Route};
@@ -11,9 +11,14 @@ use stillwire_schema::Schema;
 use crate::rescue::Failure;
 use crate::route;
 
-/// The models of one version of an API, parsed when a message first needs them.
+/// The versions of an API whose models are kept: what each of its stages may serve, and one before.
+///
+/// Source: API Gateway quotas, "Stages per API" (10).
+const VERSIONS_MAX: usize = 11;
+
+/// The models of an API's versions, parsed when a message first needs them.
 #[derive(Debug, Default)]
-pub(crate) struct Schemas(Mutex<Option<Version>>);
+pub(crate) struct Schemas(Mutex<VecDeque<Version>>);
 
 #[derive(Debug)]
 struct Version {
@@ -44,11 +49,13 @@ impl Schemas {
     }
 
     fn get(&self, api: &Arc<Api>, model: &str) -> Result<Arc<Schema>, Failure> {
-        let mut version = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_this = version.take_if(|version| Arc::ptr_eq(&version.api, api));
-        let current = version.insert(
-            of_this.unwrap_or_else(|| Version { api: Arc::clone(api), schemas: HashMap::new() }),
-        );
+        let mut versions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = versions.iter().position(|version| Arc::ptr_eq(&version.api, api));
+        let version = known.and_then(|place| versions.remove(place));
+        let version =
+            version.unwrap_or_else(|| Version { api: Arc::clone(api), schemas: HashMap::new() });
+        versions.truncate(VERSIONS_MAX - 1);
+        let current = versions.push_front_mut(version);
         if let Some(schema) = current.schemas.get(model) {
             return Ok(Arc::clone(schema));
         }

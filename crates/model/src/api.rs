@@ -35,6 +35,8 @@ pub struct Api {
     pub api_key_source: ApiKeySource,
     /// The keys of its app.
     pub api_keys: Arc<ApiKeys>,
+    /// The versions that stages serve which do not follow this one; each knows its stage as it is now.
+    pub snapshots: BTreeMap<StageName, Arc<Self>>,
     routes: BTreeMap<RouteKey, Arc<Route>>,
 }
 
@@ -65,6 +67,7 @@ impl Api {
             models: BTreeMap::new(),
             api_key_source: ApiKeySource::default(),
             api_keys: Arc::default(),
+            snapshots: BTreeMap::new(),
             routes: BTreeMap::new(),
         }
     }
@@ -88,6 +91,11 @@ impl Api {
             return Err(InvalidApi::TooManyRoutes(self.routes.len()));
         }
         Ok(self)
+    }
+
+    /// The version that a stage serves.
+    pub fn at_stage<'a>(self: &'a Arc<Self>, stage: &StageName) -> &'a Arc<Self> {
+        self.snapshots.get(stage).unwrap_or(self)
     }
 
     /// All routes, by key.

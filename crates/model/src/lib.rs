@@ -5,6 +5,7 @@
 
 mod api;
 mod app;
+mod definition;
 mod expression;
 mod function;
 mod ids;
@@ -21,6 +22,7 @@ pub use api::{
     InvalidRouteKey, Route, RouteKey, Validation,
 };
 pub use app::{App, Output, Stack};
+pub use definition::{ApiDefinition, ApiPart, Serves, StageDefinition};
 pub use expression::{InvalidExpression, Part, PathStep, SelectionExpression};
 pub use function::{Code, Function, InvalidRuntime, Runtime};
 pub use ids::{ApiId, FunctionArn, InvalidArn, InvalidId, StageName};
@@ -31,8 +33,8 @@ pub use integration::{
 };
 pub use keys::{LOCAL_KEYS, LocalKeys};
 pub use ports::{
-    AccessLogs, BoxFuture, Clock, FunctionLogs, Invocation, Invoke, InvokeError, LogLine,
-    LogSource, Outcome, Reply, TableApi,
+    AccessLogs, ApiHost, BoxFuture, Clock, ControlApi, ControlReply, ControlRequest, FunctionLogs,
+    Invocation, Invoke, InvokeError, LogLine, LogSource, Outcome, Reply, TableApi,
 };
 pub use stage::{AccessLog, InvalidLogFormat, LogFormat, LogPiece, RouteSettings, Stage, Throttle};
 pub use table::{DeletionPolicy, Table};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::FunctionArn;
+use crate::{ApiDefinition, ApiId, FunctionArn};
 
 /// A boxed future, so that ports can be used as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -136,4 +136,55 @@ pub struct Reply {
     pub status: u16,
     /// The JSON text.
     pub body: Bytes,
+}
+
+/// The control plane as SDKs see it: the `apigatewayv2` REST API.
+pub trait ControlApi: Send + Sync + fmt::Debug {
+    /// Answers one request.
+    ///
+    /// # Cancel safety
+    /// A request that was accepted is carried out even when the future is dropped.
+    fn call(&self, request: ControlRequest) -> BoxFuture<'static, ControlReply>;
+}
+
+/// A request to the control plane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlRequest {
+    /// The HTTP method.
+    pub method: String,
+    /// The path as it was sent, still percent-encoded, without the query.
+    pub path: String,
+    /// The query as it was sent, without `?`.
+    pub query: String,
+    /// The JSON text, or nothing.
+    pub body: Bytes,
+}
+
+/// An answer of the control plane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlReply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The name of the error, for the `x-amzn-ErrorType` header.
+    pub error: Option<&'static str>,
+    /// The JSON text, or nothing.
+    pub body: String,
+}
+
+/// Serves the APIs that a control plane builds.
+///
+/// Its methods may wait for the disk and for ports, so they are not for threads that serve connections.
+pub trait ApiHost: Send + Sync + fmt::Debug {
+    /// Serves a definition, in place of what was served of this API until now. Connections stay, but those of
+    /// stages that are gone end.
+    ///
+    /// # Errors
+    /// What is wrong with the definition, a sentence for each mistake. What was served until now stays.
+    fn publish(&self, definition: &ApiDefinition) -> Result<(), Vec<String>>;
+
+    /// Serves an API no more: its connections end, its address is free.
+    fn withdraw(&self, id: &ApiId);
+
+    /// Where clients reach an API that is served, with a scheme: `ws://localhost:7800`.
+    fn endpoint(&self, id: &ApiId) -> Option<String>;
 }

@@ -22,7 +22,7 @@ const RETRY_AFTER: Millis = 100;
 pub(crate) struct Accepting<T> {
     pub(crate) listener: TcpListener,
     capacity: Capacity,
-    entrance: Arc<Entrance<T>>,
+    pub(crate) entrance: Arc<Entrance<T>>,
     /// A descriptor to give up when there is no other, so that who waits can be sent away.
     reserve: Option<File>,
     /// When to try again, where more clients may wait than were accepted.

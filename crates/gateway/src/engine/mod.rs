@@ -94,6 +94,13 @@ impl<S: Service> Engine<S> {
         Ok(())
     }
 
+    /// Closes the doors that lead to `site`. Whoever came in stays.
+    pub fn shut(&self, site: &Arc<S::Site>) {
+        if let Some(mailbox) = self.0.mailboxes.first() {
+            mailbox.send(Command::Shut { site: Arc::clone(site) });
+        }
+    }
+
     /// How many connections are open.
     pub fn connections(&self) -> usize {
         self.0.tally.0.load(Ordering::Relaxed)

@@ -139,6 +139,8 @@ pub(crate) struct Newcomer<T> {
 pub(crate) enum Command<S: Service> {
     /// To listen.
     Open { listener: TcpListener, capacity: Capacity, entrance: Arc<Entrance<S::Site>> },
+    /// To close the doors that lead to a site.
+    Shut { site: Arc<S::Site> },
     /// To hold a client that another shard accepted.
     Adopt(Newcomer<S::Site>),
     /// To let a client in.

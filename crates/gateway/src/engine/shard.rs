@@ -44,7 +44,8 @@ pub(crate) struct Shard<S: Service> {
     seats: Vec<Seat<S>>,
     free: VecDeque<u32>,
     taken: usize,
-    doors: Vec<Accepting<S::Site>>,
+    /// Doors by the tokens of their sockets; a place whose door was closed is used again.
+    doors: Vec<Option<Accepting<S::Site>>>,
     /// The shard that gets the next client.
     turn: usize,
     wheel: Wheel,
@@ -186,7 +187,7 @@ impl<S: Service> Shard<S> {
     }
 
     fn next_deadline(&self) -> Option<Millis> {
-        let doors = self.doors.iter().filter_map(|door| door.retry_at);
+        let doors = self.doors.iter().flatten().filter_map(|door| door.retry_at);
         let leaving = self.leaving.as_ref().and_then(Leaving::next);
         self.wheel.next().into_iter().chain(doors).chain(leaving).min()
     }
@@ -214,16 +215,11 @@ impl<S: Service> Shard<S> {
     fn execute(&mut self, command: Command<S>, now: Millis) {
         match command {
             Command::Open { listener, capacity, entrance } => {
-                let door = Accepting::new(listener, capacity, entrance);
-                let token = Token(usize::MAX - self.doors.len());
-                self.doors.push(door);
-                if let Some(door) = self.doors.last_mut() {
-                    let registry = self.sockets.get_ref().registry();
-                    if let Err(error) =
-                        registry.register(&mut door.listener, token, Interest::READABLE)
-                    {
-                        tracing::error!(%error, "cannot wait for clients");
-                    }
+                self.open(Accepting::new(listener, capacity, entrance));
+            }
+            Command::Shut { site } => {
+                for place in &mut self.doors {
+                    place.take_if(|door| Arc::ptr_eq(&door.entrance.site, &site));
                 }
             }
             Command::Adopt(newcomer) => self.adopt(newcomer, now),
@@ -284,7 +280,8 @@ impl<S: Service> Shard<S> {
             }
         }
         for door in 0..self.doors.len() {
-            if self.doors.get(door).is_some_and(|door| door.retry_at.is_some_and(|at| at <= now)) {
+            let waits = self.doors.get(door).and_then(|door| door.as_ref()?.retry_at);
+            if waits.is_some_and(|at| at <= now) {
                 self.accept(door, now);
                 busy = true;
             }
@@ -460,8 +457,22 @@ impl<S: Service> Shard<S> {
         }
     }
 
+    fn open(&mut self, mut door: Accepting<S::Site>) {
+        let place = self.doors.iter().position(Option::is_none).unwrap_or(self.doors.len());
+        let token = Token(usize::MAX - place);
+        let registry = self.sockets.get_ref().registry();
+        if let Err(error) = registry.register(&mut door.listener, token, Interest::READABLE) {
+            tracing::error!(%error, "cannot wait for clients");
+            return;
+        }
+        match self.doors.get_mut(place) {
+            Some(free) => *free = Some(door),
+            None => self.doors.push(Some(door)),
+        }
+    }
+
     fn accept(&mut self, door: usize, now: Millis) {
-        let Some(door) = self.doors.get_mut(door) else { return };
+        let Some(Some(door)) = self.doors.get_mut(door) else { return };
         let mut accepted = Vec::new();
         accept(door, now, &mut accepted);
         for newcomer in accepted {

@@ -1,0 +1,58 @@
+//! APIs as they are written: parts with ids and properties, before anything is checked or served.
+//!
+//! Templates and the control plane both end here, so that one reader makes [`Api`](crate::Api)s of both.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::{ApiId, StageName};
+
+/// An API as it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApiDefinition {
+    /// Its id.
+    pub id: ApiId,
+    /// The account its ARNs carry.
+    pub account: String,
+    /// The region its ARNs carry.
+    pub region: String,
+    /// The API's own properties, and all parts but its stages, as they are now.
+    pub parts: Vec<ApiPart>,
+    /// Its stages.
+    pub stages: BTreeMap<StageName, StageDefinition>,
+}
+
+/// A part of an API, with the properties that CloudFormation gives its type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApiPart {
+    /// The last word of its type (`Route` of `AWS::ApiGatewayV2::Route`); `Api` for the API itself.
+    pub kind: String,
+    /// Its id, by which other parts name it.
+    pub id: String,
+    /// Its properties, without functions of the template language.
+    pub properties: Map<String, Value>,
+}
+
+/// A stage as it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageDefinition {
+    /// Its properties.
+    pub properties: Map<String, Value>,
+    /// What it serves.
+    pub serves: Serves,
+}
+
+/// Which version of its API a stage serves.
+///
+/// Source: API Gateway v2, `CreateDeployment`: a deployment is a snapshot of an API; the settings and variables of a
+/// stage are no part of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Serves {
+    /// The API as it is now.
+    Latest,
+    /// These parts: the API as it was once.
+    Snapshot(Vec<ApiPart>),
+    /// Nothing was deployed to it.
+    Nothing,
+}
