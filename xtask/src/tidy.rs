@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::run::{Failure, cargo, output, workspace};
 
 /// Which crates of ours each crate may use: the arrows of ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("bench", &["websocket"]),
     ("drain", &[]),
     ("model", &[]),
@@ -23,6 +23,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ),
     ("functions", &["drain", "model"]),
     ("tables", &["model"]),
+    ("control", &["awswire", "model"]),
     ("front", &["awswire", "drain", "listen", "model"]),
     ("deploy", &["model", "schema", "velocity"]),
     ("testkit", &["websocket"]),
@@ -30,6 +31,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     (
         "stillwire",
         &[
+            "control",
             "deploy",
             "drain",
             "front",

@@ -4,6 +4,7 @@
 //! * [`synthesize`] runs a CDK app and gives its assembly; [`bundle`] stands in for Docker meanwhile.
 //! * [`load()`] reads an assembly or template, resolves its functions and gives a [`Loaded`]: the app, a row for
 //!   every resource, and notices.
+//! * [`build_api`] reads an API that no template declares, in the same way.
 //! * [`rewrite_addresses`] points the app's addresses at us.
 //!
 //! Start reading in `load.rs`, then `assembly.rs`, `resolver.rs` and `resources/`. Nothing here runs an app or
@@ -16,6 +17,7 @@ mod assets;
 pub mod bundle;
 mod bundle_record;
 mod conditions;
+mod definition;
 mod input;
 mod intrinsics;
 mod json;
@@ -34,6 +36,7 @@ mod template;
 mod values;
 
 pub use address::rewrite_addresses;
+pub use definition::build_api;
 pub use input::{Assembly, CdkApp, FindError, Input};
 pub use json::Position;
 pub use load::{LoadOptions, Loaded, load};

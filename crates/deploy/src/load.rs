@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stillwire_model::{App, Output, Stack};
+use stillwire_model::{ApiDefinition, App, Output, Stack};
 
 use crate::assembly::Reading;
+use crate::definition;
 use crate::input::Input;
 use crate::problem::{Location, Problem, Problems};
 use crate::report::{Notice, ResourceRow};
@@ -33,6 +34,8 @@ pub struct LoadOptions {
 pub struct Loaded {
     /// What runs.
     pub app: App,
+    /// Its APIs as the templates write them.
+    pub definitions: Vec<ApiDefinition>,
     /// Every resource of every chosen template, in the templates' order.
     pub resources: Vec<ResourceRow>,
     /// What differs from AWS, or may surprise.
@@ -103,6 +106,7 @@ impl<'w> Loading<'w> {
         self.check_names(&built);
         Problems::check(std::mem::take(&mut self.resolver.problems))?;
         let rows = rows(world, &order, &built);
+        let definitions = definition::definitions(&self.resolver, &pieces);
         // What the CDK noted about a stack that was not chosen is of no interest.
         let names: Vec<&str> =
             order.iter().map(|index| self.resolver.unit(*index).display_name.as_str()).collect();
@@ -111,7 +115,7 @@ impl<'w> Loading<'w> {
             notice.location.stack.as_deref().is_none_or(|stack| names.contains(&stack))
         });
         notices.extend(self.resolver.notices);
-        Ok(Loaded { app: App { stacks }, resources: rows, notices })
+        Ok(Loaded { app: App { stacks }, definitions, resources: rows, notices })
     }
 
     /// Whether a nested stack is created: its condition holds, and so does its parent's.
@@ -128,7 +132,7 @@ impl<'w> Loading<'w> {
     fn pieces(&mut self, order: &[usize]) -> Vec<Piece<'w>> {
         let mut pieces = Vec::new();
         for unit in order {
-            for (id, resource) in in_template_order(self.resolver.world, *unit) {
+            for (id, resource) in resources::in_template_order(self.resolver.world, *unit) {
                 let active = self
                     .resolver
                     .within(*unit, id, "", |resolver| resolver.is_active(*unit, &resource.node));
@@ -226,15 +230,6 @@ impl<'w> Loading<'w> {
     }
 }
 
-/// The resources of a stack as its template orders them.
-fn in_template_order(world: &World, unit: usize) -> Vec<(&str, &crate::template::Resource)> {
-    let resources = world.units.get(unit).map(|unit| &unit.template.resources);
-    let mut list: Vec<_> =
-        resources.into_iter().flatten().map(|(id, resource)| (id.as_str(), resource)).collect();
-    list.sort_by_key(|(_, resource)| resource.index);
-    list
-}
-
 fn depends_on(node: &crate::json::Node) -> Vec<&crate::json::Node> {
     match node.get("DependsOn") {
         None => Vec::new(),
@@ -275,7 +270,7 @@ fn rows(world: &World, order: &[usize], built: &Built) -> Vec<ResourceRow> {
     let mut rows = Vec::new();
     for index in order {
         let Some(unit) = world.units.get(*index) else { continue };
-        for (id, resource) in in_template_order(world, *index) {
+        for (id, resource) in resources::in_template_order(world, *index) {
             let (action, note) = match built.fates.get(&(*index, id.to_owned())) {
                 Some((action, note)) => (*action, note.clone()),
                 None => (crate::Action::Skipped, "its condition does not hold".to_owned()),

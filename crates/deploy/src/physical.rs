@@ -27,6 +27,9 @@ pub(crate) fn name(scope: &Scope, logical_id: &str, max: usize) -> String {
 
 /// The id of an API: ten lower-case letters and digits, beginning with a letter (it becomes a host name).
 pub(crate) fn api_id(scope: &Scope, logical_id: &str) -> String {
+    if scope.given_ids {
+        return logical_id.to_owned();
+    }
     let text = spell(scope, "api", logical_id, LOWER, 10);
     let (first, rest) = text.split_at(1);
     let letter = first.bytes().next().filter(u8::is_ascii_lowercase).unwrap_or(b'a');
@@ -35,6 +38,9 @@ pub(crate) fn api_id(scope: &Scope, logical_id: &str) -> String {
 
 /// The id of a part of an API (route, integration, authorizer, …): seven lower-case letters and digits.
 pub(crate) fn part_id(scope: &Scope, logical_id: &str) -> String {
+    if scope.given_ids {
+        return logical_id.to_owned();
+    }
     spell(scope, "part", logical_id, LOWER, 7)
 }
 

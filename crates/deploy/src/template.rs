@@ -13,11 +13,19 @@ pub(crate) struct Scope {
     pub(crate) stack: String,
     pub(crate) account: String,
     pub(crate) region: String,
+    /// Whether logical ids stand for themselves, so that no physical ones are made up.
+    pub(crate) given_ids: bool,
 }
 
 impl Scope {
     pub(crate) fn new(stack: &str, account: &str, region: &str) -> Self {
-        Self { stack: stack.to_owned(), account: account.to_owned(), region: region.to_owned() }
+        let (stack, account, region) = (stack.to_owned(), account.to_owned(), region.to_owned());
+        Self { stack, account, region, given_ids: false }
+    }
+
+    /// Where parts live that no template declares: their ids are what they are.
+    pub(crate) fn of_definition(account: &str, region: &str) -> Self {
+        Self { given_ids: true, ..Self::new("", account, region) }
     }
 
     pub(crate) fn partition(&self) -> &'static str {
@@ -34,7 +42,7 @@ impl Scope {
     }
 
     pub(crate) fn stack_id(&self) -> String {
-        let Self { stack, account, region } = self;
+        let Self { stack, account, region, .. } = self;
         let partition = self.partition();
         let uuid = physical::uuid(self, "stack", "");
         format!("arn:{partition}:cloudformation:{region}:{account}:stack/{stack}/{uuid}")

@@ -3,6 +3,7 @@
 //! It finds the service a request is for and hands it to the room that serves it. A service that is not served
 //! here is answered with an error that says how to name an endpoint that does; nothing is passed on to AWS.
 
+mod apigateway;
 mod dynamodb;
 mod identity;
 mod service;
@@ -18,7 +19,7 @@ use stillwire_awswire::CredentialScope;
 use stillwire_drain::Drain;
 use stillwire_listen::http::{BodyError, body};
 use stillwire_listen::{Accepted, Door, http as serving, is_own_host};
-use stillwire_model::TableApi;
+use stillwire_model::{ControlApi, TableApi};
 use uuid::Uuid;
 
 /// The largest request any service here takes. Source: DynamoDB quotas, "Request size" (16 MB).
@@ -27,14 +28,23 @@ const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The endpoint and the rooms behind it.
 #[derive(Debug, Clone)]
 pub struct Front {
-    tables: Arc<dyn TableApi>,
+    rooms: Rooms,
     account: Arc<str>,
 }
 
+/// What the endpoint serves.
+#[derive(Debug, Clone)]
+pub struct Rooms {
+    /// `DynamoDB`.
+    pub tables: Arc<dyn TableApi>,
+    /// API Gateway's control plane.
+    pub control: Arc<dyn ControlApi>,
+}
+
 impl Front {
-    /// An endpoint that serves tables; `account` is who callers are told they are.
-    pub fn new(tables: Arc<dyn TableApi>, account: &str) -> Self {
-        Self { tables, account: account.into() }
+    /// An endpoint that serves these rooms; `account` is who callers are told they are.
+    pub fn new(rooms: Rooms, account: &str) -> Self {
+        Self { rooms, account: account.into() }
     }
 
     /// Serves requests at `door` until the drain begins.
@@ -79,7 +89,10 @@ impl Front {
             Err(BodyError::Incomplete) => return text(StatusCode::BAD_REQUEST, ""),
         };
         if dynamodb::is_for(&caller) {
-            return dynamodb::answer(self.tables.as_ref(), &caller, body).await;
+            return dynamodb::answer(self.rooms.tables.as_ref(), &caller, body).await;
+        }
+        if apigateway::is_for(&caller, parts.uri.path()) {
+            return apigateway::answer(self.rooms.control.as_ref(), &parts, body).await;
         }
         if identity::is_for(&caller, &body) {
             return identity::answer(&caller, &self.account);

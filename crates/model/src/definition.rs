@@ -56,3 +56,23 @@ pub enum Serves {
     /// Nothing was deployed to it.
     Nothing,
 }
+
+/// A custom domain name as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DomainDefinition {
+    /// The name; `*.example.com` for all names of one label before it.
+    pub name: String,
+    /// What its paths lead to.
+    pub mappings: Vec<MappingDefinition>,
+}
+
+/// An API mapping as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappingDefinition {
+    /// The first segment of the path; empty for paths that no other mapping takes.
+    pub key: String,
+    /// The API.
+    pub api: ApiId,
+    /// Its stage.
+    pub stage: StageName,
+}

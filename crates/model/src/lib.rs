@@ -22,7 +22,9 @@ pub use api::{
     InvalidRouteKey, Route, RouteKey, Validation,
 };
 pub use app::{App, Output, Stack};
-pub use definition::{ApiDefinition, ApiPart, Serves, StageDefinition};
+pub use definition::{
+    ApiDefinition, ApiPart, DomainDefinition, MappingDefinition, Serves, StageDefinition,
+};
 pub use expression::{InvalidExpression, Part, PathStep, SelectionExpression};
 pub use function::{Code, Function, InvalidRuntime, Runtime};
 pub use ids::{ApiId, FunctionArn, InvalidArn, InvalidId, StageName};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{ApiDefinition, ApiId, FunctionArn};
+use crate::{ApiDefinition, ApiId, DomainDefinition, FunctionArn};
 
 /// A boxed future, so that ports can be used as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -184,6 +184,12 @@ pub trait ApiHost: Send + Sync + fmt::Debug {
 
     /// Serves an API no more: its connections end, its address is free.
     fn withdraw(&self, id: &ApiId);
+
+    /// Serves these custom domain names, and no others that a control plane built before.
+    ///
+    /// # Errors
+    /// What is wrong with them. What was served until now stays.
+    fn publish_domains(&self, domains: &[DomainDefinition]) -> Result<(), Vec<String>>;
 
     /// Where clients reach an API that is served, with a scheme: `ws://localhost:7800`.
     fn endpoint(&self, id: &ApiId) -> Option<String>;

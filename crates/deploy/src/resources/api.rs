@@ -27,7 +27,7 @@ use crate::resolver::Resolver;
 const SELECTION_DEFAULT: &str = "$request.body.action";
 
 /// Builds every API, and says what becomes of its parts.
-pub(super) fn build<'w>(
+pub(crate) fn build<'w>(
     resolver: &mut Resolver<'w>,
     pieces: &[Piece<'w>],
     keys: &Arc<ApiKeys>,

@@ -7,6 +7,8 @@ mod permission;
 mod table;
 mod usage;
 
+pub(crate) use self::api::build as build_apis;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use stillwire_model::{Api, Function, Table, function_of_uri};
 use crate::json::{Node, Position};
 use crate::problem::{Location, Problem};
 use crate::report::{Action, Notice};
-use crate::resolver::Resolver;
+use crate::resolver::{Resolver, World};
 use crate::source::Sources;
 use crate::template::Resource;
 
@@ -30,7 +32,7 @@ pub(crate) struct Piece<'w> {
 }
 
 impl Piece<'_> {
-    fn kind(&self) -> &str {
+    pub(crate) fn kind(&self) -> &str {
         &self.resource.kind
     }
 
@@ -39,7 +41,7 @@ impl Piece<'_> {
     }
 
     /// The text of a scalar property.
-    fn text(&self, name: &str) -> Option<String> {
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.get(name).and_then(Node::scalar)
     }
 
@@ -81,6 +83,15 @@ impl Piece<'_> {
     fn key(&self) -> (usize, String) {
         (self.unit, self.id.to_owned())
     }
+}
+
+/// The resources of a stack as its template orders them.
+pub(crate) fn in_template_order(world: &World, unit: usize) -> Vec<(&str, &Resource)> {
+    let resources = world.units.get(unit).map(|unit| &unit.template.resources);
+    let mut list: Vec<_> =
+        resources.into_iter().flatten().map(|(id, resource)| (id.as_str(), resource)).collect();
+    list.sort_by_key(|(_, resource)| resource.index);
+    list
 }
 
 /// What becomes of a resource, and what that means.

@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use stillwire_listen::bind;
 use stillwire_model::{Api, ApiId, App, StageName};
 use tokio::net::TcpListener;
@@ -84,6 +84,28 @@ impl Addresses {
                 Some((name, loopback(*self.apis.get(&api.id)?)))
             })
             .collect()
+    }
+}
+
+/// Takes a port for one more API, while others are served: the one it had, else the next that is free.
+pub(crate) fn take_another(id: &ApiId, first: u16, record: &Path) -> Result<TcpListener> {
+    let mut known = read(record, first);
+    loop {
+        let planned = plan(std::slice::from_ref(id), first, &known);
+        let Some((_, port)) = planned.first() else { bail!("all ports are taken") };
+        match bind(loopback(*port)) {
+            Ok(listener) if first == 0 => return Ok(listener),
+            Ok(listener) => {
+                write(record, first, &planned).context("cannot remember the port")?;
+                return Ok(listener);
+            }
+            Err(error) if error.source.kind() == io::ErrorKind::AddrInUse && first != 0 => {
+                // Another program has it, which is nobody's fault; the next one will do.
+                known.remove(id.as_str());
+                known.insert(format!("in use {port}"), *port);
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

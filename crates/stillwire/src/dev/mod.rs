@@ -5,6 +5,7 @@
 mod access_logs;
 mod addresses;
 mod data_dir;
+mod host;
 mod logs;
 mod ready;
 mod screen;
@@ -20,9 +21,10 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use stillwire_control::{ControlPlane, Home, Kept};
 use stillwire_deploy::rewrite_addresses;
 use stillwire_drain::Drain;
-use stillwire_front::Front;
+use stillwire_front::{Front, Rooms};
 use stillwire_functions::supervisor::Supervisor;
 use stillwire_functions::{Config as FunctionsConfig, Functions, usual_places};
 use stillwire_gateway::{Config as GatewayConfig, Gateway, Keys, Ports};
@@ -39,6 +41,7 @@ use crate::config::{Config, Signatures};
 use crate::dev::access_logs::AccessLogFiles;
 use crate::dev::addresses::Addresses;
 use crate::dev::data_dir::DataDir;
+use crate::dev::host::Host;
 use crate::dev::logs::Terminal;
 use crate::dev::screen::Screen;
 use crate::dev::synthesis::Source;
@@ -133,10 +136,11 @@ async fn start(
     let mut loaded = source.load(args, &data, program, screen).await?;
     screen.notices(&loaded.notices);
 
-    let authority = Authority::open(&settings.state_dir, SystemClock.epoch_millis())?;
+    let authority = Arc::new(Authority::open(&settings.state_dir, SystemClock.epoch_millis())?);
     let (addresses, doors) = Addresses::take(&loaded.app, args.port, &data)?;
     rewrite_addresses(&mut loaded.app, &|id| addresses.host_of(id));
     let app = loaded.app;
+    let kept = Kept::read((!args.in_memory).then(|| data.path().join("control-plane.json")))?;
 
     let storage =
         if args.in_memory { Storage::Memory } else { Storage::File(data.path().join("tables.db")) };
@@ -177,12 +181,23 @@ async fn start(
         let tls = Arc::clone(&authority.tls);
         Door { listener, tls, capacity: capacity.clone() }
     };
-    let account = app.stacks.first().map_or("000000000000", |stack| stack.account.as_str());
-    Front::new(Arc::new(engine.clone()), account).serve(door(doors.aws, &for_functions), &drain);
     for (api, listener) in app.apis().zip(doors.apis) {
         let host = addresses.host_of(&api.id).unwrap_or_default();
         gateway.serve(Arc::clone(api), host, door(listener, &capacity))?;
     }
+    let home = home(&app);
+    let ports = (data.path().join("ports.json"), args.port);
+    let host =
+        Host::new(gateway.clone(), &app, &addresses, (Arc::clone(&authority), capacity), ports);
+    let control = ControlPlane::start(
+        kept,
+        &loaded.definitions,
+        home.clone(),
+        Arc::new(host),
+        Arc::new(SystemClock),
+    );
+    let rooms = Rooms { tables: Arc::new(engine.clone()), control: Arc::new(control) };
+    Front::new(rooms, &home.account).serve(door(doors.aws, &for_functions), &drain);
 
     // Everything answers once the functions can start. What they lack is installed first, and told as it goes.
     functions.prepare().await;
@@ -212,6 +227,15 @@ fn functions_config(
         aws: addresses.aws(),
         reload: true,
     })
+}
+
+/// Where APIs are made that no template declares: where the app's first stack is.
+fn home(app: &App) -> Home {
+    let first = app.stacks.first();
+    Home {
+        account: first.map_or_else(|| "000000000000".to_owned(), |stack| stack.account.clone()),
+        region: first.map_or_else(|| "us-east-1".to_owned(), |stack| stack.region.clone()),
+    }
 }
 
 /// Waits for ^C or a polite request to end.

@@ -1,0 +1,187 @@
+//! APIs as they are written ([`ApiDefinition`]): read into APIs, and taken out of templates.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde_json::Map;
+use stillwire_model::{
+    Api, ApiDefinition, ApiId, ApiKeys, ApiPart, Function, Serves, StageDefinition, StageName,
+};
+
+use crate::json::{Node, Position, Value};
+use crate::physical;
+use crate::resolver::{Resolver, Unit, World};
+use crate::resources::{self, Built, Parts, Piece};
+use crate::template::{Resource, Scope, Template};
+
+/// The types of all parts begin so.
+const KIND_PREFIX: &str = "AWS::ApiGatewayV2::";
+
+/// Reads a definition as a template's resources are read. `functions` and `keys` are those of the app.
+///
+/// # Errors
+/// What is wrong with it, a sentence for each mistake.
+pub fn build_api(
+    definition: &ApiDefinition,
+    functions: &[Arc<Function>],
+    keys: &Arc<ApiKeys>,
+) -> Result<Api, Vec<String>> {
+    let build = |parts: &[ApiPart], stages: &[(&StageName, &StageDefinition)]| {
+        let stages = stages.iter().map(|(name, stage)| ApiPart {
+            kind: "Stage".to_owned(),
+            id: format!("stage {name}"), // stages are known by their names, which may be any part's id
+            properties: stage.properties.clone(),
+        });
+        let parts: Vec<ApiPart> = parts.iter().cloned().chain(stages).collect();
+        build_version(definition, &parts, functions, keys)
+    };
+    let all: Vec<_> = definition.stages.iter().collect();
+    let mut api = build(&definition.parts, &all)?;
+    for (name, stage) in all {
+        match &stage.serves {
+            Serves::Latest => {}
+            Serves::Snapshot(parts) => {
+                let snapshot = build(parts, &[(name, stage)])?;
+                api.snapshots.insert(name.clone(), Arc::new(snapshot));
+            }
+            Serves::Nothing => _ = api.stages.remove(name),
+        }
+    }
+    Ok(api)
+}
+
+/// Reads one version, whose stages are among its parts.
+fn build_version(
+    definition: &ApiDefinition,
+    parts: &[ApiPart],
+    functions: &[Arc<Function>],
+    keys: &Arc<ApiKeys>,
+) -> Result<Api, Vec<String>> {
+    let world = World { units: vec![unit(definition, parts)] };
+    let mut resolver = Resolver::new(&world);
+    let pieces: Vec<Piece<'_>> = resources::in_template_order(&world, 0)
+        .into_iter()
+        .map(|(id, resource)| {
+            let properties = resource.node.get("Properties").cloned();
+            Piece { unit: 0, id, resource, properties }
+        })
+        .collect();
+    let mut built = Built::default();
+    let known = Parts { functions: functions.to_vec(), ..Parts::default() };
+    built.stacks.insert(0, known);
+    resources::build_apis(&mut resolver, &pieces, keys, &mut built);
+    let problems: Vec<String> =
+        resolver.problems.iter().map(|problem| problem.message.clone()).collect();
+    let api = built.stacks.remove(&0).and_then(|parts| parts.apis.into_iter().next());
+    match api {
+        Some(api) if problems.is_empty() => Ok(Arc::unwrap_or_clone(api)),
+        None if problems.is_empty() => Err(vec!["only WebSocket APIs are served here".to_owned()]),
+        _ => Err(problems),
+    }
+}
+
+/// A stack that has nothing but these parts, in which logical ids are the parts' own.
+fn unit(definition: &ApiDefinition, parts: &[ApiPart]) -> Unit {
+    let api = definition.id.as_str();
+    let resources = parts.iter().enumerate().map(|(index, part)| {
+        let kind = format!("{KIND_PREFIX}{}", part.kind);
+        let mut properties = part.properties.clone();
+        if part.kind != "Api" {
+            properties.insert("ApiId".to_owned(), api.into());
+        }
+        let wrapped = Map::from_iter([("Properties".to_owned(), properties.into())]);
+        let node = Node::from_json(&wrapped.into());
+        (part.id.clone(), Resource { at: Position::START, kind, node, index })
+    });
+    Unit {
+        scope: Scope::of_definition(&definition.account, &definition.region),
+        display_name: api.to_owned(),
+        template: Template {
+            file: PathBuf::from(api),
+            parameters: BTreeMap::new(),
+            mappings: BTreeMap::new(),
+            conditions: BTreeMap::new(),
+            resources: resources.collect(),
+            outputs: BTreeMap::new(),
+            output_order: Vec::new(),
+        },
+        assets: Rc::default(),
+        parent: None,
+        children: BTreeMap::new(),
+        given: BTreeMap::new(),
+        after: Vec::new(),
+    }
+}
+
+/// The definitions of a template's APIs.
+pub(crate) fn definitions(resolver: &Resolver<'_>, pieces: &[Piece<'_>]) -> Vec<ApiDefinition> {
+    let apis = pieces.iter().filter(|piece| piece.kind() == "AWS::ApiGatewayV2::Api");
+    apis.filter(|piece| piece.text("ProtocolType").as_deref() == Some("WEBSOCKET"))
+        .filter_map(|piece| definition(resolver, pieces, piece))
+        .collect()
+}
+
+fn definition(
+    resolver: &Resolver<'_>,
+    pieces: &[Piece<'_>],
+    api: &Piece<'_>,
+) -> Option<ApiDefinition> {
+    let scope = &resolver.unit(api.unit).scope;
+    let id = physical::api_id(scope, api.id);
+    let mut definition = ApiDefinition {
+        id: ApiId::parse(&id).ok()?,
+        account: scope.account.clone(),
+        region: scope.region.clone(),
+        parts: vec![ApiPart { kind: "Api".to_owned(), id: id.clone(), properties: plain(api) }],
+        stages: BTreeMap::new(),
+    };
+    for piece in pieces.iter().filter(|piece| piece.text("ApiId").as_deref() == Some(&id)) {
+        let Some(kind) = piece.kind().strip_prefix(KIND_PREFIX) else { continue };
+        let properties = plain(piece);
+        if kind == "Stage" {
+            let name = piece.text("StageName").unwrap_or_default();
+            let Ok(name) = StageName::parse(&name) else { continue };
+            let stage = StageDefinition { properties, serves: Serves::Latest };
+            definition.stages.insert(name, stage);
+        } else {
+            let id = physical::part_id(&resolver.unit(piece.unit).scope, piece.id);
+            definition.parts.push(ApiPart { kind: kind.to_owned(), id, properties });
+        }
+    }
+    Some(definition)
+}
+
+/// The properties of a resource without positions.
+fn plain(piece: &Piece<'_>) -> Map<String, serde_json::Value> {
+    match piece.properties.as_ref().map(Node::to_json) {
+        Some(serde_json::Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+impl Node {
+    /// A value that was written nowhere.
+    fn from_json(value: &serde_json::Value) -> Self {
+        use serde_json::Value as Json;
+        let value = match value {
+            Json::Null => Value::Null,
+            Json::Bool(value) => Value::Bool(*value),
+            Json::Number(number) => Value::Number(number.to_string()),
+            Json::String(text) => Value::Text(text.clone()),
+            Json::Array(items) => Value::List(items.iter().map(Self::from_json).collect()),
+            Json::Object(members) => Value::Map(crate::json::Map(
+                members
+                    .iter()
+                    .map(|(name, value)| crate::json::Member {
+                        name: name.clone(),
+                        at: Position::START,
+                        node: Self::from_json(value),
+                    })
+                    .collect(),
+            )),
+        };
+        Self { at: Position::START, value }
+    }
+}
