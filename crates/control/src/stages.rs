@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use stillwire_model::StageName;
 
 use crate::change::Touches;
 use crate::error::{Answered, Refused, bad_request, conflict, not_found, unknown_path};
@@ -51,6 +52,7 @@ pub(crate) fn operate(
 fn create(plane: &Plane, state: &mut State, api: &str, request: &Request) -> Answered<Done> {
     let own = request.create(STAGE)?;
     let name = own.get("stageName").and_then(Value::as_str).unwrap_or_default().to_owned();
+    StageName::parse(&name).map_err(|error| bad_request(error.to_string()))?;
     let now = plane.now();
     plane.change_api(state, api, Touches::Surroundings, |api| {
         if api.stages.contains_key(&name) {
