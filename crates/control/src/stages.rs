@@ -191,9 +191,10 @@ fn shown(stage: &Stage) -> Resource {
     for name in ["routeSettings", "stageVariables", "tags"] {
         shown.entry(name.to_owned()).or_insert_with(|| json!({}));
     }
-    // Source: the answer of `CreateStage` in the AWS CLI's reference; the throttle is the account's.
+    // Source: the answer of `CreateStage` in the AWS CLI's reference. The service adds the throttle of the account,
+    // which does not exist here.
     let defaults = json!({ "dataTraceEnabled": false, "detailedMetricsEnabled": false,
-        "loggingLevel": "OFF", "throttlingBurstLimit": 5000, "throttlingRateLimit": 10000.0 });
+        "loggingLevel": "OFF" });
     let settings = shown.entry("defaultRouteSettings".to_owned()).or_insert_with(|| json!({}));
     if let (Some(settings), Value::Object(defaults)) = (settings.as_object_mut(), defaults) {
         for (name, value) in defaults {

@@ -125,7 +125,7 @@ fn every_kind_of_part_is_listed_changed_and_removed() {
         "gate in use": ["ConflictException", 409],
         "delete gate": 204,
         "variables": {"b": "2", "c": "3"},
-        "throttle": 5000,
+        "default settings": {"DataTraceEnabled": false, "DetailedMetricsEnabled": false, "LoggingLevel": "OFF"},
         "throttled": "Too Many Requests",
         "not throttled": "one",
         "no log": false,

@@ -271,7 +271,7 @@ def settings():
     gateway.update_stage(StageName="live", StageVariables={"a": "", "c": "3"}, **at)
     live = gateway.get_stage(StageName="live", **at)
     seen["variables"] = live["StageVariables"]
-    seen["throttle"] = live["DefaultRouteSettings"]["ThrottlingBurstLimit"]
+    seen["default settings"] = live["DefaultRouteSettings"]
     gateway.update_stage(
         StageName="live",
         RouteSettings={keys[1]: {"ThrottlingBurstLimit": 0, "ThrottlingRateLimit": 0.0}},
