@@ -1,99 +1,27 @@
 """Measures the connection engine beside a raw-epoll server that does nothing else (R), and beside peers.
 
-Server on one core, load on the other; candidates take turns in one run, medians of the rounds. CPU is the server's, as
-the kernel's scheduler counts it. Run by `cargo xtask bench engine [PART ...]`; the parts are the functions below.
+Run by `cargo xtask bench engine [PART ...]`; the parts are the functions below. `measure.py` is the method.
 """
 
-import json
-import os
-import platform
-import resource
 import socket
 import ssl
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-RELEASE = ROOT / "target/release"
-LOAD = RELEASE / "load"
-R, ENGINE = "raw epoll (R)", "engine"
-CANDIDATES = {R: [RELEASE / "reference"], ENGINE: [RELEASE / "examples/echo"]}
+from measure import R, REFERENCE, RELEASE, ROOT, Server, compare, cpu_seconds, main, table, turns
+
+ENGINE = "engine"
+CANDIDATES = {R: REFERENCE, ENGINE: [RELEASE / "examples/echo"]}
 PEERS = {
     "fastwebsockets": [ROOT / "bench/peers/target/release/fastwebsockets"],
     "tungstenite": [ROOT / "bench/peers/target/release/tungstenite"],
     "Node ws": ["node", ROOT / "bench/peers/ws.js", ROOT / "target/test-tools/node/node_modules"],
 }
-ROUNDS = 3
 
 
 def peers():
     return {name: words for name, words in PEERS.items() if name == "Node ws" or words[0].exists()}
-
-
-def cpu_seconds(pid):
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        total += int((task / "schedstat").read_text().split()[0])
-    return total / 1e9
-
-
-class Server:
-    """A server under test, pinned to the first core."""
-
-    def __init__(self, words, *more):
-        self.process = subprocess.Popen(
-            ["taskset", "-c", "0", *map(str, words), *map(str, more)], stdout=subprocess.PIPE, text=True)
-        self.address = self.process.stdout.readline().strip()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-
-    def load(self, kind, *numbers):
-        """Runs a load; gives what it found, with the rate and the server's CPU for each."""
-        load = subprocess.Popen(["taskset", "-c", "1", LOAD, kind, self.address, "/", *map(str, numbers)],
-                                stdout=subprocess.PIPE, text=True)
-        load.stdout.readline()  # it says when it begins
-        before = cpu_seconds(self.process.pid)
-        line = load.stdout.readline()
-        cpu = cpu_seconds(self.process.pid) - before
-        if load.wait() != 0 or not line:
-            sys.exit(f"the load {kind} failed")
-        found = json.loads(line)
-        found["rate"] = found["count"] / found["seconds"]
-        # A load that warms up works longer than it counts.
-        found["cpu"] = cpu / (found["rate"] * (found["seconds"] + found["warm_seconds"])) * 1e6
-        return found
-
-    def memory(self):
-        text = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
-        lines = (line.split() for line in text.splitlines() if line.startswith(("Private_Dirty", "Private_Clean")))
-        return sum(int(words[1]) for words in lines) * 1024
-
-
-def compare(title, candidates, kind, *numbers, rounds=ROUNDS):
-    """Prints rate and CPU of each candidate as rows of a table, with their ratios to R."""
-    found = {name: [] for name in candidates}
-    for _ in range(rounds):
-        for name, words in candidates.items():
-            with Server(words) as server:
-                found[name].append(server.load(kind, *numbers))
-    middle = {name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in found.items()}
-    for name, of in middle.items():
-        print(f"| {title} | {name} | {of['rate']:,.0f} | {of['rate'] / middle[R]['rate']:.2f} | "
-              f"{of['cpu']:.2f} us | {of['cpu'] / middle[R]['cpu']:.2f} |", flush=True)
-    return middle
-
-
-def table(what):
-    print(f"\n| case | server | {what}/s | of R | CPU for each | of R |\n| --- | --- | --- | --- | --- | --- |")
 
 
 def echo():
@@ -127,12 +55,7 @@ def broadcast():
 
 def paced():
     print("\n| open loop | server | p50 | p99 | of R | p99.9 | lost |\n| --- | --- | --- | --- | --- | --- | --- |")
-    found = {name: [] for name in CANDIDATES}
-    for _ in range(ROUNDS):
-        for name, words in CANDIDATES.items():
-            with Server(words) as server:
-                found[name].append(server.load("paced", 100, 50_000, 64, 4))
-    middle = {name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in found.items()}
+    middle = turns(CANDIDATES, "paced", 100, 50_000, 64, 4)
     for name, of in middle.items():
         print(f"| 50,000 messages/s, 100 connections | {name} | {of['p50']:,.0f} us | {of['p99']:,.0f} us | "
               f"{of['p99'] / middle[R]['p99']:.2f} | {of['p999']:,.0f} us | {of['lost']:,.0f} |")
@@ -192,20 +115,4 @@ def memory():
                     connection.close()
 
 
-PARTS = {part.__name__: part for part in (echo, crowd, churn, posts, broadcast, paced, memory)}
-
-
-def main():
-    if os.cpu_count() < 2:
-        sys.exit("this needs two cores")
-    wanted = sys.argv[1:] or list(PARTS)
-    if unknown := set(wanted) - set(PARTS):
-        sys.exit(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-    print(f"\n{platform.platform()}, {os.cpu_count()} cores; {ROUNDS} rounds, medians")
-    for part in wanted:
-        PARTS[part]()
-
-
-main()
+main(echo, crowd, churn, posts, broadcast, paced, memory)

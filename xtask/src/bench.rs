@@ -1,4 +1,5 @@
-//! Measures the release build: start, round trip and memory; or the connection engine alone.
+//! Measures the release build: start, round trip and memory; or the connection engine alone; or messages
+//! through the whole gateway.
 
 use std::process::Command;
 
@@ -21,9 +22,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
                 &["build", "--release", "--manifest-path", &peers],
             ],
         ),
+        Some("gateway") => (
+            "gateway.py",
+            &[&["build", "--release", "--package", "stillwire", "--package", "stillwire-bench"]],
+        ),
         Some(other) => {
             return Err(Failure::new(format!(
-                "`{other}` is no benchmark: leave it out, or `engine [PART ...]`"
+                "`{other}` is no benchmark: leave it out, or `engine [PART ...]`, `gateway [PART ...]`"
             )));
         }
     };

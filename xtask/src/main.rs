@@ -41,7 +41,7 @@ const COMMANDS: [Command; 9] = [
     ("tidy", "the house rules that no compiler checks", tidy::run),
     (
         "bench",
-        "measure start, round trip and memory of the release build; `bench engine`: the engine",
+        "measure start, round trip and memory of the release build; `bench engine`, `bench gateway`: throughput",
         bench::run,
     ),
     (

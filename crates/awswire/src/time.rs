@@ -1,12 +1,24 @@
 //! Times as the services write them.
 
+use std::cell::RefCell;
+
 use jiff::Timestamp;
 
 /// A time as access logs write it: `04/Feb/2025:09:12:33 +0000`.
 ///
 /// Source: API Gateway, `$context.requestTime` (Common Log Format, UTC).
 pub fn clf_time(epoch_millis: u64) -> String {
-    timestamp(epoch_millis).strftime("%d/%b/%Y:%H:%M:%S +0000").to_string()
+    thread_local! {
+        // Each request of a busy second asks for the same text.
+        static LAST: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+    }
+    LAST.with_borrow_mut(|(second, text)| {
+        if *second != epoch_millis / 1000 {
+            *second = epoch_millis / 1000;
+            *text = timestamp(epoch_millis).strftime("%d/%b/%Y:%H:%M:%S +0000").to_string();
+        }
+        text.clone()
+    })
 }
 
 /// A time in ISO 8601 with milliseconds: `2025-02-04T09:12:33.120Z`.

@@ -8,11 +8,14 @@ use crate::shared::Shared;
 /// What stands where a variable has no value. Source: observed access logs.
 const MISSING: &str = "-";
 
+/// Room for a usual line.
+const LINE_BYTES: usize = 256;
+
 /// Writes the line of a request that is over, where its stage has an access log.
 pub(crate) fn log(api: &Api, context: &Context<'_>, fate: &Fate, shared: &Shared) {
     let log = api.stages.get(&context.peer.stage).and_then(|stage| stage.access_log.as_ref());
     let Some(log) = log else { return };
-    let mut line = String::new();
+    let mut line = String::with_capacity(LINE_BYTES);
     for piece in log.format.pieces() {
         match piece {
             LogPiece::Text(text) => line.push_str(text),
@@ -22,10 +25,14 @@ pub(crate) fn log(api: &Api, context: &Context<'_>, fate: &Fate, shared: &Shared
             },
         }
     }
-    shared.access_logs.line(&log.destination, line);
+    shared.access_logs.line(&log.destination, &line);
 }
 
 /// What a client chose must not make a line of its own.
 fn push_printable(value: &str, line: &mut String) {
-    line.extend(value.chars().map(|letter| if letter.is_control() { ' ' } else { letter }));
+    if value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        line.push_str(value);
+    } else {
+        line.extend(value.chars().map(|letter| if letter.is_control() { ' ' } else { letter }));
+    }
 }

@@ -48,7 +48,7 @@ impl TableApi for NoTables {
 struct Lines(Mutex<Vec<String>>);
 
 impl AccessLogs for Lines {
-    fn line(&self, destination: &Arc<str>, line: String) {
+    fn line(&self, destination: &Arc<str>, line: &str) {
         self.0.lock().unwrap().push(format!("{destination}: {line}"));
     }
 }

@@ -115,7 +115,7 @@ pub enum LogSource {
 /// `line` must not block: what cannot be taken at once is dropped and counted by the receiver.
 pub trait AccessLogs: Send + Sync + fmt::Debug {
     /// Takes one line for the log group or delivery stream that a stage names.
-    fn line(&self, destination: &Arc<str>, line: String);
+    fn line(&self, destination: &Arc<str>, line: &str);
 }
 
 /// The tables as the functions' SDKs see them.

@@ -112,6 +112,7 @@ struct Running {
     stop_grace: Duration,
     functions: Functions,
     drain: Drain,
+    access_logs: Arc<AccessLogFiles>,
     _engine: Engine,
     _data: DataDir,
 }
@@ -171,7 +172,7 @@ async fn start(
         invoke: Arc::new(functions.clone()),
         clock,
         tables: Arc::new(engine.clone()),
-        access_logs,
+        access_logs: access_logs.clone(),
     };
     let gateway = Gateway::new(&config, ports).context("cannot start the gateway")?;
     // Functions reach their table and their clients however many clients there are.
@@ -206,7 +207,7 @@ async fn start(
         ready::write(path, &app, &addresses, &authority)?;
     }
     let stop_grace = stop_spread + STOP_GRACE;
-    Ok(Running { gateway, stop_grace, functions, drain, _engine: engine, _data: data })
+    Ok(Running { gateway, stop_grace, functions, drain, access_logs, _engine: engine, _data: data })
 }
 
 fn functions_config(
@@ -258,6 +259,7 @@ impl Running {
         }
         self.functions.stop(Duration::from_secs(1)).await;
         self.drain.finish(Duration::from_secs(1)).await;
+        self.access_logs.finish();
     }
 }
 
