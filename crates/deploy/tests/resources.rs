@@ -109,6 +109,8 @@ fn what_api_gateway_would_refuse_is_refused() {
     };
     let text = change("Int", "TimeoutInMillis", json!(30_000));
     assert!(text.contains("TimeoutInMillis is 30000; it may be 50 to 29000"), "{text}");
+    let text = change("Int", "ContentHandlingStrategy", json!("CONVERT"));
+    assert!(text.contains("\"CONVERT\" is not CONVERT_TO_BINARY or CONVERT_TO_TEXT"), "{text}");
     let text = change("Route", "Target", json!("integrations/none"));
     assert!(
         text.contains("integrations/none names no integration")

@@ -129,17 +129,13 @@ fn post(live: &Live, data: Bytes) -> Result<Answer, ServiceError> {
             format!("Message too long: the limit is {} bytes", limits.message_bytes_max),
         ));
     }
-    let message = match str::from_utf8(&data) {
-        Ok(_) => Outgoing::Text(data),
-        Err(_) if limits.binary => Outgoing::Binary(data),
+    let Some(message) = Outgoing::of(data, limits) else {
         // Choice: clients get text frames, so what is no text cannot be sent.
-        Err(_) => {
-            return Err(ServiceError::rest(
-                400,
-                "BadRequestException",
-                "Data is not UTF-8 text, and this API sends text messages only",
-            ));
-        }
+        return Err(ServiceError::rest(
+            400,
+            "BadRequestException",
+            "Data is not UTF-8 text, and this API sends text messages only",
+        ));
     };
     match live.outbox.post(message) {
         Ok(()) => Ok(Answer { status: 200, ..Answer::default() }),

@@ -47,6 +47,12 @@ pub(crate) enum Failure {
     /// A mapping template does not render.
     #[error("a mapping template does not render: {0}")]
     Template(String),
+    /// A payload that is to become binary is not base64.
+    #[error("CONVERT_TO_BINARY: the payload is not base64: {0}")]
+    NotConverted(String),
+    /// What is to be sent is no text, and the stage has text messages only.
+    #[error("the answer is not UTF-8 text, and this stage sends text messages only")]
+    NotText,
     /// No integration response is for the backend's answer.
     #[error("no integration response is for this answer, and there is no $default one")]
     NoIntegrationResponse,
@@ -75,6 +81,8 @@ impl Failure {
             Self::FunctionFailed
             | Self::MalformedResponse(_)
             | Self::Template(_)
+            | Self::NotConverted(_)
+            | Self::NotText
             | Self::NoIntegrationResponse
             | Self::Unreachable(_)
             | Self::Unavailable(_)
@@ -92,6 +100,8 @@ impl Failure {
             Self::TimedOut | Self::Unreachable(_) => 504,
             Self::UnsupportedMedia => 415,
             Self::Template(_)
+            | Self::NotConverted(_)
+            | Self::NotText
             | Self::NoIntegrationResponse
             | Self::Unavailable(_)
             | Self::NotInvoked(_) => 500,
@@ -117,6 +127,8 @@ impl Failure {
             Self::UnsupportedMedia => "UNSUPPORTED_MEDIA_TYPE",
             Self::TimedOut => "INTEGRATION_TIMEOUT",
             Self::Template(_)
+            | Self::NotConverted(_)
+            | Self::NotText
             | Self::NoIntegrationResponse
             | Self::Unavailable(_)
             | Self::NotInvoked(_) => "API_CONFIGURATION_ERROR",

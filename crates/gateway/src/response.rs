@@ -111,11 +111,10 @@ fn read_body(response: &Map<String, Value>) -> Result<Option<Bytes>, Failure> {
     if response.get("isBase64Encoded") != Some(&Value::Bool(true)) {
         return Ok(Some(Bytes::copy_from_slice(text.as_bytes())));
     }
-    // Choice: it is sent as text like any other body, so it has to be text.
-    let decoded = BASE64_STANDARD.decode(text).ok().filter(|bytes| str::from_utf8(bytes).is_ok());
+    let decoded = BASE64_STANDARD.decode(text);
     decoded
         .map(|bytes| Some(bytes.into()))
-        .ok_or(Failure::MalformedResponse("body is not UTF-8 text in base64"))
+        .map_err(|_| Failure::MalformedResponse("body is not base64"))
 }
 
 #[cfg(test)]

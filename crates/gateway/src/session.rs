@@ -177,6 +177,7 @@ impl Call {
             Ok(result) if self.route.two_way => response::reply(&result),
             other => other.map(|_| None),
         };
+        let reply = reply.and_then(|reply| self.outgoing(reply, live));
         self.finish(reply, IntegrationFate { latency: millis_since(began), status }, live, shared);
     }
 
@@ -192,12 +193,17 @@ impl Call {
         live: &Live,
         shared: &Shared,
     ) {
+        let answer = answer.and_then(|answer| {
+            let reply = self.outgoing(answer.body, live)?;
+            Ok((reply, IntegrationFate { latency: 0, status: Some(answer.status) }))
+        });
         let fate = match answer {
-            Ok(answer) => {
-                if let Some(body) = answer.body.filter(|_| self.route.two_way) {
-                    replies.text(&String::from_utf8_lossy(&body));
+            Ok((reply, integration)) => {
+                match reply {
+                    Some(Outgoing::Text(text)) => replies.text(&String::from_utf8_lossy(&text)),
+                    Some(Outgoing::Binary(bytes)) => replies.binary(&bytes),
+                    None => {}
                 }
-                let integration = IntegrationFate { latency: 0, status: Some(answer.status) };
                 Fate { status: 200, integration: Some(integration), ..Fate::default() }
             }
             Err(failure) => {
@@ -213,14 +219,20 @@ impl Call {
         let answer =
             integration::exchange(&self.integration, &self.asked(body, live), shared).await;
         let status = answer.as_ref().ok().map(|answer| answer.status);
-        let reply = answer.map(|answer| answer.body.filter(|_| self.route.two_way));
+        let reply = answer.and_then(|answer| self.outgoing(answer.body, live));
         self.finish(reply, IntegrationFate { latency: millis_since(began), status }, live, shared);
+    }
+
+    /// What an answer is as a message; a one-way route has none.
+    fn outgoing(&self, body: Option<Bytes>, live: &Live) -> Result<Option<Outgoing>, Failure> {
+        let Some(body) = body.filter(|_| self.route.two_way) else { return Ok(None) };
+        Outgoing::of(body, live.outbox.limits()).map(Some).ok_or(Failure::NotText)
     }
 
     /// Tells the client what is due to it, and the access log what became of the message.
     fn finish(
         &self,
-        reply: Result<Option<Bytes>, Failure>,
+        reply: Result<Option<Outgoing>, Failure>,
         integration: IntegrationFate,
         live: &Live,
         shared: &Shared,
@@ -233,7 +245,7 @@ impl Call {
                 Fate { status: 200, ..Fate::default() }
             }
             Err(failure) => {
-                send(live, error_frame(live, &failure, &self.ids).into());
+                send(live, Outgoing::Text(error_frame(live, &failure, &self.ids).into()));
                 Fate::of(failure)
             }
         };
@@ -289,8 +301,8 @@ impl Drop for InFlight {
     }
 }
 
-fn send(live: &Live, message: Bytes) {
-    match live.outbox.post(Outgoing::Text(message)) {
+fn send(live: &Live, message: Outgoing) {
+    match live.outbox.post(message) {
         Ok(()) | Err(PostError::Gone) => {} // who has left gets no answer
         Err(PostError::Full) => {
             tracing::warn!(connection = %live.peer.id, "an answer was dropped: the client reads too slowly");

@@ -23,6 +23,35 @@ pub struct Integration {
     pub templates: RequestTemplates,
     /// What becomes of the answer. Proxy integrations have none.
     pub responses: Vec<IntegrationResponse>,
+    /// How the request's body is converted.
+    pub content_handling: Option<ContentHandling>,
+}
+
+/// How a payload is converted on its way. Without it, it passes as it is.
+///
+/// Source: API Gateway v2 model, `ContentHandlingStrategy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentHandling {
+    /// `CONVERT_TO_BINARY`: text in base64 becomes the bytes that it stands for.
+    ToBinary,
+    /// `CONVERT_TO_TEXT`: bytes become text in base64.
+    ToText,
+}
+
+/// A text that is no way to convert.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not CONVERT_TO_BINARY or CONVERT_TO_TEXT")]
+pub struct InvalidContentHandling(pub String);
+
+impl ContentHandling {
+    /// Reads `ContentHandlingStrategy`.
+    pub fn parse(text: &str) -> Result<Self, InvalidContentHandling> {
+        match text {
+            "CONVERT_TO_BINARY" => Ok(Self::ToBinary),
+            "CONVERT_TO_TEXT" => Ok(Self::ToText),
+            _ => Err(InvalidContentHandling(text.to_owned())),
+        }
+    }
 }
 
 /// What an integration calls.
@@ -115,6 +144,8 @@ pub struct IntegrationResponse {
     pub templates: BTreeMap<String, String>,
     /// Finds the key.
     pub selection: Option<SelectionExpression>,
+    /// How the answer's body is converted.
+    pub content_handling: Option<ContentHandling>,
 }
 
 /// Which answers an integration response is for.
@@ -275,6 +306,7 @@ impl Integration {
             parameters: Vec::new(),
             templates: RequestTemplates::default(),
             responses: Vec::new(),
+            content_handling: None,
         }
     }
 }

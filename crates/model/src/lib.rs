@@ -29,9 +29,9 @@ pub use expression::{InvalidExpression, Part, PathStep, SelectionExpression};
 pub use function::{Code, Function, InvalidRuntime, Runtime};
 pub use ids::{ApiId, FunctionArn, InvalidArn, InvalidId, StageName};
 pub use integration::{
-    Integration, IntegrationResponse, IntegrationTarget, InvalidMapping, InvalidResponseKey,
-    Mapping, MappingSource, MappingTarget, NoTemplate, Passthrough, RequestTemplates, ResponseKey,
-    function_of_uri,
+    ContentHandling, Integration, IntegrationResponse, IntegrationTarget, InvalidContentHandling,
+    InvalidMapping, InvalidResponseKey, Mapping, MappingSource, MappingTarget, NoTemplate,
+    Passthrough, RequestTemplates, ResponseKey, function_of_uri,
 };
 pub use keys::{LOCAL_KEYS, LocalKeys};
 pub use ports::{

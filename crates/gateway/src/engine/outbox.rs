@@ -47,6 +47,14 @@ pub enum Outgoing {
 }
 
 impl Outgoing {
+    /// Text where it is some, else binary where connections may have that; `None` for what cannot be sent.
+    pub fn of(bytes: Bytes, limits: &ConnectionLimits) -> Option<Self> {
+        match str::from_utf8(&bytes) {
+            Ok(_) => Some(Self::Text(bytes)),
+            Err(_) => limits.binary.then_some(Self::Binary(bytes)),
+        }
+    }
+
     fn len(&self) -> usize {
         let (Self::Text(bytes) | Self::Binary(bytes)) = self;
         bytes.len()

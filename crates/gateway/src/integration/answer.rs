@@ -5,6 +5,7 @@ use stillwire_model::{Integration, IntegrationResponse, IntegrationTarget, Respo
 
 use crate::exchange::Exchange;
 use crate::integration::backend::Answered;
+use crate::integration::content;
 use crate::rescue::Failure;
 use crate::response::ProxyResponse;
 use crate::route;
@@ -25,19 +26,19 @@ pub(super) fn make(
     let Some(response) = choose(&integration.responses, &answered) else {
         return Err(Failure::NoIntegrationResponse);
     };
+    let answered = content::as_text(response.content_handling, answered);
     let text = String::from_utf8_lossy(&answered.body);
     let key = response
         .selection
         .as_ref()
         .and_then(|selection| route::select_with(selection, exchange.body, Some(&answered)));
     let keys = key.as_deref().into_iter().chain(["$default", "application/json"]);
-    match keys.into_iter().find_map(|key| response.templates.get(key)) {
-        None => Ok(unchanged(answered)),
-        Some(template) => {
-            let rendered = shared.templates.render(template, &exchange.with_body(&text))?;
-            Ok(unchanged(Answered { body: rendered.into(), ..answered }))
-        }
-    }
+    let body = match keys.into_iter().find_map(|key| response.templates.get(key)) {
+        None => answered.body.clone(),
+        Some(template) => shared.templates.render(template, &exchange.with_body(&text))?.into(),
+    };
+    let body = content::as_binary(response.content_handling, body)?;
+    Ok(unchanged(Answered { body, ..answered }))
 }
 
 fn unchanged(answered: Answered) -> ProxyResponse {
@@ -86,6 +87,7 @@ mod tests {
                 key: ResponseKey::parse(key).unwrap(),
                 templates: BTreeMap::from([("k".to_owned(), (*key).to_owned())]),
                 selection: None,
+                content_handling: None,
             })
             .collect();
         let mut answered = Answered::new(status, Bytes::new());

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use stillwire_model::{Integration, IntegrationTarget};
 
 use crate::exchange::Exchange;
-use crate::integration::{http, service};
+use crate::integration::{content, http, service};
 use crate::rescue::Failure;
 use crate::route;
 use crate::shared::Shared;
@@ -40,10 +40,12 @@ pub(crate) async fn ask(
             } else {
                 request_body(integration, exchange, shared)?
             };
+            let body = content::as_binary(integration.content_handling, body.into())?;
             http::ask(integration, uri, method, body, exchange, shared).await
         }
         IntegrationTarget::Service { uri, method } => {
             let body = request_body(integration, exchange, shared)?;
+            let body = content::as_binary(integration.content_handling, body.into())?;
             service::ask(integration, uri, method, body, exchange, shared).await
         }
         IntegrationTarget::Mock => mock(integration, exchange, shared),

@@ -36,7 +36,7 @@ pub(super) async fn ask(
     integration: &Integration,
     uri: &str,
     method: &str,
-    body: String,
+    body: Bytes,
     exchange: &Exchange<'_>,
     shared: &Shared,
 ) -> Result<Answered, Failure> {
@@ -66,7 +66,7 @@ fn build(
     integration: &Integration,
     uri: &str,
     method: &str,
-    body: String,
+    body: Bytes,
     exchange: &Exchange<'_>,
 ) -> Result<Request<Bytes>, Failure> {
     let unavailable = |what: String| Failure::Unavailable(what);
@@ -104,11 +104,14 @@ fn build(
     *request.method_mut() = method;
     *request.uri_mut() = parsed;
     let agent = format!("AmazonAPIGateway_{}", exchange.api.id);
-    let kind = match serde_json::from_str::<IgnoredAny>(&body) {
-        Ok(_) => "application/json",
-        Err(_) => "text/plain; charset=utf-8",
+    let kind = if serde_json::from_slice::<IgnoredAny>(&body).is_ok() {
+        "application/json"
+    } else if str::from_utf8(&body).is_ok() {
+        "text/plain; charset=utf-8"
+    } else {
+        "application/octet-stream"
     };
-    *request.body_mut() = body.into();
+    *request.body_mut() = body;
     let map = request.headers_mut();
     for (name, values) in exchange.request.iter().flat_map(|request| &request.headers) {
         if !HOP_BY_HOP.contains(&name.to_ascii_lowercase().as_str())

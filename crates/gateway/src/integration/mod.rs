@@ -2,10 +2,11 @@
 //!
 //! Functions behind `AWS_PROXY` get the Lambda proxy event (`proxy`); every other backend gets a request that mappings and
 //! templates make (`backend`), and `AWS`, `HTTP` and `MOCK` integrations have their answers made into a message
-//! (`answer`).
+//! (`answer`). `content` turns base64 into bytes and back.
 
 mod answer;
 mod backend;
+mod content;
 mod http;
 mod proxy;
 mod service;

@@ -65,7 +65,7 @@ pub(super) async fn ask(
     integration: &Integration,
     uri: &str,
     method: &str,
-    body: String,
+    body: Bytes,
     exchange: &Exchange<'_>,
     shared: &Shared,
 ) -> Result<Answered, Failure> {
@@ -73,7 +73,7 @@ pub(super) async fn ask(
         .with_stage_variables(uri)
         .map_err(|name| Failure::Unavailable(format!("the stage has no variable {name}")))?;
     if let Some((function, qualifier)) = function_of_uri(&uri) {
-        let wanted = Call { function, qualifier, body: body.into() };
+        let wanted = Call { function, qualifier, body };
         return wanted.run(is_event(integration, exchange), shared).await;
     }
     let Some(wanted) = parse(&uri) else {
@@ -82,7 +82,7 @@ pub(super) async fn ask(
     match (wanted.service, &wanted.ask) {
         ("dynamodb", Ask::Action(action)) => {
             let target = format!("DynamoDB_20120810.{action}");
-            let reply = shared.services.tables.call(&target, body.into()).await;
+            let reply = shared.services.tables.call(&target, body).await;
             Ok(Answered::new(reply.status, reply.body))
         }
         _ => elsewhere(integration, &wanted, method, body, exchange, shared).await,
@@ -160,7 +160,7 @@ async fn elsewhere(
     integration: &Integration,
     wanted: &Wanted<'_>,
     method: &str,
-    body: String,
+    body: Bytes,
     exchange: &Exchange<'_>,
     shared: &Shared,
 ) -> Result<Answered, Failure> {
@@ -176,7 +176,7 @@ async fn elsewhere(
     let uri: Uri = address
         .parse()
         .map_err(|error| Failure::Unavailable(format!("{address:?} is no address: {error}")))?;
-    let mut request = Request::new(Bytes::from(body));
+    let mut request = Request::new(body);
     *request.method_mut() = Method::from_bytes(method.as_bytes()).unwrap_or(Method::POST);
     *request.uri_mut() = uri;
     let map = request.headers_mut();
@@ -201,7 +201,7 @@ async fn elsewhere(
 }
 
 /// Path and headers of a request, by the protocol of its service.
-fn address(wanted: &Wanted<'_>, body: &str) -> (String, Vec<(HeaderName, String)>) {
+fn address(wanted: &Wanted<'_>, body: &[u8]) -> (String, Vec<(HeaderName, String)>) {
     let form = || vec![(CONTENT_TYPE, "application/x-www-form-urlencoded".to_owned())];
     match &wanted.ask {
         Ask::Path(path) => (format!("/{path}"), form()),
@@ -214,7 +214,9 @@ fn address(wanted: &Wanted<'_>, body: &str) -> (String, Vec<(HeaderName, String)
                         vec![(target, format!("{prefix}.{action}")), (CONTENT_TYPE, kind)];
                     ("/".to_owned(), headers)
                 }
-                None if body.contains("Action=") => ("/".to_owned(), form()),
+                None if body.windows(7).any(|window| window == b"Action=") => {
+                    ("/".to_owned(), form())
+                }
                 None => (format!("/?Action={action}"), form()),
             }
         }
@@ -271,8 +273,8 @@ mod tests {
 
     #[test]
     fn a_service_is_asked_in_its_own_protocol() {
-        let asked = |uri: String, body| {
-            let (path, headers) = address(&parse(&uri).unwrap(), body);
+        let asked = |uri: String, body: &str| {
+            let (path, headers) = address(&parse(&uri).unwrap(), body.as_bytes());
             (path, headers.into_iter().map(|(_, value)| value).collect::<Vec<_>>())
         };
         let json = vec![

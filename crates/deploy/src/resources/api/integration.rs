@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stillwire_model::{
-    Integration, IntegrationResponse, IntegrationTarget, Mapping, Passthrough, RequestTemplates,
-    ResponseKey, SelectionExpression, function_of_uri, limits,
+    ContentHandling, Integration, IntegrationResponse, IntegrationTarget, Mapping, Passthrough,
+    RequestTemplates, ResponseKey, SelectionExpression, function_of_uri, limits,
 };
 use stillwire_velocity::Template;
 
 use super::stage::members;
 use super::{ApiBuilder, Piece};
-use crate::json::Node;
 use crate::report::Action;
 
 impl ApiBuilder<'_, '_> {
@@ -73,9 +72,10 @@ impl ApiBuilder<'_, '_> {
             IntegrationTarget::Unsupported(reason) => self.decline(piece, reason),
             runs => self.fate(piece, Action::Runs, &describe(runs)),
         }
-        if let Some(node) = piece.get("ContentHandlingStrategy").and_then(Node::scalar) {
-            let text = format!("content is not converted here ({node}): it passes as text");
-            piece.warn(self.resolver, "ContentHandlingStrategy", text);
+        let content_handling = self.content_handling(piece);
+        if content_handling.is_some() && kind == "AWS_PROXY" {
+            let text = "it has no effect on AWS_PROXY: an event has messages as the text they are";
+            piece.inform(self.resolver, "ContentHandlingStrategy", text);
         }
         Some(Integration {
             id: id.to_owned(),
@@ -88,7 +88,18 @@ impl ApiBuilder<'_, '_> {
                 passthrough: self.passthrough(piece),
             },
             responses: self.responses(id),
+            content_handling,
         })
+    }
+
+    fn content_handling(&mut self, piece: &Piece<'_>) -> Option<ContentHandling> {
+        match ContentHandling::parse(&piece.text("ContentHandlingStrategy")?) {
+            Ok(content_handling) => Some(content_handling),
+            Err(error) => {
+                piece.fail(self.resolver, "ContentHandlingStrategy", error.to_string());
+                None
+            }
+        }
     }
 
     fn function(&mut self, piece: &Piece<'_>, uri: &str) -> IntegrationTarget {
@@ -176,6 +187,7 @@ impl ApiBuilder<'_, '_> {
                 key,
                 templates: self.templates(piece, "ResponseTemplates"),
                 selection: self.expression(piece, "TemplateSelectionExpression"),
+                content_handling: self.content_handling(piece),
             });
         }
         responses
