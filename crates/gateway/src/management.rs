@@ -62,7 +62,10 @@ fn respond(
     }
     let (path, _) = request.head.path_and_query();
     let method = request.head.method.as_str();
-    let target = target_of(path, |stage| api.load().stages.contains_key(stage));
+    let target = target_of(path, |stage| {
+        let api = api.load();
+        api.stages.contains_key(stage) && api.at_stage(stage).execute_api_endpoint
+    });
     let (stage, id) = match target {
         Target::Connection { stage, id } => (stage, id),
         Target::Stage if method == "GET" => return Ok(refusal(426, request_id)),

@@ -136,6 +136,9 @@ fn examine(
     let api = site.load();
     let stage = stage_of(&arrival.head, &api).ok_or(403_u16)?;
     let api = Arc::clone(api.at_stage(&stage));
+    if !api.execute_api_endpoint {
+        return Err(403);
+    }
     let upgrade = Upgrade::check(&arrival.head).map_err(UpgradeError::status)?;
     let compression = shared.limits.of(&stage).compression;
     let compression = compression

@@ -37,6 +37,8 @@ pub struct Api {
     pub api_keys: Arc<ApiKeys>,
     /// The versions that stages serve which do not follow this one; each knows its stage as it is now.
     pub snapshots: BTreeMap<StageName, Arc<Self>>,
+    /// Whether it answers at its own address, and not by custom domains only.
+    pub execute_api_endpoint: bool,
     routes: BTreeMap<RouteKey, Arc<Route>>,
 }
 
@@ -68,6 +70,7 @@ impl Api {
             api_key_source: ApiKeySource::default(),
             api_keys: Arc::default(),
             snapshots: BTreeMap::new(),
+            execute_api_endpoint: true,
             routes: BTreeMap::new(),
         }
     }

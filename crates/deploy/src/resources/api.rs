@@ -135,6 +135,8 @@ impl<'a, 'w> ApiBuilder<'a, 'w> {
         api.stages = stages;
         api.models = self.models();
         api.api_key_source = key_source;
+        api.execute_api_endpoint =
+            piece.text("DisableExecuteApiEndpoint").as_deref() != Some("true");
         self.check_key_source(piece, &api);
         self.fate(piece, Action::Runs, &format!("WebSocket API {id}"));
         Some(api)
