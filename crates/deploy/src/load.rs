@@ -223,6 +223,7 @@ impl<'w> Loading<'w> {
             account: unit.scope.account.clone(),
             region: unit.scope.region.clone(),
             apis: parts.apis,
+            domains: parts.domains,
             functions: parts.functions,
             tables: parts.tables,
             outputs,

@@ -235,8 +235,19 @@ impl Resolver<'_> {
             ("AWS::SSM::Parameter", "Value" | "Type") => {
                 return self.property(unit, id, attribute);
             }
-            ("AWS::ApiGatewayV2::DomainName", _) => {
-                format!("{}.{attribute}.invalid", physical::part_id(scope, id))
+            ("AWS::ApiGatewayV2::DomainName", "RegionalDomainName") => format!(
+                "d-{}.execute-api.{}.{}",
+                physical::api_id(scope, id),
+                scope.region,
+                scope.url_suffix()
+            ),
+            // What records in Route 53 ask for, which is not here: the shape of an id, the same every time.
+            ("AWS::ApiGatewayV2::DomainName", "RegionalHostedZoneId") => {
+                format!("Z{}", physical::api_id(scope, id).to_uppercase())
+            }
+            ("AWS::ApiGatewayV2::DomainName", "DomainNameArn") => {
+                let (partition, region) = (scope.partition(), &scope.region);
+                format!("arn:{partition}:apigateway:{region}::/domainnames/{reference}")
             }
             (kind, _) if has_fixed_attributes(kind) => {
                 return self.fail(at, format!("{kind} has no attribute {attribute}"));
@@ -272,6 +283,7 @@ fn has_fixed_attributes(kind: &str) -> bool {
             | "AWS::ApiGatewayV2::Route"
             | "AWS::ApiGatewayV2::Integration"
             | "AWS::ApiGatewayV2::Authorizer"
+            | "AWS::ApiGatewayV2::DomainName"
             | "AWS::DynamoDB::Table"
             | "AWS::DynamoDB::GlobalTable"
             | "AWS::IAM::Role"

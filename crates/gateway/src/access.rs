@@ -13,7 +13,7 @@ const LINE_BYTES: usize = 256;
 
 /// Writes the line of a request that is over, where its stage has an access log.
 pub(crate) fn log(api: &Api, context: &Context<'_>, fate: &Fate, shared: &Shared) {
-    let log = api.stages.get(&context.peer.stage).and_then(|stage| stage.access_log.as_ref());
+    let log = api.stages.get(context.peer.stage()).and_then(|stage| stage.access_log.as_ref());
     let Some(log) = log else { return };
     let mut line = String::with_capacity(LINE_BYTES);
     for piece in log.format.pieces() {

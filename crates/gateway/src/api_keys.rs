@@ -63,7 +63,7 @@ pub(crate) fn check(
         shared.usage.spend(plan, key, Instant::now(), shared.clock.epoch_millis())
     });
     checked.inspect_err(|failure| {
-        tracing::warn!(stage = %peer.stage, %failure, "refused");
+        tracing::warn!(stage = %peer.stage(), %failure, "refused");
         fate.failure = Some(failure.clone());
     })
 }
@@ -77,7 +77,7 @@ fn find<'a>(api: &'a Api, peer: &Peer, value: Option<&str>) -> Result<Found<'a>,
     let value = value.ok_or_else(no("the route requires an API key, and there is none"))?;
     let key = api.api_keys.find(value).ok_or_else(no("there is no such API key"))?;
     let key = Some(key).filter(|key| key.enabled).ok_or_else(no("the API key is disabled"))?;
-    let plan = key.plan(&api.id, &peer.stage);
+    let plan = key.plan(&api.id, peer.stage());
     let plan = plan.ok_or_else(no("no usage plan of the API key contains this stage"))?;
     Ok((key, plan))
 }

@@ -73,14 +73,14 @@ pub(crate) async fn authorize(
         Err(_) => return Err(Denied::Failed("it took longer than 10 s".to_owned())),
     };
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    judge(&result, &event::connect_arn(api, &peer.stage)).map(|authorized| (authorized, millis))
+    judge(&result, &event::connect_arn(api, peer.stage())).map(|authorized| (authorized, millis))
 }
 
 fn is_present(source: &IdentitySource, api: &Api, peer: &Peer, request: &Request) -> bool {
     let value = match source {
         IdentitySource::Header(name) => request.header(name),
         IdentitySource::QueryString(name) => request.query(name),
-        IdentitySource::StageVariable(name) => stage_variable(api, &peer.stage, name),
+        IdentitySource::StageVariable(name) => stage_variable(api, peer.stage(), name),
         // What a handshake always has counts as present; anything else is absent.
         IdentitySource::Context(name) => match name.as_str() {
             "identity.sourceIp" | "apiId" | "stage" | "connectionId" | "domainName"

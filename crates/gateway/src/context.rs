@@ -85,7 +85,7 @@ impl Context<'_> {
             "requestTime" => owned(clf_time(self.epoch_millis)),
             "requestTimeEpoch" => owned(self.epoch_millis.to_string()),
             "routeKey" => text(self.route_key),
-            "stage" => text(peer.stage.as_str()),
+            "stage" => text(peer.stage().as_str()),
             _ => {
                 let authorized = peer.authorized.as_deref()?;
                 match name.strip_prefix("authorizer.")? {

@@ -47,7 +47,7 @@ pub(crate) async fn deliver_all(
 async fn deliver(Departure { live, ending }: &Departure, shared: &Shared) {
     let peer = &live.peer;
     tracing::info!(
-        connection = %peer.id, stage = %peer.stage, code = ending.status_code,
+        connection = %peer.id, stage = %peer.stage(), code = ending.status_code,
         reason = ending.reason, "disconnected"
     );
     let api = peer.deployed();

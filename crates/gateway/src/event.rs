@@ -135,11 +135,11 @@ pub(crate) fn disconnect(
 pub(crate) fn authorizer(peer: &Peer, api: &Api, request: &Request, moment: Moment<'_>) -> Bytes {
     let mut event = Object::begin();
     event.text("type", "REQUEST");
-    event.text("methodArn", &connect_arn(api, &peer.stage));
+    event.text("methodArn", &connect_arn(api, peer.stage()));
     write_headers(&mut event, request, |_| true);
     write_query(&mut event, request);
     let none = BTreeMap::new();
-    let variables = api.stages.get(&peer.stage).map_or(&none, |stage| &stage.variables);
+    let variables = api.stages.get(peer.stage()).map_or(&none, |stage| &stage.variables);
     event.object("stageVariables", |out| {
         for (name, value) in variables {
             out.text(name, value);
@@ -188,7 +188,7 @@ fn write_query(event: &mut Object, request: &Request) {
 }
 
 fn write_stage_variables(event: &mut Object, peer: &Peer, api: &Api) {
-    if let Some(stage) = api.stages.get(&peer.stage)
+    if let Some(stage) = api.stages.get(peer.stage())
         && !stage.variables.is_empty()
     {
         event.object("stageVariables", |out| {
@@ -227,7 +227,7 @@ fn write_context(
     if let Some(reason) = disconnect_reason {
         context.text("disconnectReason", reason);
     }
-    context.text("stage", peer.stage.as_str());
+    context.text("stage", peer.stage().as_str());
     context.raw("connectedAt", &peer.connected_at.to_string());
     context.raw("requestTimeEpoch", &moment.epoch_millis.to_string());
     context.object("identity", |identity| {

@@ -54,7 +54,7 @@ impl<'a> Exchange<'a> {
     }
 
     fn stage(&self) -> Option<&'a Stage> {
-        self.api.stages.get(&self.context.peer.stage)
+        self.api.stages.get(self.context.peer.stage())
     }
 }
 

@@ -1,14 +1,14 @@
 //! The gateway as the program holds it.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use stillwire_awswire::RequestIds;
 use stillwire_drain::Drain;
 use stillwire_listen::Door;
-use stillwire_model::{AccessLogs, Api, ApiId, Clock, Invoke, TableApi};
+use stillwire_model::{AccessLogs, Api, ApiId, Clock, Domain, DomainName, Invoke, TableApi};
 use stillwire_outbound::Outbound;
 use tokio::sync::mpsc;
 
@@ -20,6 +20,7 @@ use crate::peer::LiveApi;
 use crate::registry::Registry;
 use crate::service::ApiService;
 use crate::shared::{Config, Shared, StageLimits};
+use crate::site::{LiveDomain, Site, Table};
 
 /// What the gateway needs of the other rooms.
 #[derive(Debug, Clone)]
@@ -41,7 +42,8 @@ const DOORS_GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct Gateway {
     shared: Arc<Shared>,
-    apis: Arc<Mutex<HashMap<ApiId, Arc<LiveApi>>>>,
+    /// Where the doors lead that are open.
+    sites: Arc<Mutex<Vec<Arc<Site>>>>,
     engine: Engine<ApiService>,
     stop_spread: Duration,
     /// Shards, which stay until the functions that may need `@connections` have ended.
@@ -64,6 +66,7 @@ impl Gateway {
             clock: ports.clock,
             access_logs: ports.access_logs,
             ids: RequestIds::new().ok_or_else(no_random)?,
+            table: ArcSwap::default(),
             registry: Registry::new(addresses.clone(), config.shards.max(1)),
             departures: Mutex::new(Some(departures)),
             keys: config.keys.clone(),
@@ -78,27 +81,63 @@ impl Gateway {
         let service = Arc::new(ApiService(Arc::clone(&shared)));
         let doors = Drain::new();
         let engine = Engine::start(service, addresses, config.shards, &doors)?;
-        Ok(Self { shared, apis: Arc::default(), engine, stop_spread: config.stop_spread, doors })
+        Ok(Self { shared, sites: Arc::default(), engine, stop_spread: config.stop_spread, doors })
     }
 
     /// Serves `api` at `door`. Functions reach it as `domain_name` (`localhost:7800`).
     ///
     /// # Errors
     /// When the kernel refuses the port's settings.
-    pub fn serve(&self, api: Arc<Api>, domain_name: String, door: Door) -> io::Result<()> {
-        let live = Arc::new(LiveApi::new(api, domain_name));
-        self.lock_apis().insert(live.id().clone(), Arc::clone(&live));
-        self.engine.open(door, live)
+    pub fn serve(&self, api: Arc<Api>, domain_name: &str, door: Door) -> io::Result<()> {
+        let live = Arc::new(LiveApi::new(api, domain_name.into()));
+        self.change(|table| _ = table.apis.insert(live.id().clone(), Arc::clone(&live)));
+        self.open(Site::Api(live), door)
+    }
+
+    /// Serves a custom domain at `door`, whatever name requests there ask for, and by its name at all doors. Functions
+    /// reach it as `domain_name` (`localhost:7803`).
+    ///
+    /// # Errors
+    /// When the kernel refuses the port's settings.
+    pub fn serve_domain(
+        &self,
+        domain: Arc<Domain>,
+        domain_name: &str,
+        door: Door,
+    ) -> io::Result<()> {
+        let name = domain.name.clone();
+        let live = LiveDomain { domain, domain_name: Some(domain_name.into()) };
+        self.change(|table| _ = table.domains.insert(name.clone(), live.clone()));
+        self.open(Site::Domain(name), door)
+    }
+
+    /// Adds a custom domain, or replaces it with its mappings. It is served by its name at all doors, and at its own if
+    /// it has one. Connections stay, whatever becomes of the mapping that they came by.
+    pub fn map_domain(&self, domain: Arc<Domain>) {
+        self.change(|table| {
+            let known = table.domains.get(&domain.name);
+            let domain_name = known.and_then(|known| known.domain_name.clone());
+            let live = LiveDomain { domain: Arc::clone(&domain), domain_name };
+            table.domains.insert(domain.name.clone(), live);
+        });
+    }
+
+    /// Serves a custom domain no more; false when it was not served. Connections stay.
+    pub fn withdraw_domain(&self, name: &DomainName) -> bool {
+        let was_served = self.shared.table.load().domains.contains_key(name);
+        self.change(|table| _ = table.domains.remove(name));
+        self.shut(|site| matches!(site, Site::Domain(served) if served == name));
+        was_served
     }
 
     /// Replaces an API that is being served; false when it is not. Messages that were routed keep the old one, and
     /// connections stay, but those of stages that are gone end.
     pub fn deploy(&self, api: Arc<Api>) -> bool {
-        let Some(live) = self.lock_apis().get(&api.id).cloned() else { return false };
+        let Some(live) = self.live(&api.id) else { return false };
         let old = live.replace(Arc::clone(&api));
         if old.stages.keys().any(|stage| !api.stages.contains_key(stage)) {
             self.shared.registry.end(&Ending::going_away(), |peer| {
-                peer.api.id() == &api.id && !api.stages.contains_key(&peer.stage)
+                peer.api.id() == &api.id && !api.stages.contains_key(peer.stage())
             });
         }
         true
@@ -106,8 +145,9 @@ impl Gateway {
 
     /// Serves an API no more; false when it was not served. Its connections end, and their `$disconnect`s are delivered.
     pub fn withdraw(&self, id: &ApiId) -> bool {
-        let Some(live) = self.lock_apis().remove(id) else { return false };
-        self.engine.shut(&live);
+        let Some(live) = self.live(id) else { return false };
+        self.change(|table| _ = table.apis.remove(id));
+        self.shut(|site| matches!(site, Site::Api(served) if served.id() == id));
         // Without a stage it lets nobody in, and still knows its `$disconnect` route.
         let mut api = live.load().as_ref().clone();
         api.stages.clear();
@@ -140,7 +180,29 @@ impl Gateway {
         late
     }
 
-    fn lock_apis(&self) -> std::sync::MutexGuard<'_, HashMap<ApiId, Arc<LiveApi>>> {
-        self.apis.lock().unwrap_or_else(PoisonError::into_inner)
+    fn live(&self, id: &ApiId) -> Option<Arc<LiveApi>> {
+        self.shared.table.load().apis.get(id).cloned()
+    }
+
+    /// Replaces the table of what is served. `change` runs again where another change came first.
+    fn change(&self, mut change: impl FnMut(&mut Table)) {
+        self.shared.table.rcu(|table| {
+            let mut table = Table::clone(table);
+            change(&mut table);
+            table
+        });
+    }
+
+    fn open(&self, site: Site, door: Door) -> io::Result<()> {
+        let site = Arc::new(site);
+        self.sites.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&site));
+        self.engine.open(door, site)
+    }
+
+    fn shut(&self, is_meant: impl Fn(&Site) -> bool) {
+        let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        for site in sites.extract_if(.., |site| is_meant(site)) {
+            self.engine.shut(&site);
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! | step | file | receives → gives |
 //! | --- | --- | --- |
 //! | 1 | `engine` | sockets → handshakes, plain requests, messages |
+//! | | `site` | an address → an API's stage, or a mapping of a custom domain |
 //! | 2 | `upgrade` | a handshake → authorizer, `$connect`, 101, a registered connection |
 //! | 3 | `session`, `route` | message + selection expression → the route |
 //! | 4 | `event` | connection + route + message → the proxy event |
@@ -44,6 +45,7 @@ mod route;
 mod service;
 mod session;
 mod shared;
+mod site;
 mod throttle;
 mod upgrade;
 mod validation;

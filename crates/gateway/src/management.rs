@@ -3,26 +3,25 @@
 //! Source: service model `apigatewaymanagementapi` 2018-11-29; errors as SDKs parse them: the
 //! `x-amzn-ErrorType` header is what gives an exception its class.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use percent_encoding::percent_decode_str;
 use serde_json::json;
 use stillwire_awswire::{ConnectionId, ErrorBody, ServiceError, iso_millis};
-use stillwire_listen::is_own_host;
-use stillwire_model::StageName;
 
 use crate::caller;
 use crate::engine::{Answer, Ending, Outgoing, PostError, Request};
-use crate::peer::LiveApi;
+use crate::peer::Place;
 use crate::registry::Live;
 use crate::service::refusal;
 use crate::shared::Shared;
+use crate::site::{self, Found, Site};
 
 /// Answers one HTTP request at an API's address.
-pub(crate) fn answer(request: &Request<'_>, api: &LiveApi, shared: &Shared) -> Answer {
+pub(crate) fn answer(request: &Request<'_>, site: &Site, shared: &Shared) -> Answer {
     let request_id = shared.ids.next();
-    let answer = match respond(request, api, shared, &request_id) {
+    let answer = match respond(request, site, shared, &request_id) {
         Ok(answer) => answer,
         Err(error) => error_answer(&error),
     };
@@ -38,38 +37,20 @@ pub(crate) fn too_large(limit: usize) -> Answer {
     ))
 }
 
-/// What a path asks for.
-#[derive(Debug, PartialEq, Eq)]
-enum Target {
-    /// `/{stage}/@connections/{id}`.
-    Connection { stage: StageName, id: String },
-    /// `/{stage}`, which is no place for plain HTTP.
-    Stage,
-    /// Anything else.
-    Nothing,
-}
-
 fn respond(
     request: &Request<'_>,
-    api: &LiveApi,
+    site: &Site,
     shared: &Shared,
     request_id: &str,
 ) -> Result<Answer, ServiceError> {
-    let forbidden = || ServiceError::rest(403, "ForbiddenException", "Forbidden");
-    let host = request.head.first("host").unwrap_or_default();
-    if host != api.domain_name() && !is_own_host(host) {
-        return Err(forbidden());
-    }
-    let (path, _) = request.head.path_and_query();
     let method = request.head.method.as_str();
-    let target = target_of(path, |stage| {
-        let api = api.load();
-        api.stages.contains_key(stage) && api.at_stage(stage).execute_api_endpoint
-    });
-    let (stage, id) = match target {
-        Target::Connection { stage, id } => (stage, id),
-        Target::Stage if method == "GET" => return Ok(refusal(426, request_id)),
-        Target::Stage | Target::Nothing => return Err(forbidden()),
+    let found = site::find(request.head, site, &shared.table.load());
+    let found = found.filter(|found| found.is_named).ok_or_else(|| forbidden("Forbidden"))?;
+    let Found { api, place, .. } = &found;
+    let id = match found.rest.as_slice() {
+        [marker, id] if marker == "@connections" => id,
+        [] if method == "GET" => return Ok(refusal(426, request_id)),
+        rest => return Err(no_such_path(rest, method, &found)),
     };
     if shared.keys.required {
         let region = api.load().region.clone();
@@ -79,12 +60,13 @@ fn respond(
             .check(request.head, &request.body, &region, now)
             .map_err(|error| ServiceError::rest(403, error.code(), caller::message(&error)))?;
     }
-    let id = ConnectionId::parse(&id)
+    let id = ConnectionId::parse(id)
         .map_err(|error| ServiceError::rest(400, "BadRequestException", error.to_string()))?;
     let find = || {
         let found = shared.registry.find(id);
-        let here = found.filter(|live| live.peer.api.id() == api.id() && live.peer.stage == stage);
-        here.ok_or_else(gone)
+        let is_here =
+            |live: &Arc<Live>| live.peer.api.id() == api.id() && *live.peer.stage() == place.stage;
+        found.filter(is_here).ok_or_else(gone)
     };
     match method {
         "POST" => post(find()?.as_ref(), request.body.clone()),
@@ -103,22 +85,26 @@ fn respond(
     }
 }
 
-fn target_of(path: &str, is_stage: impl Fn(&StageName) -> bool) -> Target {
-    // An endpoint with a trailing slash gives an empty segment.
-    let segments: Option<Vec<String>> = path
-        .split('/')
-        .filter(|segment| !segment.is_empty())
-        .map(|segment| percent_decode_str(segment).decode_utf8().ok().map(String::from))
-        .collect();
-    let stage_named = |name: &str| StageName::parse(name).ok().filter(&is_stage);
-    match segments.as_deref() {
-        Some([stage, marker, id]) if marker == "@connections" => match stage_named(stage) {
-            Some(stage) => Target::Connection { stage, id: id.clone() },
-            None => Target::Nothing,
-        },
-        Some([stage]) if stage_named(stage).is_some() => Target::Stage,
-        _ => Target::Nothing,
+fn forbidden(message: impl Into<String>) -> ServiceError {
+    ServiceError::rest(403, "ForbiddenException", message)
+}
+
+/// The answer to a path that is no connection's.
+///
+/// Source: observed on custom domains, where a stage in the path is one segment too many.
+fn no_such_path(rest: &[String], method: &str, found: &Found) -> ServiceError {
+    if !found.by_domain || rest.is_empty() {
+        return forbidden("Forbidden");
     }
+    let Place { stage, domain_name } = &*found.place;
+    if rest.first().is_some_and(|first| first == stage.as_str()) {
+        tracing::warn!(
+            %stage, host = %domain_name,
+            "a request has a stage in its path, which custom domains do not have: https://HOST/API-MAPPING-KEY"
+        );
+    }
+    let path = rest.join("/");
+    forbidden(format!("No method found matching route {path} for http method {method}."))
 }
 
 /// Status 200 promises that the message stands in the bounded queue of a live connection, behind all that were
@@ -171,44 +157,4 @@ fn error_answer(error: &ServiceError) -> Answer {
     Answer { status: error.status, body: error.body_text().into(), ..Answer::default() }
         .with("Content-Type", "application/json")
         .with("x-amzn-ErrorType", error.code)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn target(path: &str) -> Target {
-        target_of(path, |stage| stage.as_str() == "dev")
-    }
-
-    #[test]
-    fn both_spellings_of_a_path_name_the_connection() {
-        let id = "L0SM9cOFvHcCIhw=".to_owned();
-        let stage = StageName::parse("dev").unwrap();
-        for path in [
-            "/dev/@connections/L0SM9cOFvHcCIhw%3D",
-            "/dev/%40connections/L0SM9cOFvHcCIhw=",
-            "/dev//@connections/L0SM9cOFvHcCIhw=",
-        ] {
-            let stage = stage.clone();
-            assert_eq!(target(path), Target::Connection { stage, id: id.clone() }, "{path}");
-        }
-    }
-
-    #[test]
-    fn other_paths_name_nothing() {
-        for path in [
-            "/",
-            "/prod",
-            "/prod/@connections/x",
-            "/@connections/L0SM9cOFvHcCIhw=",
-            "/dev/x",
-            "/dev/@connections",
-            "/dev/@connections/a/b",
-        ] {
-            assert_eq!(target(path), Target::Nothing, "{path}");
-        }
-        assert_eq!(target("/dev"), Target::Stage);
-        assert_eq!(target("/dev/"), Target::Stage);
-    }
 }

@@ -1,8 +1,8 @@
 //! Who is connected: a client, the API it came to, and what the authorizer said about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use stillwire_awswire::ConnectionId;
@@ -16,7 +16,7 @@ use crate::validation::Schemas;
 pub(crate) struct Peer {
     pub(crate) id: ConnectionId,
     pub(crate) api: Arc<LiveApi>,
-    pub(crate) stage: StageName,
+    pub(crate) place: Arc<Place>,
     pub(crate) source_ip: IpAddr,
     pub(crate) user_agent: Option<Box<str>>,
     /// In milliseconds since the epoch.
@@ -29,15 +29,28 @@ pub(crate) struct Peer {
     pub(crate) api_key: Option<Arc<ApiKey>>,
 }
 
+/// The stage and the address that a client came to; what is the same for many clients is kept once.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) stage: StageName,
+    /// The host by which functions reach what the client came to.
+    pub(crate) domain_name: Arc<str>,
+}
+
 impl Peer {
-    /// The host by which functions reach this client's API.
+    /// The stage it came to.
+    pub(crate) fn stage(&self) -> &StageName {
+        &self.place.stage
+    }
+
+    /// The host by which functions reach what it came to.
     pub(crate) fn domain_name(&self) -> &str {
-        self.api.domain_name()
+        &self.place.domain_name
     }
 
     /// The version of its API that its stage serves now, for the whole life of a message.
     pub(crate) fn deployed(&self) -> Arc<Api> {
-        Arc::clone(self.api.load().at_stage(&self.stage))
+        Arc::clone(self.api.load().at_stage(self.stage()))
     }
 }
 
@@ -56,20 +69,28 @@ pub(crate) struct Authorized {
 #[derive(Debug)]
 pub(crate) struct LiveApi {
     id: ApiId,
-    domain_name: String,
+    domain_name: Arc<str>,
     current: ArcSwap<Api>,
     throttles: Throttles,
     schemas: Schemas,
+    places: Mutex<Places>,
 }
 
+/// Places by stage and domain name.
+type Places = HashMap<(StageName, Arc<str>), Arc<Place>>;
+
+/// Places of an API that are kept: its stages, by each of its names. A wildcard domain has names without end.
+const PLACES_MAX: usize = 256;
+
 impl LiveApi {
-    pub(crate) fn new(api: Arc<Api>, domain_name: String) -> Self {
+    pub(crate) fn new(api: Arc<Api>, domain_name: Arc<str>) -> Self {
         Self {
             id: api.id.clone(),
             domain_name,
             current: ArcSwap::new(api),
             throttles: Throttles::default(),
             schemas: Schemas::default(),
+            places: Mutex::default(),
         }
     }
 
@@ -77,8 +98,23 @@ impl LiveApi {
         &self.id
     }
 
-    pub(crate) fn domain_name(&self) -> &str {
+    /// The host of its own address, as functions reach it.
+    pub(crate) fn domain_name(&self) -> &Arc<str> {
         &self.domain_name
+    }
+
+    /// The place of clients that come to a stage by this name.
+    pub(crate) fn place(&self, stage: StageName, domain_name: &Arc<str>) -> Arc<Place> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (stage, Arc::clone(domain_name));
+        if let Some(place) = places.get(&key) {
+            return Arc::clone(place);
+        }
+        let place = Arc::new(Place { stage: key.0.clone(), domain_name: Arc::clone(&key.1) });
+        if places.len() < PLACES_MAX {
+            places.insert(key, Arc::clone(&place));
+        }
+        place
     }
 
     /// How many requests pass.

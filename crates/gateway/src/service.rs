@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::engine::{Answer, Arrival, Request, Service, Ticket};
-use crate::peer::LiveApi;
 use crate::rescue::status_text;
 use crate::session::ApiSession;
 use crate::shared::Shared;
+use crate::site::Site;
 use crate::{management, upgrade};
 
 /// The largest body of a post where messages have no limit, in bytes.
@@ -19,14 +19,14 @@ const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub(crate) struct ApiService(pub(crate) Arc<Shared>);
 
 impl Service for ApiService {
-    type Site = LiveApi;
+    type Site = Site;
     type Session = ApiSession;
 
-    fn arrive(&self, site: &Arc<LiveApi>, arrival: Arrival, ticket: Ticket<Self>) {
+    fn arrive(&self, site: &Arc<Site>, arrival: Arrival, ticket: Ticket<Self>) {
         upgrade::begin(arrival, site, &self.0, ticket);
     }
 
-    fn request(&self, site: &LiveApi, request: Request<'_>) -> Answer {
+    fn request(&self, site: &Site, request: Request<'_>) -> Answer {
         management::answer(&request, site, &self.0)
     }
 
@@ -37,7 +37,7 @@ impl Service for ApiService {
         }
     }
 
-    fn body_bytes_max(&self, _: &LiveApi) -> usize {
+    fn body_bytes_max(&self, _: &Site) -> usize {
         self.0.limits.message_bytes_max().min(BODY_BYTES_MAX)
     }
 }

@@ -272,7 +272,7 @@ fn find(api: &Arc<Api>, peer: &Peer, message: Incoming<'_>) -> Result<Found, (St
     else {
         return Err((key.unwrap_or_default(), Failure::NoRoute));
     };
-    if !peer.api.throttles().admit(api, &peer.stage, &route.key) {
+    if !peer.api.throttles().admit(api, peer.stage(), &route.key) {
         return Err((route.key.to_string(), Failure::Throttled));
     }
     let text = match message {

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use stillwire_awswire::{ConnectionId, RequestIds};
 use stillwire_drain::Drain;
 use stillwire_model::{
@@ -117,15 +118,18 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
         templates: Templates::default(),
         outbound: Outbound::new(None),
         ids: RequestIds::new().unwrap(),
+        table: ArcSwap::default(),
         registry: Registry::new(Addresses::new().unwrap(), 1),
         departures: Mutex::new(Some(departures)),
         usage: Usage::default(),
         drain: Drain::new(),
     });
+    let domain_name: Arc<str> = "localhost:7800".into();
+    let api = Arc::new(LiveApi::new(Arc::new(api), Arc::clone(&domain_name)));
     let peer = Peer {
         id: ConnectionId::from_bytes([7; 11]),
-        api: Arc::new(LiveApi::new(Arc::new(api), "localhost:7800".to_owned())),
-        stage,
+        place: api.place(stage, &domain_name),
+        api,
         source_ip: [127, 0, 0, 1].into(),
         user_agent: None,
         connected_at: 1_738_660_353_120,

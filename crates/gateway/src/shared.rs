@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use stillwire_awswire::RequestIds;
 use stillwire_drain::Drain;
 use stillwire_model::{AccessLogs, Clock, Invoke, StageName};
@@ -16,6 +17,7 @@ use crate::caller::Keys;
 use crate::engine::ConnectionLimits;
 use crate::integration::{Services, Templates};
 use crate::registry::Registry;
+use crate::site::Table;
 
 /// What an operator may set.
 #[derive(Debug, Clone)]
@@ -44,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) access_logs: Arc<dyn AccessLogs>,
     pub(crate) ids: RequestIds,
+    /// The APIs and custom domains that are served.
+    pub(crate) table: ArcSwap<Table>,
     pub(crate) registry: Registry,
     /// Where admissions reserve room for their departure; `None` once the gateway stops.
     pub(crate) departures: Mutex<Option<mpsc::Sender<Departure>>>,

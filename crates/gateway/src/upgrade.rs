@@ -6,8 +6,8 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
 
-use stillwire_model::{Api, ApiKeySource, Authorization, MappingSource, RouteKey, StageName};
-use stillwire_websocket::{DeflateConfig, Negotiated, RequestHead, Upgrade, UpgradeError};
+use stillwire_model::{Api, ApiKeySource, Authorization, MappingSource, RouteKey};
+use stillwire_websocket::{DeflateConfig, Negotiated, Upgrade, UpgradeError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::context::{AuthorizerFate, Context, Fate, IntegrationFate, millis_sinc
 use crate::engine::{Answer, Arrival, Ticket, Welcome};
 use crate::event::{self, Moment};
 use crate::exchange::Exchange;
-use crate::peer::{LiveApi, Peer};
+use crate::peer::Peer;
 use crate::registry::Live;
 use crate::request::Request;
 use crate::rescue::Failure;
@@ -25,6 +25,7 @@ use crate::response::ProxyResponse;
 use crate::service::{ApiService, refusal, refusal_saying};
 use crate::session::ApiSession;
 use crate::shared::Shared;
+use crate::site::{self, Found, Site};
 use crate::{access, api_keys, authorizer, caller, integration};
 
 /// A handshake that is refused.
@@ -63,14 +64,14 @@ struct Candidate {
     peer: Peer,
     api: Arc<Api>,
     /// Room for the `$disconnect`: it comes first, without it nobody is let in.
-    place: mpsc::OwnedPermit<Departure>,
+    room: mpsc::OwnedPermit<Departure>,
     request_id: String,
 }
 
 /// Takes a client through its handshake. What has to call a function does so in a task of its own.
 pub(crate) fn begin(
     arrival: Arrival,
-    site: &Arc<LiveApi>,
+    site: &Site,
     shared: &Arc<Shared>,
     ticket: Ticket<ApiService>,
 ) {
@@ -80,7 +81,7 @@ pub(crate) fn begin(
         Err(status) => return ticket.refuse(refusal(status, &request_id)),
     };
     let Candidate { api, peer, .. } = &candidate;
-    if !site.throttles().admit(api, &peer.stage, &RouteKey::Connect) {
+    if !peer.api.throttles().admit(api, peer.stage(), &RouteKey::Connect) {
         candidate.log(&Fate::of(Failure::Throttled), shared);
         return ticket.refuse(refusal(429, &request_id));
     }
@@ -128,26 +129,24 @@ fn context_of<'a>(peer: &'a Peer, request_id: &'a str) -> Context<'a> {
 /// Checks what can be checked without asking anybody.
 fn examine(
     arrival: &Arrival,
-    site: &Arc<LiveApi>,
+    site: &Site,
     shared: &Shared,
     request_id: &str,
     ticket: &Ticket<ApiService>,
 ) -> Result<Candidate, u16> {
-    let api = site.load();
-    let stage = stage_of(&arrival.head, &api).ok_or(403_u16)?;
-    let api = Arc::clone(api.at_stage(&stage));
-    if !api.execute_api_endpoint {
-        return Err(403);
-    }
+    let found = site::find(&arrival.head, site, &shared.table.load());
+    let Found { api: live, place, .. } =
+        found.filter(|found| found.rest.is_empty()).ok_or(403_u16)?;
+    let api = Arc::clone(live.load().at_stage(&place.stage));
     let upgrade = Upgrade::check(&arrival.head).map_err(UpgradeError::status)?;
-    let compression = shared.limits.of(&stage).compression;
+    let compression = shared.limits.of(&place.stage).compression;
     let compression = compression
         .then(|| DeflateConfig::default().negotiate(arrival.head.all("sec-websocket-extensions")));
-    let place = reserve(shared).ok_or(503_u16)?;
+    let room = reserve(shared).ok_or(503_u16)?;
     let peer = Peer {
         id: ticket.id(),
-        api: Arc::clone(site),
-        stage,
+        api: live,
+        place,
         source_ip: arrival.peer.ip(),
         user_agent: arrival.head.first("user-agent").map(Into::into),
         connected_at: shared.clock.epoch_millis(),
@@ -160,7 +159,7 @@ fn examine(
         compression: compression.flatten(),
         peer,
         api,
-        place,
+        room,
         request_id: request_id.to_owned(),
     })
 }
@@ -172,13 +171,13 @@ fn let_in(
     shared: &Arc<Shared>,
     ticket: Ticket<ApiService>,
 ) {
-    let Candidate { upgrade, compression, peer, place, request_id, .. } = candidate;
+    let Candidate { upgrade, compression, peer, room, request_id, .. } = candidate;
     let head = accept_head(&upgrade, compression, answer.as_ref(), &request_id);
-    let outbox = ticket.outbox(Arc::clone(shared.limits.of(&peer.stage)));
+    let outbox = ticket.outbox(Arc::clone(shared.limits.of(peer.stage())));
     let last_active = AtomicU64::new(peer.connected_at);
     let live = Arc::new(Live { peer, outbox, last_active });
-    tracing::info!(connection = %live.peer.id, stage = %live.peer.stage, "connected");
-    let session = ApiSession::new(Admission::new(live, place), Arc::clone(shared));
+    tracing::info!(connection = %live.peer.id, stage = %live.peer.stage(), "connected");
+    let session = ApiSession::new(Admission::new(live, room), Arc::clone(shared));
     ticket.accept(Welcome { head, compression }, session);
 }
 
@@ -216,7 +215,7 @@ async fn ask(
                     Some(millis)
                 }
                 Err(denied) => {
-                    tracing::warn!(stage = %peer.stage, authorizer = authorizer.name, %denied, "refused");
+                    tracing::warn!(stage = %peer.stage(), authorizer = authorizer.name, %denied, "refused");
                     return Err(denied.status().into());
                 }
             }
@@ -230,7 +229,7 @@ async fn ask(
                     None
                 }
                 Err(error) => {
-                    tracing::warn!(stage = %peer.stage, %error, "refused: its signature does not let it in");
+                    tracing::warn!(stage = %peer.stage(), %error, "refused: its signature does not let it in");
                     return Err(Refusal {
                         status: 403,
                         said: Said::Reason(caller::message(&error)),
@@ -239,14 +238,14 @@ async fn ask(
             }
         }
         Authorization::Unsupported(reason) => {
-            tracing::error!(stage = %peer.stage, reason, "refused: the authorization of $connect does not run here");
+            tracing::error!(stage = %peer.stage(), reason, "refused: the authorization of $connect does not run here");
             return Err(500.into());
         }
     };
     api_keys::check(ApiKeySource::Authorizer, (api, route), peer, &request, (fate, shared))?;
     if let Some(missing) = route.required.iter().find(|source| !is_given(source, &request)) {
         let failure = Failure::MissingParameter(format!("{missing:?}"));
-        tracing::warn!(stage = %peer.stage, request = request_id, %failure, "refused");
+        tracing::warn!(stage = %peer.stage(), request = request_id, %failure, "refused");
         let status = failure.handshake_status();
         fate.failure = Some(failure);
         return Err(status.into());
@@ -266,13 +265,13 @@ async fn ask(
     let status = answer.as_ref().ok().map(|answer| answer.status);
     fate.integration = Some(IntegrationFate { latency: millis_since(began), status });
     let answer = answer.map_err(|failure| {
-        tracing::warn!(stage = %peer.stage, request = request_id, %failure, "refused: $connect failed");
+        tracing::warn!(stage = %peer.stage(), request = request_id, %failure, "refused: $connect failed");
         let status = failure.handshake_status();
         fate.failure = Some(failure);
         status
     })?;
     if !answer.is_success() {
-        tracing::info!(stage = %peer.stage, status = answer.status, "refused by $connect");
+        tracing::info!(stage = %peer.stage(), status = answer.status, "refused by $connect");
         return Err(Refusal { status: answer.status, said: Said::Answer(answer) });
     }
     Ok(Some(answer))
@@ -290,15 +289,6 @@ fn is_given(source: &MappingSource, request: &Request) -> bool {
 fn reserve(shared: &Shared) -> Option<mpsc::OwnedPermit<Departure>> {
     let departures = shared.departures.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
     departures.try_reserve_owned().ok()
-}
-
-/// The stage a handshake is for: `/{stage}` or `/{stage}/`, and `/` where the stage is `$default`.
-fn stage_of(request: &RequestHead, api: &Api) -> Option<StageName> {
-    let (path, _) = request.path_and_query();
-    let segment = path.strip_prefix('/')?;
-    let segment = segment.strip_suffix('/').unwrap_or(segment);
-    let name = StageName::parse(if segment.is_empty() { "$default" } else { segment }).ok()?;
-    api.stages.contains_key(&name).then_some(name)
 }
 
 /// Headers that the handshake itself decides. Choice: what else `$connect` returns is passed on.

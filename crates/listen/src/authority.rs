@@ -3,13 +3,16 @@
 //! Functions build `https://` and `wss://` addresses of their own API, so those must answer, and SDKs must
 //! trust them. The authority is made once per user, its key readable by that user alone. Its certificate may
 //! only vouch for loopback names and for AWS host names (code that names those is led to this machine).
+//!
+//! An app's own custom domains are vouched for by another authority, which only the app's functions trust: its key is
+//! gone when the process ends.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose,
@@ -99,8 +102,9 @@ pub struct Authority {
     /// The public authorities of the system and this one in one file, for SDKs: their setting replaces what
     /// they trust otherwise.
     pub bundle: PathBuf,
-    /// TLS for every name the authority may vouch for.
+    /// TLS for every name that is vouched for.
     pub tls: Arc<ServerConfig>,
+    resolver: Arc<Resolver>,
 }
 
 impl Authority {
@@ -133,7 +137,8 @@ impl Authority {
                     return Err(AuthorityError::File { action: "read", path: key_file, source });
                 }
             };
-        let params = authority_params();
+        let mut params = authority_params(SUFFIXES.map(str::to_owned).into_iter());
+        params.distinguished_name.push(DnType::CommonName, "Stillwire local certificate authority");
         if !fits(&certificate, &key) {
             // None yet, or of a key that is gone.
             let own = params.self_signed(&key).map_err(made)?;
@@ -152,13 +157,39 @@ impl Authority {
             MintError::Certificate(source) => made(source),
             MintError::Tls(source) => AuthorityError::Tls(source),
         })?);
-        let resolver = Resolver { minter, default, made: Mutex::default() };
+        let (made, domains) = (Mutex::default(), OnceLock::new());
+        let resolver = Arc::new(Resolver { minter, domains, default, made });
         let mut tls = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(resolver));
+            .with_cert_resolver(Arc::clone(&resolver) as _);
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { certificate, bundle, tls: Arc::new(tls) })
+        Ok(Self { certificate, bundle, tls: Arc::new(tls), resolver })
+    }
+
+    /// Vouches for these names of an app's own too (`ws.example.com`, `*.example.com`), for whoever trusts the bundle
+    /// that is written to `bundle`, and in this process only.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or one of the names cannot stand in a certificate.
+    pub fn vouch_for(&mut self, names: Vec<String>, bundle: PathBuf) -> Result<(), AuthorityError> {
+        let made = |source| AuthorityError::Certificate { path: bundle.clone(), source };
+        let mut params =
+            authority_params(names.iter().map(|name| name.trim_start_matches("*.").to_owned()));
+        params.distinguished_name.push(DnType::CommonName, "Stillwire custom domains");
+        let key = KeyPair::generate().map_err(made)?;
+        let own = params.self_signed(&key).map_err(made)?;
+        let first_day = self.resolver.minter.first_day;
+        let minter = Minter { issuer: Issuer::new(params, key), first_day };
+        let known = fs::read_to_string(&self.bundle).map_err(|source| AuthorityError::File {
+            action: "read",
+            path: self.bundle.clone(),
+            source,
+        })?;
+        replace(&bundle, format!("{known}\n{}", own.pem()).as_bytes())?;
+        self.resolver.domains.set((names, minter)).ok(); // an app's names are known once
+        self.bundle = bundle;
+        Ok(())
     }
 }
 
@@ -169,13 +200,12 @@ fn fits(certificate: &Path, key: &KeyPair) -> bool {
     certificate.windows(public.len()).any(|bytes| bytes == public)
 }
 
-/// The authority's own fields. They must stay the same for a stored certificate to fit its key.
-fn authority_params() -> CertificateParams {
+/// An authority's own fields. They must stay the same for a stored certificate to fit its key.
+fn authority_params(suffixes: impl Iterator<Item = String>) -> CertificateParams {
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "Stillwire local certificate authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let names = SUFFIXES.iter().map(|suffix| GeneralSubtree::DnsName((*suffix).to_owned()));
+    let names = suffixes.map(GeneralSubtree::DnsName);
     let addresses = [
         CidrSubnet::from_addr_prefix(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
         CidrSubnet::from_addr_prefix(IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
@@ -241,6 +271,8 @@ fn day(epoch_millis: u64, offset: i64) -> (i32, u8, u8) {
 /// Finds, or makes, the certificate for the name a client asks for.
 struct Resolver {
     minter: Minter,
+    /// The custom domains, and who vouches for them.
+    domains: OnceLock<(Vec<String>, Minter)>,
     default: Arc<CertifiedKey>,
     made: Mutex<HashMap<String, Arc<CertifiedKey>>>,
 }
@@ -257,18 +289,27 @@ impl ResolvesServerCert for Resolver {
             None | Some("localhost") => return Some(Arc::clone(&self.default)),
             Some(name) => name.to_ascii_lowercase(),
         };
-        if !is_vouched(&name) {
-            return None;
-        }
+        let minter = self.minter_for(&name)?;
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = made.get(&name) {
             return Some(Arc::clone(key));
         }
-        let key = Arc::new(self.minter.mint(Some(&name)).ok()?);
+        let key = Arc::new(minter.mint(Some(&name)).ok()?);
         if made.len() < CERTIFICATES_MAX {
             made.insert(name, Arc::clone(&key));
         }
         Some(key)
+    }
+}
+
+impl Resolver {
+    fn minter_for(&self, name: &str) -> Option<&Minter> {
+        if is_vouched(name) {
+            return Some(&self.minter);
+        }
+        let (names, minter) = self.domains.get()?;
+        let wildcard = name.split_once('.').map(|(_, rest)| format!("*.{rest}"));
+        names.iter().any(|own| own == name || Some(own) == wildcard.as_ref()).then_some(minter)
     }
 }
 
@@ -372,6 +413,32 @@ mod tests {
         let renewed = fs::read_to_string(&again.certificate).unwrap();
         assert_ne!(renewed, certificate);
         assert!(fs::read_to_string(&again.bundle).unwrap().ends_with(&renewed));
+    }
+
+    #[test]
+    fn the_authority_of_custom_domains_is_in_their_bundle_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut authority = Authority::open(folder.path(), NOW).unwrap();
+        let usual = fs::read_to_string(&authority.bundle).unwrap();
+        let has = |authority: &Authority, name| authority.resolver.minter_for(name).is_some();
+        assert!(!has(&authority, "ws.example.com"));
+        let bundle = folder.path().join("app.pem");
+        let names = vec!["ws.example.com".to_owned(), "*.example.org".to_owned()];
+        authority.vouch_for(names, bundle.clone()).unwrap();
+        for (name, expected) in [
+            ("ws.example.com", true),
+            ("a.example.org", true),
+            ("x.amazonaws.com", true),
+            ("example.org", false),
+            ("a.b.example.org", false),
+            ("example.com", false),
+        ] {
+            assert_eq!(has(&authority, name), expected, "{name}");
+        }
+        assert!(authority.resolver.domains.get().unwrap().1.mint(Some("ws.example.com")).is_ok());
+        assert_eq!(authority.bundle, bundle);
+        assert!(fs::read_to_string(&bundle).unwrap().starts_with(&usual));
+        assert!(fs::read_to_string(folder.path().join("ca-bundle.pem")).unwrap() == usual);
     }
 
     #[test]

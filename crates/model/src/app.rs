@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Api, Function, Table};
+use crate::{Api, Domain, Function, Table};
 
 /// Everything that one `dev` or `deploy` brings: the stacks of one assembly.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +15,11 @@ impl App {
     /// The APIs of all stacks.
     pub fn apis(&self) -> impl Iterator<Item = &Arc<Api>> {
         self.stacks.iter().flat_map(|stack| &stack.apis)
+    }
+
+    /// The custom domains of all stacks.
+    pub fn domains(&self) -> impl Iterator<Item = &Arc<Domain>> {
+        self.stacks.iter().flat_map(|stack| &stack.domains)
     }
 
     /// The functions of all stacks.
@@ -41,6 +46,8 @@ pub struct Stack {
     pub region: String,
     /// Its WebSocket APIs.
     pub apis: Vec<Arc<Api>>,
+    /// Its custom domains.
+    pub domains: Vec<Arc<Domain>>,
     /// Its functions.
     pub functions: Vec<Arc<Function>>,
     /// Its tables.

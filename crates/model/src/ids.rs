@@ -14,7 +14,7 @@ pub struct InvalidId {
 }
 
 impl InvalidId {
-    fn new(text: &str, expected: &'static str) -> Self {
+    pub(crate) fn new(text: &str, expected: &'static str) -> Self {
         Self { text: text.chars().take(80).collect(), expected }
     }
 }

@@ -6,6 +6,7 @@
 mod api;
 mod app;
 mod definition;
+mod domain;
 mod expression;
 mod function;
 mod ids;
@@ -25,6 +26,7 @@ pub use app::{App, Output, Stack};
 pub use definition::{
     ApiDefinition, ApiPart, DomainDefinition, MappingDefinition, Serves, StageDefinition,
 };
+pub use domain::{ApiMapping, ApiMappingKey, Domain, DomainName};
 pub use expression::{InvalidExpression, Part, PathStep, SelectionExpression};
 pub use function::{Code, Function, InvalidRuntime, Runtime};
 pub use ids::{ApiId, FunctionArn, InvalidArn, InvalidId, StageName};

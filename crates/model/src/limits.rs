@@ -52,6 +52,11 @@ pub const REQUEST_TARGET_BYTES_MAX: usize = 4096;
 /// Source: API Gateway quotas, "Routes per API" (300; adjustable).
 pub const ROUTES_MAX: usize = 300;
 
+/// The longest key of an API mapping, in characters.
+///
+/// Source: API Gateway quotas, "API mapping key length" (300; not adjustable).
+pub const API_MAPPING_KEY_CHARS_MAX: usize = 300;
+
 /// The shortest value of an API key, in characters.
 ///
 /// Source: API Gateway, `CreateApiKey`: it refuses fewer than 20.

@@ -57,14 +57,17 @@ pub struct Refused {
 }
 
 impl Client {
-    /// Opens a connection; `Sec-WebSocket-Protocol` may be among the headers.
+    /// Opens a connection; `Sec-WebSocket-Protocol` may be among the headers, and a `Host` that is not the URL's.
     pub fn open(url: &str, headers: &[(&str, &str)]) -> Result<Self, Refused> {
         let rest = url.strip_prefix("ws://").expect("a plain URL");
         let (host, target) = rest.split_once('/').expect("a path");
+        let named =
+            headers.iter().find(|(name, _)| *name == "Host").map_or(host, |(_, value)| value);
+        let others = headers.iter().filter(|(name, _)| *name != "Host");
         let headers: Vec<(String, String)> =
-            headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+            others.map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let key = BASE64_STANDARD.encode(b"sixteen bytes...");
-        let head = request(host, &format!("/{target}"), &key, &[], &headers);
+        let head = request(named, &format!("/{target}"), &key, &[], &headers);
         let mut stream = TcpStream::connect(host).expect("the server accepts");
         stream.set_read_timeout(Some(TIMEOUT)).expect("a time limit");
         stream.write_all(head.as_bytes()).expect("the handshake is sent");

@@ -102,6 +102,14 @@ impl Stillwire {
         self.api(stage)[scheme].as_str().expect("a URL").to_owned()
     }
 
+    /// One of the URLs of a custom domain's mapping: `ws`, `wss`, `http` or `https`.
+    pub fn domain_url(&self, name: &str, key: &str, scheme: &str) -> String {
+        let domains = self.ready["domains"].as_array().expect("domains");
+        let is_it = |domain: &&Value| domain["name"] == name && domain["key"] == key;
+        let domain = domains.iter().find(is_it).expect("a mapping of this key");
+        domain[scheme].as_str().expect("a URL").to_owned()
+    }
+
     /// The program's process id.
     pub fn pid(&self) -> u32 {
         self.process.id()

@@ -54,6 +54,9 @@ pub(super) fn of(kind: &str) -> Fate {
         | "AWS::ApiGatewayV2::Model"
         | "AWS::ApiGatewayV2::Stage"
         | "AWS::ApiGatewayV2::RouteResponse" => (Action::Runs, "part of the API"),
+        "AWS::ApiGatewayV2::DomainName" | "AWS::ApiGatewayV2::ApiMapping" => {
+            (Action::Runs, "it has problems")
+        }
         "AWS::ApiGateway::ApiKey" | "AWS::ApiGateway::UsagePlan" => (Action::Runs, ""),
         "AWS::ApiGateway::UsagePlanKey" => (Action::Runs, "puts an API key into a usage plan"),
         "AWS::ApiGatewayV2::Deployment" => (Action::Runs, "changes apply at once here"),
@@ -71,9 +74,6 @@ pub(super) fn of(kind: &str) -> Fate {
         kind if SKIPPED.contains(&kind) => (Action::Skipped, "no meaning at run time here"),
         kind if is_cdk_helper(kind) => (Action::Skipped, "no meaning at run time here"),
         kind if is_custom(kind) => (Action::NotRun, "custom resources are not run here"),
-        "AWS::ApiGatewayV2::DomainName" | "AWS::ApiGatewayV2::ApiMapping" => {
-            (Action::NotRun, "custom domains are not served here")
-        }
         "AWS::Lambda::LayerVersion" => (Action::NotRun, "layers are not mounted here"),
         "AWS::Lambda::EventSourceMapping" => (Action::NotRun, "no events are fetched here"),
         "AWS::Lambda::Url" => (Action::NotRun, "function URLs are not served here"),
@@ -90,9 +90,6 @@ pub(super) fn of(kind: &str) -> Fate {
 /// What a person should be told about a type that does something on AWS and nothing here, beyond its row.
 pub(super) fn notice(kind: &str) -> Option<&'static str> {
     match kind {
-        "AWS::ApiGatewayV2::DomainName" | "AWS::ApiGatewayV2::ApiMapping" => {
-            Some("custom domains are not served here; use the address of the stage")
-        }
         "AWS::Lambda::EventSourceMapping" => {
             Some("this event source is not run here: the function is not called by it")
         }

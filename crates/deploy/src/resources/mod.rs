@@ -1,6 +1,7 @@
 //! From resolved resources to the model: one file per kind.
 
 mod api;
+mod domain;
 mod fate;
 mod function;
 mod permission;
@@ -12,7 +13,7 @@ pub(crate) use self::api::build as build_apis;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use stillwire_model::{Api, Function, Table, function_of_uri};
+use stillwire_model::{Api, Domain, Function, Table, function_of_uri};
 
 use crate::json::{Node, Position};
 use crate::problem::{Location, Problem};
@@ -110,6 +111,7 @@ pub(crate) struct Built {
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
     pub(crate) apis: Vec<Arc<Api>>,
+    pub(crate) domains: Vec<Arc<Domain>>,
     pub(crate) functions: Vec<Arc<Function>>,
     pub(crate) tables: Vec<Arc<Table>>,
 }
@@ -168,7 +170,16 @@ pub(crate) fn build<'w>(
     }
     let keys = usage::build(resolver, pieces, &mut built);
     api::build(resolver, pieces, &keys, &mut built);
+    domain::build(resolver, pieces, &mut built);
     built
+}
+
+/// The resources of a kind that have properties.
+fn of_kind<'a, 'w>(
+    pieces: &'a [Piece<'w>],
+    kind: &'static str,
+) -> impl Iterator<Item = &'a Piece<'w>> {
+    pieces.iter().filter(move |piece| piece.kind() == kind && piece.properties.is_some())
 }
 
 /// The functions that only custom resources call: they are not started.

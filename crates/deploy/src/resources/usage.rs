@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use stillwire_model::{ApiId, ApiKey, ApiKeys, Quota, StageName, Throttle, UsagePlan, limits};
 
-use super::{Built, Piece};
+use super::{Built, Piece, of_kind};
 use crate::json::Node;
 use crate::physical;
 use crate::report::Action;
@@ -45,13 +45,6 @@ pub(super) fn build(
         join(resolver, piece, &mut keys, &plans);
     }
     Arc::new(ApiKeys::new(keys))
-}
-
-fn of_kind<'a, 'w>(
-    pieces: &'a [Piece<'w>],
-    kind: &'static str,
-) -> impl Iterator<Item = &'a Piece<'w>> {
-    pieces.iter().filter(move |piece| piece.kind() == kind && piece.properties.is_some())
 }
 
 fn key(resolver: &mut Resolver<'_>, piece: &Piece<'_>) -> ApiKey {

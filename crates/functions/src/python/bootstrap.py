@@ -351,6 +351,9 @@ def map_hosts(hosts, aws):
         host = host.lower().rstrip(".")
         if host in table:
             return table[host]
+        wildcard = "*." + host.partition(".")[2]
+        if wildcard in table:
+            return table[wildcard]
         if host in exempt or not host.endswith(AWS_DOMAINS):
             return None
         for domain in AWS_DOMAINS:

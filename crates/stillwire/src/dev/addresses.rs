@@ -1,4 +1,4 @@
-//! Which API is where: a port for each, the same at every start.
+//! Which API and which custom domain is where: a port for each, the same at every start.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use stillwire_listen::bind;
-use stillwire_model::{Api, ApiId, App, StageName};
+use stillwire_model::{Api, ApiId, ApiMappingKey, App, Domain, DomainName, StageName};
 use tokio::net::TcpListener;
 
 use crate::dev::data_dir::DataDir;
@@ -19,38 +19,42 @@ use crate::report::hinted;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Addresses {
     apis: BTreeMap<ApiId, u16>,
+    domains: BTreeMap<DomainName, u16>,
     aws: u16,
 }
 
-/// The taken ports, not yet served: those of the APIs in the app's order.
+/// The taken ports, not yet served: those of the APIs and of the domains in the app's order.
 #[derive(Debug)]
 pub(crate) struct Doors {
     pub(crate) apis: Vec<TcpListener>,
+    pub(crate) domains: Vec<TcpListener>,
     pub(crate) aws: TcpListener,
 }
 
 impl Addresses {
-    /// Takes a port for every API and one for the AWS endpoint, before any work starts.
+    /// Takes a port for every API, every custom domain and the AWS endpoint, before any work starts.
     ///
-    /// An API keeps the port it had; new ones get the next that is nobody's. With `first` 0 all are free ones.
+    /// Each keeps the port it had; new ones get the next that is nobody's. With `first` 0 all are free ones.
     pub(crate) fn take(app: &App, first: u16, data: &DataDir) -> Result<(Self, Doors)> {
         check_not_empty(app)?;
         let record = data.path().join("ports.json");
-        let ids: Vec<ApiId> = app.apis().map(|api| api.id.clone()).collect();
-        let planned = plan(&ids, first, &read(&record, first));
+        let apis = app.apis().map(|api| api.id.as_str());
+        let names: Vec<&str> =
+            apis.chain(app.domains().map(|domain| domain.name.as_str())).collect();
+        let planned = plan(&names, first, &read(&record, first));
         let aws = take_port(first.saturating_sub(1), first)?;
-        let mut apis = BTreeMap::new();
-        let mut listeners = Vec::new();
-        for (id, port) in &planned {
-            let listener = take_port(*port, first)?;
-            apis.insert(id.clone(), listener.local_addr()?.port());
-            listeners.push(listener);
-        }
+        let listeners = planned.iter().map(|(_, port)| take_port(*port, first));
+        let mut listeners = listeners.collect::<Result<Vec<_>>>()?;
         if first != 0 {
             write(&record, first, &planned).context("cannot remember the ports")?;
         }
-        let taken = Self { apis, aws: aws.local_addr()?.port() };
-        Ok((taken, Doors { apis: listeners, aws }))
+        let domains = listeners.split_off(app.apis().count());
+        let taken = Self {
+            apis: ports(app.apis().map(|api| api.id.clone()), &listeners)?,
+            domains: ports(app.domains().map(|domain| domain.name.clone()), &domains)?,
+            aws: aws.local_addr()?.port(),
+        };
+        Ok((taken, Doors { apis: listeners, domains, aws }))
     }
 
     /// `localhost:PORT` of an API.
@@ -64,6 +68,17 @@ impl Addresses {
         format!("{scheme}://{host}/{stage}")
     }
 
+    /// `localhost:PORT` of a custom domain.
+    pub(crate) fn host_of_domain(&self, name: &DomainName) -> Option<String> {
+        self.domains.get(name).map(|port| format!("localhost:{port}"))
+    }
+
+    /// What a custom domain maps as a URL of this scheme.
+    pub(crate) fn domain_url(&self, scheme: &str, domain: &Domain, key: &ApiMappingKey) -> String {
+        let host = self.host_of_domain(&domain.name).unwrap_or_default();
+        format!("{scheme}://{host}/{key}")
+    }
+
     /// The AWS endpoint.
     pub(crate) fn aws(&self) -> SocketAddr {
         loopback(self.aws)
@@ -74,24 +89,24 @@ impl Addresses {
         format!("http://localhost:{}", self.aws)
     }
 
-    /// The names that APIs have on AWS, which code may spell out, and where they are here.
-    pub(crate) fn execute_api_hosts(&self, app: &App) -> Vec<(String, SocketAddr)> {
-        app.apis()
-            .filter_map(|api| {
-                let suffix =
-                    if api.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
-                let name = format!("{}.execute-api.{}.{suffix}", api.id, api.region);
-                Some((name, loopback(*self.apis.get(&api.id)?)))
-            })
-            .collect()
+    /// The names that APIs and custom domains have on AWS, which code may spell out, and where they are here.
+    pub(crate) fn hosts(&self, app: &App) -> Vec<(String, SocketAddr)> {
+        let apis = app.apis().filter_map(|api| {
+            let suffix =
+                if api.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+            let name = format!("{}.execute-api.{}.{suffix}", api.id, api.region);
+            Some((name, loopback(*self.apis.get(&api.id)?)))
+        });
+        let domains = self.domains.iter().map(|(name, port)| (name.to_string(), loopback(*port)));
+        apis.chain(domains).collect()
     }
 }
 
-/// Takes a port for one more API, while others are served: the one it had, else the next that is free.
-pub(crate) fn take_another(id: &ApiId, first: u16, record: &Path) -> Result<TcpListener> {
+/// Takes a port for one more API or domain, while others are served: the one it had, else the next that is free.
+pub(crate) fn take_another(name: &str, first: u16, record: &Path) -> Result<TcpListener> {
     let mut known = read(record, first);
     loop {
-        let planned = plan(std::slice::from_ref(id), first, &known);
+        let planned = plan(&[name], first, &known);
         let Some((_, port)) = planned.first() else { bail!("all ports are taken") };
         match bind(loopback(*port)) {
             Ok(listener) if first == 0 => return Ok(listener),
@@ -101,7 +116,7 @@ pub(crate) fn take_another(id: &ApiId, first: u16, record: &Path) -> Result<TcpL
             }
             Err(error) if error.source.kind() == io::ErrorKind::AddrInUse && first != 0 => {
                 // Another program has it, which is nobody's fault; the next one will do.
-                known.remove(id.as_str());
+                known.remove(name);
                 known.insert(format!("in use {port}"), *port);
             }
             Err(error) => return Err(error.into()),
@@ -109,19 +124,23 @@ pub(crate) fn take_another(id: &ApiId, first: u16, record: &Path) -> Result<TcpL
     }
 }
 
-/// Gives every API a port: the one it had, else the next from `first` on that no other has.
-fn plan(ids: &[ApiId], first: u16, known: &BTreeMap<String, u16>) -> Vec<(ApiId, u16)> {
-    if first == 0 {
-        return ids.iter().map(|id| (id.clone(), 0)).collect();
-    }
-    // Also those of APIs that are left out this time.
+/// The ports that were taken, by what they are for.
+fn ports<K: Ord>(
+    keys: impl Iterator<Item = K>,
+    listeners: &[TcpListener],
+) -> io::Result<BTreeMap<K, u16>> {
+    keys.zip(listeners).map(|(key, taken)| Ok((key, taken.local_addr()?.port()))).collect()
+}
+
+/// Gives every API and domain a port: the one it had, else the next from `first` on that no other has.
+fn plan(names: &[&str], first: u16, known: &BTreeMap<String, u16>) -> Vec<(String, u16)> {
+    // Also those of what is left out this time.
     let mut free = (first..=u16::MAX).filter(|port| !known.values().any(|known| known == port));
-    ids.iter()
-        .filter_map(|id| {
-            let port = known.get(id.as_str()).copied().or_else(|| free.next())?;
-            Some((id.clone(), port))
-        })
-        .collect()
+    let mut port_of = |name: &str| match first {
+        0 => Some(0),
+        _ => known.get(name).copied().or_else(|| free.next()),
+    };
+    names.iter().filter_map(|name| Some(((*name).to_owned(), port_of(name)?))).collect()
 }
 
 fn take_port(port: u16, first: u16) -> Result<TcpListener> {
@@ -147,9 +166,9 @@ fn read(record: &Path, first: u16) -> BTreeMap<String, u16> {
     known
 }
 
-fn write(record: &Path, first: u16, planned: &[(ApiId, u16)]) -> io::Result<()> {
+fn write(record: &Path, first: u16, planned: &[(String, u16)]) -> io::Result<()> {
     let mut known = read(record, first);
-    known.extend(planned.iter().map(|(id, port)| (id.to_string(), *port)));
+    known.extend(planned.iter().cloned());
     known.insert("first".to_owned(), first);
     fs::write(record, serde_json::to_string_pretty(&known)?)
 }
@@ -158,19 +177,15 @@ fn write(record: &Path, first: u16, planned: &[(ApiId, u16)]) -> io::Result<()> 
 mod tests {
     use super::*;
 
-    fn ids(names: &[&str]) -> Vec<ApiId> {
-        names.iter().map(|name| ApiId::parse(name).unwrap()).collect()
-    }
-
-    fn ports(planned: &[(ApiId, u16)]) -> Vec<u16> {
-        planned.iter().map(|(_, port)| *port).collect()
+    fn planned(names: &[&str], first: u16, known: &BTreeMap<String, u16>) -> Vec<u16> {
+        plan(names, first, known).iter().map(|(_, port)| *port).collect()
     }
 
     #[test]
     fn what_is_written_is_read_back_and_added_to() {
         let folder = tempfile::tempdir().unwrap();
         let record = folder.path().join("ports.json");
-        let port_of = |name: &str, port| (ApiId::parse(name).unwrap(), port);
+        let port_of = |name: &str, port| (name.to_owned(), port);
         write(&record, 7800, &[port_of("a", 7800), port_of("b", 7801)]).unwrap();
         write(&record, 7800, &[port_of("b", 7801)]).unwrap();
         let known = read(&record, 7800);
@@ -181,10 +196,10 @@ mod tests {
     #[test]
     fn an_api_keeps_its_port_when_others_come_and_go() {
         let none = BTreeMap::new();
-        assert_eq!(ports(&plan(&ids(&["a", "b", "c"]), 7800, &none)), [7800, 7801, 7802]);
+        assert_eq!(planned(&["a", "b", "ws.example.com"], 7800, &none), [7800, 7801, 7802]);
         let known = BTreeMap::from([("b".to_owned(), 7801), ("c".to_owned(), 7802)]);
-        assert_eq!(ports(&plan(&ids(&["new", "b", "c"]), 7800, &known)), [7800, 7801, 7802]);
-        assert_eq!(ports(&plan(&ids(&["c", "x", "y"]), 7800, &known)), [7802, 7800, 7803]);
-        assert_eq!(ports(&plan(&ids(&["a", "b"]), 0, &known)), [0, 0]);
+        assert_eq!(planned(&["new", "b", "c"], 7800, &known), [7800, 7801, 7802]);
+        assert_eq!(planned(&["c", "x", "y"], 7800, &known), [7802, 7800, 7803]);
+        assert_eq!(planned(&["a", "b"], 0, &known), [0, 0]);
     }
 }

@@ -137,7 +137,12 @@ async fn start(
     let mut loaded = source.load(args, &data, program, screen).await?;
     screen.notices(&loaded.notices);
 
-    let authority = Arc::new(Authority::open(&settings.state_dir, SystemClock.epoch_millis())?);
+    let mut authority = Authority::open(&settings.state_dir, SystemClock.epoch_millis())?;
+    let names: Vec<_> = loaded.app.domains().map(|domain| domain.name.to_string()).collect();
+    if !names.is_empty() {
+        authority.vouch_for(names, data.path().join("ca-bundle.pem"))?;
+    }
+    let authority = Arc::new(authority);
     let (addresses, doors) = Addresses::take(&loaded.app, args.port, &data)?;
     rewrite_addresses(&mut loaded.app, &|id| addresses.host_of(id));
     let app = loaded.app;
@@ -184,7 +189,11 @@ async fn start(
     };
     for (api, listener) in app.apis().zip(doors.apis) {
         let host = addresses.host_of(&api.id).unwrap_or_default();
-        gateway.serve(Arc::clone(api), host, door(listener, &capacity))?;
+        gateway.serve(Arc::clone(api), &host, door(listener, &capacity))?;
+    }
+    for (domain, listener) in app.domains().zip(doors.domains) {
+        let host = addresses.host_of_domain(&domain.name).unwrap_or_default();
+        gateway.serve_domain(Arc::clone(domain), &host, door(listener, &capacity))?;
     }
     let home = home(&app);
     let ports = (data.path().join("ports.json"), args.port);
@@ -224,7 +233,7 @@ fn functions_config(
         cores: available_parallelism().map_or(2, usize::from),
         environments_max: ENVIRONMENTS_MAX,
         idle_timeout: ENVIRONMENT_IDLE,
-        hosts: addresses.execute_api_hosts(app),
+        hosts: addresses.hosts(app),
         aws: addresses.aws(),
         reload: true,
     })

@@ -46,6 +46,17 @@ fn content(app: &App, addresses: &Addresses, authority: &Authority) -> Value {
             })
         })
     });
+    let domains = app.domains().flat_map(|domain| {
+        domain.mappings.iter().map(move |(key, mapping)| {
+            let url = |scheme| addresses.domain_url(scheme, domain, key);
+            json!({
+                "stack": *domain.stack, "logical_id": *domain.logical_id,
+                "name": domain.name.as_str(), "key": key.as_str(),
+                "api": mapping.api.as_str(), "stage": mapping.stage.as_str(),
+                "ws": url("ws"), "wss": url("wss"), "https": url("https"), "http": url("http"),
+            })
+        })
+    });
     let functions = app.functions().map(|function| {
         json!({
             "stack": *function.stack, "logical_id": *function.logical_id,
@@ -63,6 +74,7 @@ fn content(app: &App, addresses: &Addresses, authority: &Authority) -> Value {
         "aws_endpoint": addresses.aws_url(),
         "ca": authority.certificate,
         "apis": apis.collect::<Vec<_>>(),
+        "domains": domains.collect::<Vec<_>>(),
         "functions": functions.collect::<Vec<_>>(),
         "tables": tables.collect::<Vec<_>>(),
     })

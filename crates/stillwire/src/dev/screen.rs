@@ -58,6 +58,16 @@ impl Screen {
                 ));
             }
         }
+        for domain in app.domains() {
+            for key in domain.mappings.keys() {
+                rows.push((
+                    domain.stack.to_string(),
+                    domain.name.to_string(),
+                    addresses.domain_url("ws", domain, key),
+                    addresses.domain_url("wss", domain, key),
+                ));
+            }
+        }
         let width = |of: fn(&(String, String, String, String)) -> usize| {
             rows.iter().map(of).max().unwrap_or(0)
         };
