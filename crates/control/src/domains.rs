@@ -213,10 +213,8 @@ impl Plane {
         for own in
             configurations.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut)
         {
-            let target = format!(
-                "d-{:.10}.execute-api.{region}.amazonaws.com",
-                name.replace(['.', '*'], "")
-            );
+            // What the name has to lead to, which here is a port.
+            let target = self.host.domain_endpoint(name).unwrap_or_default();
             own.insert("apiGatewayDomainName".to_owned(), target.into());
             own.insert("domainNameStatus".to_owned(), "AVAILABLE".into());
             own.entry("endpointType".to_owned()).or_insert_with(|| "REGIONAL".into());
@@ -229,22 +227,35 @@ impl Plane {
 impl State {
     /// The domain names as they are to be served.
     pub(crate) fn domain_definitions(&self) -> Vec<DomainDefinition> {
-        let domains = self.domains.iter().filter(|(_, domain)| !domain.from_template);
-        domains.map(|(name, domain)| domain.definition(name)).collect()
+        self.domains.iter().map(|(name, domain)| domain.definition(name)).collect()
     }
 }
 
 impl Domain {
+    /// A domain that a template writes.
+    pub(crate) fn of_template(definition: &DomainDefinition) -> Self {
+        let mapping = |written: &MappingDefinition| {
+            let mut own = Resource::new();
+            own.insert("apiId".to_owned(), written.api.as_str().into());
+            own.insert("stage".to_owned(), written.stage.as_str().into());
+            own.insert("apiMappingKey".to_owned(), written.key.as_str().into());
+            (written.id.clone(), own)
+        };
+        let mappings = definition.mappings.iter().map(mapping).collect();
+        Self { own: Resource::new(), mappings, from_template: true }
+    }
+
     fn definition(&self, name: &str) -> DomainDefinition {
-        let mapping = |own: &Resource| {
+        let mapping = |(id, own): (&String, &Resource)| {
             let text = |member: &str| own.get(member).and_then(Value::as_str);
             Some(MappingDefinition {
+                id: id.clone(),
                 key: text("apiMappingKey").unwrap_or_default().to_owned(),
                 api: ApiId::parse(text("apiId")?).ok()?,
                 stage: StageName::parse(text("stage")?).ok()?,
             })
         };
-        let mappings = self.mappings.values().filter_map(mapping).collect();
+        let mappings = self.mappings.iter().filter_map(mapping).collect();
         DomainDefinition { name: name.to_owned(), mappings }
     }
 

@@ -8,12 +8,13 @@ use serde_json::Value;
 use stillwire_awswire::iso_millis;
 use stillwire_model::{
     ApiDefinition, ApiHost, BoxFuture, Clock, ControlApi, ControlReply, ControlRequest,
+    DomainDefinition,
 };
 
 use crate::error::{Answered, Refused, bad_request, reply, unknown_path};
 use crate::kinds::Kind;
 use crate::request::Request;
-use crate::state::{Api, State};
+use crate::state::{Api, Domain, State};
 use crate::store::Store;
 use crate::{apis, deployments, domains, ids, parts, stages, tags};
 
@@ -72,11 +73,11 @@ impl Kept {
 }
 
 impl ControlPlane {
-    /// Serves what was kept. The APIs of templates, which are served already, can be read and changed too; what is
-    /// changed of them holds until the template is loaded again.
+    /// Serves what was kept. What templates declare, which is served already, can be read and changed too; what is
+    /// changed of it holds until the template is loaded again.
     pub fn start(
         kept: Kept,
-        templates: &[ApiDefinition],
+        (templates, domains): (&[ApiDefinition], &[DomainDefinition]),
         home: Home,
         host: Arc<dyn ApiHost>,
         clock: Arc<dyn Clock>,
@@ -91,8 +92,11 @@ impl ControlPlane {
                 tracing::error!(api = id, ?problems, "an API that was built before is not served");
             }
         }
+        for definition in domains {
+            state.domains.insert(definition.name.clone(), Domain::of_template(definition));
+        }
         if let Err(problems) = host.publish_domains(&state.domain_definitions()) {
-            tracing::error!(?problems, "the domain names that were built before are not served");
+            tracing::error!(?problems, "the custom domains that were built before are not served");
         }
         let plane = Plane { state: Mutex::new(State::default()), store, host, clock, home };
         let now = plane.now();

@@ -79,6 +79,7 @@ pub(crate) struct Domain {
     pub(crate) own: Resource,
     /// By their ids.
     pub(crate) mappings: BTreeMap<String, Resource>,
+    /// It comes from a template, and goes with it.
     #[serde(skip)]
     pub(crate) from_template: bool,
 }

@@ -106,20 +106,23 @@ impl Gateway {
         door: Door,
     ) -> io::Result<()> {
         let name = domain.name.clone();
-        let live = LiveDomain { domain, domain_name: Some(domain_name.into()) };
+        let live = LiveDomain { domain, domain_name: domain_name.into() };
         self.change(|table| _ = table.domains.insert(name.clone(), live.clone()));
         self.open(Site::Domain(name), door)
     }
 
-    /// Adds a custom domain, or replaces it with its mappings. It is served by its name at all doors, and at its own if
-    /// it has one. Connections stay, whatever becomes of the mapping that they came by.
-    pub fn map_domain(&self, domain: Arc<Domain>) {
+    /// Replaces a custom domain that is being served; false when it is not. Connections stay, whatever becomes of the
+    /// mapping that they came by.
+    pub fn deploy_domain(&self, domain: &Arc<Domain>) -> bool {
+        let mut is_served = false;
         self.change(|table| {
-            let known = table.domains.get(&domain.name);
-            let domain_name = known.and_then(|known| known.domain_name.clone());
-            let live = LiveDomain { domain: Arc::clone(&domain), domain_name };
-            table.domains.insert(domain.name.clone(), live);
+            let live = table.domains.get_mut(&domain.name);
+            is_served = live.is_some();
+            if let Some(live) = live {
+                live.domain = Arc::clone(domain);
+            }
         });
+        is_served
     }
 
     /// Serves a custom domain no more; false when it was not served. Connections stay.

@@ -33,8 +33,8 @@ pub(crate) struct Table {
 #[derive(Debug, Clone)]
 pub(crate) struct LiveDomain {
     pub(crate) domain: Arc<Domain>,
-    /// How events name it; without, by the name that the client used.
-    pub(crate) domain_name: Option<Arc<str>>,
+    /// The host by which functions reach it.
+    pub(crate) domain_name: Arc<str>,
 }
 
 /// What a request leads to.
@@ -69,12 +69,11 @@ pub(crate) fn find(head: &RequestHead, site: &Site, table: &Table) -> Option<Fou
         }
     };
     let (api, stage, rest) = live.mapped(segments, table)?;
-    let place = match &live.domain_name {
-        // Which name of a wildcard a client used may be what an app is about: each tenant has one.
-        Some(domain_name) if !(live.domain.name.is_wildcard() && is_named_so) => {
-            api.place(stage, domain_name)
-        }
-        _ => api.place(stage, &Arc::from(host.as_str())),
+    // Which name of a wildcard a client used may be what an app is about: each tenant has one.
+    let place = if live.domain.name.is_wildcard() && is_named_so {
+        api.place(stage, &Arc::from(host))
+    } else {
+        api.place(stage, &live.domain_name)
     };
     let is_named = is_named_so || is_own_host(authority);
     Some(Found { api: Arc::clone(api), place, rest, by_domain: true, is_named })
@@ -159,8 +158,11 @@ mod tests {
         Arc::new(LiveApi::new(Arc::new(api), "localhost:7800".into()))
     }
 
-    /// Domains with their mappings (key, API, stage).
-    fn table(domains: &[(&str, Option<&str>, &[(&str, &str, &str)])]) -> Table {
+    /// Key, API, stage.
+    type Mappings<'a> = &'a [(&'a str, &'a str, &'a str)];
+
+    /// Domains with their addresses and mappings.
+    fn table(domains: &[(&str, &str, Mappings<'_>)]) -> Table {
         let mut table = Table::default();
         for id in ["one", "two"] {
             table.apis.insert(ApiId::parse(id).unwrap(), live_api(id, &["dev", "prod"]));
@@ -176,8 +178,7 @@ mod tests {
             let mappings: BTreeMap<_, _> = mappings.iter().map(mapping).collect();
             let domain =
                 Domain { name: name.clone(), stack: "s".into(), logical_id: "d".into(), mappings };
-            let live =
-                LiveDomain { domain: Arc::new(domain), domain_name: domain_name.map(Into::into) };
+            let live = LiveDomain { domain: Arc::new(domain), domain_name: (*domain_name).into() };
             table.domains.insert(name, live);
         }
         table
@@ -216,12 +217,8 @@ mod tests {
     #[test]
     fn a_custom_domain_leads_to_what_it_maps_at_every_door() {
         let table = table(&[
-            (
-                "ws.example.com",
-                Some("localhost:7802"),
-                &[("", "one", "dev"), ("v2", "two", "prod")],
-            ),
-            ("*.example.com", Some("localhost:7803"), &[("v2", "two", "dev")]),
+            ("ws.example.com", "localhost:7802", &[("", "one", "dev"), ("v2", "two", "prod")]),
+            ("*.example.com", "localhost:7803", &[("v2", "two", "dev")]),
         ]);
         let doors = [
             Site::Api(live_api("one", &["dev"])),
@@ -260,7 +257,8 @@ mod tests {
     #[test]
     fn a_mapping_of_what_is_not_served_leads_nowhere() {
         let name = "ws.example.com";
-        let mut table = table(&[(name, None, &[("", "one", "beta"), ("two", "two", "dev")])]);
+        let mut table =
+            table(&[(name, "localhost:7802", &[("", "one", "beta"), ("two", "two", "dev")])]);
         table.apis.remove(&ApiId::parse("two").unwrap());
         let site = Site::Domain(DomainName::parse(name).unwrap());
         for path in ["/", "/two"] {

@@ -69,6 +69,8 @@ pub struct DomainDefinition {
 /// An API mapping as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MappingDefinition {
+    /// Its id.
+    pub id: String,
     /// The first segment of the path; empty for paths that no other mapping takes.
     pub key: String,
     /// The API.

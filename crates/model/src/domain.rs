@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::ids::InvalidId;
-use crate::{ApiId, StageName, limits};
+use crate::{ApiId, DomainDefinition, MappingDefinition, StageName, limits};
 
 /// A custom domain with its mappings. It never changes: a new mapping makes a new value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,38 @@ pub struct Domain {
     pub logical_id: Arc<str>,
     /// What it leads to, by the first segment of the path.
     pub mappings: BTreeMap<ApiMappingKey, ApiMapping>,
+}
+
+impl Domain {
+    /// Reads a domain that no template declares.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(definition: &DomainDefinition) -> Result<Self, InvalidId> {
+        let mapping = |written: &MappingDefinition| {
+            let MappingDefinition { id, key, api, stage } = written;
+            let (api, stage) = (api.clone(), stage.clone());
+            Ok((ApiMappingKey::parse(key)?, ApiMapping { id: id.as_str().into(), api, stage }))
+        };
+        Ok(Self {
+            name: DomainName::parse(&definition.name)?,
+            stack: "".into(),
+            logical_id: "".into(),
+            mappings: definition.mappings.iter().map(mapping).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The domain as it is written.
+    pub fn definition(&self) -> DomainDefinition {
+        let mapping = |(key, mapping): (&ApiMappingKey, &ApiMapping)| MappingDefinition {
+            id: mapping.id.to_string(),
+            key: key.to_string(),
+            api: mapping.api.clone(),
+            stage: mapping.stage.clone(),
+        };
+        let mappings = self.mappings.iter().map(mapping).collect();
+        DomainDefinition { name: self.name.to_string(), mappings }
+    }
 }
 
 /// The stage that a mapping leads to.
@@ -153,6 +185,23 @@ mod tests {
         ] {
             assert!(DomainName::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let mapping = MappingDefinition {
+            id: "abc123".to_owned(),
+            key: "v1".to_owned(),
+            api: ApiId::parse("a1b2c3d4e5").unwrap(),
+            stage: StageName::parse("dev").unwrap(),
+        };
+        let name = "*.example.com".to_owned();
+        let mut definition = DomainDefinition { name, mappings: vec![mapping] };
+        assert_eq!(Domain::read(&definition).unwrap().definition(), definition);
+        definition.mappings[0].key = "a/b".to_owned();
+        assert!(Domain::read(&definition).is_err());
+        definition.name = "localhost".to_owned();
+        assert!(Domain::read(&definition).is_err());
     }
 
     #[test]

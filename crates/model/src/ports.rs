@@ -185,11 +185,14 @@ pub trait ApiHost: Send + Sync + fmt::Debug {
     /// Serves an API no more: its connections end, its address is free.
     fn withdraw(&self, id: &ApiId);
 
-    /// Serves these custom domain names, and no others that a control plane built before.
+    /// Serves these custom domain names and no others. Connections stay.
     ///
     /// # Errors
     /// What is wrong with them. What was served until now stays.
     fn publish_domains(&self, domains: &[DomainDefinition]) -> Result<(), Vec<String>>;
+
+    /// Where clients reach a custom domain that is served: `localhost:7801`.
+    fn domain_endpoint(&self, name: &str) -> Option<String>;
 
     /// Where clients reach an API that is served, with a scheme: `ws://localhost:7800`.
     fn endpoint(&self, id: &ApiId) -> Option<String>;

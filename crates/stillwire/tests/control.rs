@@ -149,13 +149,43 @@ fn the_app_s_own_api_can_be_read_and_changed() {
 }
 
 #[test]
+fn custom_domains_come_change_and_go() {
+    let app = app().resource(
+        "Mapping",
+        json!({ "Type": "AWS::ApiGatewayV2::ApiMapping", "Properties": {
+            "DomainName": "own.example.com", "ApiId": { "Ref": "Api" }, "Stage": "test", "ApiMappingKey": "v1" } }),
+    );
+    let stillwire = Stillwire::dev(PROGRAM, &app.template());
+    let seen = run(&stillwire, "domains");
+    let expected = json!({
+        "no name": ["BadRequestException", 400],
+        "made": ["ws.example.net", "$request.basepath"],
+        "twice": ["ConflictException", 409],
+        "nothing mapped": 403,
+        "mapped": ["one", 403],
+        "taken": ["ConflictException", 409],
+        "bad key": ["BadRequestException", 400],
+        "connections stay": "one",
+        "changed": [403, "one"],
+        "by name": "one",
+        "unmapped": 403,
+        "still here": "one",
+        "gone": ["NotFoundException", 404],
+        "its port": "refused",
+        "own": ["own.example.com", "v1", "test"],
+        "own changed": "{\"action\": \"echo\"}",
+    });
+    assert_seen(&seen, &expected);
+}
+
+#[test]
 fn what_was_built_survives_a_restart() {
     let (app, data) = (app(), tempfile::tempdir().expect("a folder"));
     let template = app.template();
     let arguments = ["--data-dir", data.path().to_str().expect("UTF-8")];
     let stillwire = Stillwire::dev_with(PROGRAM, &template, &arguments);
     let before = run(&stillwire, "keep");
-    assert_eq!(before["one"], "one");
+    assert_eq!((&before["one"], &before["domain"]), (&json!("one"), &json!("one")));
     let (log, ended_well) = stillwire.stop();
     assert!(ended_well, "{log}");
     let stillwire = Stillwire::dev_with(PROGRAM, &template, &arguments);

@@ -9,7 +9,8 @@ use stillwire_deploy::build_api;
 use stillwire_gateway::Gateway;
 use stillwire_listen::{Authority, Capacity, Door};
 use stillwire_model::{
-    Api, ApiDefinition, ApiHost, ApiId, ApiKeys, App, DomainDefinition, Function,
+    Api, ApiDefinition, ApiHost, ApiId, ApiKeys, App, Domain, DomainDefinition, DomainName,
+    Function,
 };
 
 use crate::dev::addresses::{Addresses, take_another};
@@ -26,8 +27,15 @@ pub(crate) struct Host {
     own: BTreeMap<ApiId, Arc<Api>>,
     /// Where ports are remembered, and the first of them.
     ports: (PathBuf, u16),
-    /// `localhost:PORT` of what is served.
-    served: Mutex<BTreeMap<ApiId, String>>,
+    /// What is served.
+    served: Mutex<Served>,
+}
+
+/// `localhost:PORT` of what is served.
+#[derive(Debug)]
+struct Served {
+    apis: BTreeMap<ApiId, String>,
+    domains: BTreeMap<DomainName, String>,
 }
 
 impl fmt::Debug for Host {
@@ -37,7 +45,7 @@ impl fmt::Debug for Host {
 }
 
 impl Host {
-    /// Serves beside the APIs of `app`, which are served already.
+    /// Serves beside the APIs and custom domains of `app`, which are served already.
     pub(crate) fn new(
         gateway: Gateway,
         app: &App,
@@ -46,8 +54,11 @@ impl Host {
         ports: (PathBuf, u16),
     ) -> Self {
         let keys = app.apis().next().map(|api| Arc::clone(&api.api_keys)).unwrap_or_default();
-        let served =
-            app.apis().filter_map(|api| Some((api.id.clone(), addresses.host_of(&api.id)?)));
+        let apis = app.apis().filter_map(|api| Some((api.id.clone(), addresses.host_of(&api.id)?)));
+        let domains = app.domains().map(|domain| &domain.name);
+        let domains =
+            domains.filter_map(|name| Some((name.clone(), addresses.host_of_domain(name)?)));
+        let served = Served { apis: apis.collect(), domains: domains.collect() };
         Self {
             gateway,
             authority,
@@ -56,25 +67,39 @@ impl Host {
             keys,
             own: app.apis().map(|api| (api.id.clone(), Arc::clone(api))).collect(),
             ports,
-            served: Mutex::new(served.collect()),
+            served: Mutex::new(served),
         }
     }
 
-    fn served(&self) -> MutexGuard<'_, BTreeMap<ApiId, String>> {
+    fn served(&self) -> MutexGuard<'_, Served> {
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open(&self, api: Arc<Api>) -> anyhow::Result<()> {
         let id = api.id.clone();
+        let (host, door) = self.door(id.as_str())?;
+        self.gateway.serve(api, &host, door)?;
+        tracing::info!(api = %id, host, "serves an API that the control plane built");
+        self.served().apis.insert(id, host);
+        Ok(())
+    }
+
+    fn open_domain(&self, domain: Arc<Domain>) -> anyhow::Result<()> {
+        let name = domain.name.clone();
+        let (host, door) = self.door(name.as_str())?;
+        self.gateway.serve_domain(domain, &host, door)?;
+        tracing::info!(domain = %name, host, "serves a custom domain that the control plane built");
+        self.served().domains.insert(name, host);
+        Ok(())
+    }
+
+    /// A port for what has this name, and the host by which it is reached there.
+    fn door(&self, name: &str) -> anyhow::Result<(String, Door)> {
         let (record, first) = &self.ports;
-        let listener = take_another(&id, *first, record)?;
+        let listener = take_another(name, *first, record)?;
         let host = format!("localhost:{}", listener.local_addr()?.port());
         let tls = Arc::clone(&self.authority.tls);
-        let door = Door { listener, tls, capacity: self.capacity.clone() };
-        self.gateway.serve(api, host.clone(), door)?;
-        tracing::info!(api = %id, host, "serves an API that the control plane built");
-        self.served().insert(id, host);
-        Ok(())
+        Ok((host, Door { listener, tls, capacity: self.capacity.clone() }))
     }
 }
 
@@ -94,14 +119,40 @@ impl ApiHost for Host {
 
     fn withdraw(&self, id: &ApiId) {
         self.gateway.withdraw(id);
-        self.served().remove(id);
+        self.served().apis.remove(id);
     }
 
-    fn publish_domains(&self, _: &[DomainDefinition]) -> Result<(), Vec<String>> {
+    fn publish_domains(&self, definitions: &[DomainDefinition]) -> Result<(), Vec<String>> {
+        let (mut domains, mut problems) = (Vec::new(), Vec::new());
+        for definition in definitions {
+            match Domain::read(definition) {
+                Ok(domain) => domains.push(Arc::new(domain)),
+                Err(error) => problems.push(error.to_string()),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        // First what can fail.
+        for domain in &domains {
+            if !self.gateway.deploy_domain(domain) {
+                self.open_domain(Arc::clone(domain)).map_err(|error| {
+                    vec![format!("there is no port for the domain {}: {error:#}", domain.name)]
+                })?;
+            }
+        }
+        let is_wanted = |name: &DomainName| domains.iter().any(|domain| domain.name == *name);
+        for (name, _) in self.served().domains.extract_if(.., |name, _| !is_wanted(name)) {
+            self.gateway.withdraw_domain(&name);
+        }
         Ok(())
     }
 
+    fn domain_endpoint(&self, name: &str) -> Option<String> {
+        self.served().domains.get(name).cloned()
+    }
+
     fn endpoint(&self, id: &ApiId) -> Option<String> {
-        self.served().get(id).map(|host| format!("ws://{host}"))
+        self.served().apis.get(id).map(|host| format!("ws://{host}"))
     }
 }

@@ -199,9 +199,10 @@ async fn start(
     let ports = (data.path().join("ports.json"), args.port);
     let host =
         Host::new(gateway.clone(), &app, &addresses, (Arc::clone(&authority), capacity), ports);
+    let domains: Vec<_> = app.domains().map(|domain| domain.definition()).collect();
     let control = ControlPlane::start(
         kept,
-        &loaded.definitions,
+        (&loaded.definitions, &domains),
         home.clone(),
         Arc::new(host),
         Arc::new(SystemClock),

@@ -4,7 +4,9 @@ Usage: control.py READY_FILE_CONTENT CASE. Prints one line of JSON: what each st
 """
 
 import json
+import socket
 import sys
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.exceptions import ClientError
@@ -316,18 +318,89 @@ def template():
     seen["after"] = ask(api["ApiId"], "more", "test")
 
 
+def domains():
+    """Custom domains come, change and go; connections stay."""
+    api = new_api("domains")["ApiId"]
+    route(api, "one", mock(api, "one"))
+    stage(api, AutoDeploy=True)
+    stage(api, "next", AutoDeploy=True)
+    name = "ws.example.net"
+    seen["no name"] = outcome(gateway.create_domain_name, DomainName="localhost")[:2]
+    made = gateway.create_domain_name(DomainName=name)
+    seen["made"] = [made["DomainName"], made["ApiMappingSelectionExpression"]]
+    seen["twice"] = outcome(gateway.create_domain_name, DomainName=name)[:2]
+    seen["nothing mapped"] = ask_domain(name, "v1", "one")
+    at = {"DomainName": name, "ApiId": api}
+    mapping = gateway.create_api_mapping(Stage="live", ApiMappingKey="v1", **at)["ApiMappingId"]
+    seen["mapped"] = [ask_domain(name, "v1", "one"), ask_domain(name, "v2", "one")]
+    seen["taken"] = outcome(gateway.create_api_mapping, Stage="next", ApiMappingKey="v1", **at)[:2]
+    seen["bad key"] = outcome(gateway.create_api_mapping, Stage="next", ApiMappingKey="a/b", **at)[:2]
+    with connect(domain_url(name, "v1"), open_timeout=30) as client:
+        gateway.update_api_mapping(ApiMappingId=mapping, ApiMappingKey="v2", **at)
+        seen["connections stay"] = said(client, "one")
+        seen["changed"] = [ask_domain(name, "v1", "one"), ask_domain(name, "v2", "one")]
+        seen["by name"] = ask_at(url(api).replace("/live", "/v2"), "one", name)
+        address = domain_url(name, "v2")
+        gateway.delete_api_mapping(DomainName=name, ApiMappingId=mapping)
+        seen["unmapped"] = ask_domain(name, "v2", "one")
+        gateway.delete_domain_name(DomainName=name)
+        seen["still here"] = said(client, "one")
+    seen["gone"] = outcome(gateway.get_domain_name, DomainName=name)[:2]
+    try:
+        seen["its port"] = ask_at(address, "one")
+    except OSError:
+        seen["its port"] = "refused"
+
+    # The app's own.
+    [own] = gateway.get_domain_names()["Items"]
+    [mapping] = gateway.get_api_mappings(DomainName=own["DomainName"])["Items"]
+    seen["own"] = [own["DomainName"], mapping["ApiMappingKey"], mapping["Stage"]]
+    gateway.update_api_mapping(
+        DomainName=own["DomainName"], ApiMappingId=mapping["ApiMappingId"],
+        ApiId=mapping["ApiId"], ApiMappingKey="other",
+    )
+    seen["own changed"] = ask_domain(own["DomainName"], "other", "echo")
+
+
+def domain_url(name, key):
+    """The address of a mapping, which the service shows as what the name has to lead to."""
+    [configuration] = gateway.get_domain_name(DomainName=name)["DomainNameConfigurations"]
+    return f"ws://{configuration['ApiGatewayDomainName']}/{key}"
+
+
+def ask_domain(name, key, action):
+    return ask_at(domain_url(name, key), action)
+
+
+def ask_at(address, action, host=None):
+    """What a fresh connection to an address gets, by this name if there is one."""
+    at = urlsplit(address)
+    if host:
+        address = address.replace(at.netloc, host)
+    try:
+        opened = socket.create_connection((at.hostname, at.port), timeout=30)
+        with connect(address, sock=opened, open_timeout=30) as client:
+            return said(client, action)
+    except InvalidStatus as refused:
+        return refused.response.status_code
+
+
 def keep():
-    """Leaves an API behind."""
+    """Leaves an API behind, with a domain."""
     api = new_api("kept")["ApiId"]
     route(api, "one", mock(api, "one"))
     stage(api, AutoDeploy=True)
+    gateway.create_domain_name(DomainName="kept.example.net")
+    gateway.create_api_mapping(DomainName="kept.example.net", ApiId=api, Stage="live")
     seen["id"], seen["one"] = api, ask(api, "one")
+    seen["domain"] = ask_domain("kept.example.net", "", "one")
 
 
 def kept():
     """Finds it again."""
     [api] = [api for api in gateway.get_apis()["Items"] if api["Name"] == "kept"]
     seen["id"], seen["one"] = api["ApiId"], ask(api["ApiId"], "one")
+    seen["domain"] = ask_domain("kept.example.net", "", "one")
 
 
 globals()[case]()
