@@ -19,11 +19,14 @@ use stillwire_awswire::CredentialScope;
 use stillwire_drain::Drain;
 use stillwire_listen::http::{BodyError, body};
 use stillwire_listen::{Accepted, Door, http as serving, is_own_host};
-use stillwire_model::{ControlApi, TableApi};
+use stillwire_model::{ControlApi, Metrics, TableApi};
 use uuid::Uuid;
 
 /// The largest request any service here takes. Source: DynamoDB quotas, "Request size" (16 MB).
 const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Source: Prometheus, "Exposition formats", text format.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The endpoint and the rooms behind it.
 #[derive(Debug, Clone)]
@@ -39,6 +42,8 @@ pub struct Rooms {
     pub tables: Arc<dyn TableApi>,
     /// API Gateway's control plane.
     pub control: Arc<dyn ControlApi>,
+    /// What `GET /metrics` shows.
+    pub metrics: Arc<dyn Metrics>,
 }
 
 impl Front {
@@ -80,8 +85,12 @@ impl Front {
             tracing::warn!(host = caller.host, "refused: the request is for another host");
             return text(StatusCode::FORBIDDEN, "this address serves local programs only\n");
         }
-        if parts.method == Method::GET && parts.uri.path() == "/" && !caller.signed {
-            return text(StatusCode::OK, "healthy: stillwire\n");
+        if parts.method == Method::GET && !caller.signed {
+            match parts.uri.path() {
+                "/" => return text(StatusCode::OK, "healthy: stillwire\n"),
+                "/metrics" => return reply(200, METRICS_TYPE, self.rooms.metrics.text().into()),
+                _ => {}
+            }
         }
         let body = match body(incoming, REQUEST_BYTES_MAX).await {
             Ok(body) => body,

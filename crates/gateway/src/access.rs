@@ -1,6 +1,8 @@
-//! Access logs: one line for each request, in the stage's own format.
+//! What is noted of a request that is over: metrics, and one line of the access log in the stage's own format.
 
-use stillwire_model::{Api, LogPiece};
+use std::sync::Arc;
+
+use stillwire_model::{Api, LogPiece, Route};
 
 use crate::context::{Context, Fate};
 use crate::shared::Shared;
@@ -11,8 +13,20 @@ const MISSING: &str = "-";
 /// Room for a usual line.
 const LINE_BYTES: usize = 256;
 
-/// Writes the line of a request that is over, where its stage has an access log.
-pub(crate) fn log(api: &Api, context: &Context<'_>, fate: &Fate, shared: &Shared) {
+/// Notes what became of a request; `route` is the one it took, if it came so far.
+pub(crate) fn note(
+    api: &Arc<Api>,
+    route: Option<&Route>,
+    context: &Context<'_>,
+    fate: &Fate,
+    shared: &Shared,
+) {
+    context.peer.place.metrics.over(api, route, fate);
+    log(api, context, fate, shared);
+}
+
+/// Writes the line of a request, where its stage has an access log.
+fn log(api: &Api, context: &Context<'_>, fate: &Fate, shared: &Shared) {
     let log = api.stages.get(context.peer.stage()).and_then(|stage| stage.access_log.as_ref());
     let Some(log) = log else { return };
     let mut line = String::with_capacity(LINE_BYTES);

@@ -30,6 +30,7 @@ pub(crate) struct Admission {
 impl Admission {
     /// Takes on the duty for `live`, with the room that was reserved for it.
     pub(crate) fn new(live: Arc<Live>, place: mpsc::OwnedPermit<Departure>) -> Self {
+        live.peer.place.metrics.entered();
         Self { live, place: Some(place) }
     }
 
@@ -41,6 +42,7 @@ impl Admission {
     /// Pays: the connection ended so. Paying again changes nothing.
     pub(crate) fn pay(&mut self, ending: Ending) {
         if let Some(place) = self.place.take() {
+            self.live.peer.place.metrics.left(&ending);
             place.send(Departure { live: Arc::clone(&self.live), ending });
         }
     }

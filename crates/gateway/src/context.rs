@@ -4,12 +4,13 @@
 //! format".
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use stillwire_awswire::clf_time;
 use tokio::time::Instant;
 
 use crate::peer::Peer;
-use crate::rescue::Failure;
+use crate::rescue::{Failure, Fault};
 
 /// One request, from its client's side.
 #[derive(Debug, Clone, Copy)]
@@ -36,8 +37,8 @@ pub(crate) struct Fate {
 /// What became of a call of an integration.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct IntegrationFate {
-    /// How long it took, in milliseconds.
-    pub(crate) latency: u64,
+    /// How long it took.
+    pub(crate) latency: Duration,
     /// The status that the backend, or the function's own code, gave.
     pub(crate) status: Option<u16>,
 }
@@ -56,11 +57,31 @@ impl Fate {
     pub(crate) fn of(failure: Failure) -> Self {
         Self { status: failure.handshake_status(), failure: Some(failure), ..Self::default() }
     }
+
+    /// Whose fault it is that the request did not succeed.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        match (&self.failure, self.integration) {
+            (Some(failure), _) => Some(failure.fault()),
+            (None, Some(called)) => {
+                called.status.filter(|it| *it >= 400).map(|_| Fault::Integration)
+            }
+            // The word of an authorizer, or that there is none.
+            (None, None) => match self.status {
+                400..500 => Some(Fault::Client),
+                500.. => Some(Fault::Execution),
+                _ => None,
+            },
+        }
+    }
 }
 
 /// Milliseconds since then.
 pub(crate) fn millis_since(began: Instant) -> u64 {
-    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    in_millis(began.elapsed())
+}
+
+fn in_millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Context<'_> {
@@ -116,7 +137,7 @@ impl Context<'_> {
                 integration?;
                 fate.failure.as_ref().map(|failure| failure.to_string().into())
             }
-            "integration.latency" | "integrationLatency" => number(integration?.latency),
+            "integration.latency" | "integrationLatency" => number(in_millis(integration?.latency)),
             "integration.status" | "integrationStatus" => number(integration?.status?.into()),
             "integration.integrationStatus" => {
                 // Of the service that runs the function, not of the function.

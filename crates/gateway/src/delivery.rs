@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 
 use crate::admission::Departure;
-use crate::context::{Context, Fate, IntegrationFate, millis_since};
+use crate::context::{Context, Fate, IntegrationFate};
 use crate::exchange::Exchange;
 use crate::peer::Peer;
 use crate::rescue::Failure;
@@ -84,8 +84,8 @@ async fn deliver(Departure { live, ending }: &Departure, shared: &Shared) {
             Fate::of(failure)
         }
     };
-    fate.integration = Some(IntegrationFate { latency: millis_since(began), status: None });
-    access::log(&api, &context, &fate, shared);
+    fate.integration = Some(IntegrationFate { latency: began.elapsed(), status: None });
+    access::note(&api, Some(route), &context, &fate, shared);
 }
 
 /// Calls the function until it has run once, or cannot be made to.

@@ -8,12 +8,13 @@ use arc_swap::ArcSwap;
 use stillwire_awswire::RequestIds;
 use stillwire_drain::Drain;
 use stillwire_listen::Door;
-use stillwire_model::{AccessLogs, Api, ApiId, Clock, Domain, DomainName, Invoke, TableApi};
+use stillwire_model::{
+    AccessLogs, Api, ApiId, Clock, Domain, DomainName, Invoke, Metrics, TableApi,
+};
 use stillwire_outbound::Outbound;
 use tokio::sync::mpsc;
 
 use crate::api_keys::Usage;
-use crate::delivery;
 use crate::engine::{Addresses, Ending, Engine};
 use crate::integration::{Services, Templates};
 use crate::peer::LiveApi;
@@ -21,6 +22,7 @@ use crate::registry::Registry;
 use crate::service::ApiService;
 use crate::shared::{Config, Shared, StageLimits};
 use crate::site::{LiveDomain, Site, Table};
+use crate::{delivery, metrics};
 
 /// What the gateway needs of the other rooms.
 #[derive(Debug, Clone)]
@@ -207,5 +209,14 @@ impl Gateway {
         for site in sites.extract_if(.., |site| is_meant(site)) {
             self.engine.shut(&site);
         }
+    }
+}
+
+impl Metrics for Gateway {
+    fn text(&self) -> String {
+        let table = self.shared.table.load();
+        let mut apis: Vec<_> = table.apis.iter().collect();
+        apis.sort_unstable_by_key(|(id, _)| *id);
+        metrics::text(apis.into_iter().map(|(id, live)| (id.as_str(), live.metrics())))
     }
 }

@@ -15,8 +15,8 @@
 //!
 //! The side door: `management` serves `@connections`; `registry` finds the connection; its outbox takes the
 //! post. At the end, `admission` pays the `$disconnect` that every accepted `$connect` is owed, and `delivery` calls
-//! the function. Beside the way: `throttle` says how many requests pass, `api_keys` with which keys, `validation` which messages, `context` is what is known of one, `access`
-//! writes its line in the stage's log.
+//! the function. Beside the way: `throttle` says how many requests pass, `api_keys` with which keys, `validation` which
+//! messages, `context` is what is known of one, `access` notes what became of it: in `metrics`, and in the stage's log.
 //!
 //! Invariants: only the engine touches a client's socket. An accepted `$connect` is followed by exactly one
 //! `$disconnect`. A message sees one version of its API from start to finish. Every answer to an error is decided
@@ -35,6 +35,7 @@ mod exchange;
 mod gateway;
 mod integration;
 mod management;
+mod metrics;
 mod peer;
 mod policy;
 mod registry;

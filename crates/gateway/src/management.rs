@@ -46,12 +46,24 @@ fn respond(
     let method = request.head.method.as_str();
     let found = site::find(request.head, site, &shared.table.load());
     let found = found.filter(|found| found.is_named).ok_or_else(|| forbidden("Forbidden"))?;
-    let Found { api, place, .. } = &found;
     let id = match found.rest.as_slice() {
         [marker, id] if marker == "@connections" => id,
         [] if method == "GET" => return Ok(refusal(426, request_id)),
         rest => return Err(no_such_path(rest, method, &found)),
     };
+    let answered = operate(request, id, &found, shared);
+    let status = answered.as_ref().map_or_else(|error| error.status, |answer| answer.status);
+    found.place.metrics.managed(method, status);
+    answered
+}
+
+/// Answers a request that is for a connection of a stage.
+fn operate(
+    request: &Request<'_>,
+    id: &str,
+    Found { api, place, .. }: &Found,
+    shared: &Shared,
+) -> Result<Answer, ServiceError> {
     if shared.keys.required {
         let region = api.load().region.clone();
         let now = shared.clock.epoch_millis();
@@ -68,7 +80,7 @@ fn respond(
             |live: &Arc<Live>| live.peer.api.id() == api.id() && *live.peer.stage() == place.stage;
         found.filter(is_here).ok_or_else(gone)
     };
-    match method {
+    match request.head.method.as_str() {
         "POST" => post(find()?.as_ref(), request.body.clone()),
         "GET" => Ok(describe(find()?.as_ref())),
         "DELETE" => {
@@ -96,7 +108,7 @@ fn no_such_path(rest: &[String], method: &str, found: &Found) -> ServiceError {
     if !found.by_domain || rest.is_empty() {
         return forbidden("Forbidden");
     }
-    let Place { stage, domain_name } = &*found.place;
+    let Place { stage, domain_name, .. } = &*found.place;
     if rest.first().is_some_and(|first| first == stage.as_str()) {
         tracing::warn!(
             %stage, host = %domain_name,

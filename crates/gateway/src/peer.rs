@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use stillwire_awswire::ConnectionId;
 use stillwire_model::{Api, ApiId, ApiKey, StageName};
 
+use crate::metrics::{ApiMetrics, StageMetrics};
 use crate::throttle::Throttles;
 use crate::validation::Schemas;
 
@@ -35,6 +36,8 @@ pub(crate) struct Place {
     pub(crate) stage: StageName,
     /// The host by which functions reach what the client came to.
     pub(crate) domain_name: Arc<str>,
+    /// The counters of the stage.
+    pub(crate) metrics: Arc<StageMetrics>,
 }
 
 impl Peer {
@@ -73,6 +76,7 @@ pub(crate) struct LiveApi {
     current: ArcSwap<Api>,
     throttles: Throttles,
     schemas: Schemas,
+    metrics: ApiMetrics,
     places: Mutex<Places>,
 }
 
@@ -84,12 +88,15 @@ const PLACES_MAX: usize = 256;
 
 impl LiveApi {
     pub(crate) fn new(api: Arc<Api>, domain_name: Arc<str>) -> Self {
+        let metrics = ApiMetrics::default();
+        metrics.deploy(&api);
         Self {
             id: api.id.clone(),
             domain_name,
             current: ArcSwap::new(api),
             throttles: Throttles::default(),
             schemas: Schemas::default(),
+            metrics,
             places: Mutex::default(),
         }
     }
@@ -110,7 +117,9 @@ impl LiveApi {
         if let Some(place) = places.get(&key) {
             return Arc::clone(place);
         }
-        let place = Arc::new(Place { stage: key.0.clone(), domain_name: Arc::clone(&key.1) });
+        let (stage, domain_name) = (key.0.clone(), Arc::clone(&key.1));
+        let metrics = self.metrics.stage(&stage);
+        let place = Arc::new(Place { stage, domain_name, metrics });
         if places.len() < PLACES_MAX {
             places.insert(key, Arc::clone(&place));
         }
@@ -127,8 +136,17 @@ impl LiveApi {
         &self.schemas
     }
 
+    /// What is counted of its stages.
+    pub(crate) fn metrics(&self) -> &ApiMetrics {
+        &self.metrics
+    }
+
     /// Deploys another version of the API, and gives the one before. Messages that were routed keep that.
     pub(crate) fn replace(&self, api: Arc<Api>) -> Arc<Api> {
+        self.metrics.deploy(&api);
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.retain(|(stage, _), _| api.stages.contains_key(stage));
+        drop(places);
         self.current.swap(api)
     }
 

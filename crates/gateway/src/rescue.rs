@@ -109,7 +109,41 @@ impl Failure {
     }
 }
 
+/// Whose fault a failure is, as metrics tell it apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The request was refused before its integration was called.
+    Client,
+    /// The integration answered with an error.
+    Integration,
+    /// The integration could not be called, or what came back could not be used.
+    Execution,
+}
+
 impl Failure {
+    /// Whose fault it is. Choice: a function that fails is an integration that answers with an error.
+    pub(crate) fn fault(&self) -> Fault {
+        match self {
+            Self::NoRoute
+            | Self::BadRequestBody(_)
+            | Self::MissingParameter(_)
+            | Self::Throttled
+            | Self::InvalidApiKey(_)
+            | Self::KeyThrottled(_)
+            | Self::QuotaExceeded(_)
+            | Self::UnsupportedMedia => Fault::Client,
+            Self::FunctionFailed | Self::MalformedResponse(_) => Fault::Integration,
+            Self::TimedOut
+            | Self::Template(_)
+            | Self::NotConverted(_)
+            | Self::NotText
+            | Self::NoIntegrationResponse
+            | Self::Unreachable(_)
+            | Self::Unavailable(_)
+            | Self::NotInvoked(_) => Fault::Execution,
+        }
+    }
+
     /// The type of the answer, as access logs name it (`$context.error.responseType`).
     ///
     /// Source: API Gateway, gateway response types of REST APIs. Choice: WebSocket APIs are not documented to differ.

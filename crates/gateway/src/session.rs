@@ -1,6 +1,7 @@
 //! What an API's connection is for: each message becomes a call, and the answer, if any, goes back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -10,7 +11,7 @@ use stillwire_websocket::ProtocolError;
 use tokio::time::Instant;
 
 use crate::admission::Admission;
-use crate::context::{Context, Fate, IntegrationFate, millis_since};
+use crate::context::{Context, Fate, IntegrationFate};
 use crate::engine::{Ending, Incoming, Outbox, Outgoing, PostError, Replies, Session};
 use crate::event::{self, Moment};
 use crate::exchange::Exchange;
@@ -52,13 +53,17 @@ impl Session for ApiSession {
         let epoch_millis = shared.clock.epoch_millis();
         let (route, integration) = match find(&api, peer, message) {
             Ok(found) => found,
-            Err((key, failure)) => {
+            Err(Unserved { key, route, failure }) => {
                 replies.text(&error_frame(live, &failure, &ids));
-                let fate = Fate::of(failure);
-                access::log(&api, &ids.context(peer, &key, epoch_millis), &fate, shared);
+                let (metrics, route) = (&peer.place.metrics, route.as_deref());
+                metrics.received(&api, route);
+                metrics.sent(&api, route);
+                let context = ids.context(peer, &key, epoch_millis);
+                access::note(&api, route, &context, &Fate::of(failure), shared);
                 return;
             }
         };
+        peer.place.metrics.received(&api, Some(&route));
         let (live, shared) = (Arc::clone(live), Arc::clone(shared));
         let call = Call { api, route, integration, ids, epoch_millis };
         if let Incoming::Text(text) = message
@@ -178,7 +183,7 @@ impl Call {
             other => other.map(|_| None),
         };
         let reply = reply.and_then(|reply| self.outgoing(reply, live));
-        self.finish(reply, IntegrationFate { latency: millis_since(began), status }, live, shared);
+        self.finish(reply, IntegrationFate { latency: began.elapsed(), status }, live, shared);
     }
 
     fn asked<'a>(&'a self, body: &'a str, live: &'a Live) -> Exchange<'a> {
@@ -195,23 +200,27 @@ impl Call {
     ) {
         let answer = answer.and_then(|answer| {
             let reply = self.outgoing(answer.body, live)?;
-            Ok((reply, IntegrationFate { latency: 0, status: Some(answer.status) }))
+            Ok((reply, IntegrationFate { latency: Duration::ZERO, status: Some(answer.status) }))
         });
         let fate = match answer {
             Ok((reply, integration)) => {
-                match reply {
-                    Some(Outgoing::Text(text)) => replies.text(&String::from_utf8_lossy(&text)),
-                    Some(Outgoing::Binary(bytes)) => replies.binary(&bytes),
+                match &reply {
+                    Some(Outgoing::Text(text)) => replies.text(&String::from_utf8_lossy(text)),
+                    Some(Outgoing::Binary(bytes)) => replies.binary(bytes),
                     None => {}
+                }
+                if reply.is_some() {
+                    self.sent(live);
                 }
                 Fate { status: 200, integration: Some(integration), ..Fate::default() }
             }
             Err(failure) => {
                 replies.text(&error_frame(live, &failure, &self.ids));
+                self.sent(live);
                 Fate::of(failure)
             }
         };
-        access::log(&self.api, &self.context(&live.peer), &fate, shared);
+        self.note(&fate, live, shared);
     }
 
     async fn exchange(&self, body: &str, live: &Live, shared: &Shared) {
@@ -220,7 +229,7 @@ impl Call {
             integration::exchange(&self.integration, &self.asked(body, live), shared).await;
         let status = answer.as_ref().ok().map(|answer| answer.status);
         let reply = answer.and_then(|answer| self.outgoing(answer.body, live));
-        self.finish(reply, IntegrationFate { latency: millis_since(began), status }, live, shared);
+        self.finish(reply, IntegrationFate { latency: began.elapsed(), status }, live, shared);
     }
 
     /// What an answer is as a message; a one-way route has none.
@@ -240,17 +249,35 @@ impl Call {
         let fate = match reply {
             Ok(reply) => {
                 if let Some(reply) = reply {
-                    send(live, reply);
+                    self.send(reply, live);
                 }
                 Fate { status: 200, ..Fate::default() }
             }
             Err(failure) => {
-                send(live, Outgoing::Text(error_frame(live, &failure, &self.ids).into()));
+                self.send(Outgoing::Text(error_frame(live, &failure, &self.ids).into()), live);
                 Fate::of(failure)
             }
         };
         let fate = Fate { integration: Some(integration), ..fate };
-        access::log(&self.api, &self.context(&live.peer), &fate, shared);
+        self.note(&fate, live, shared);
+    }
+
+    fn send(&self, message: Outgoing, live: &Live) {
+        match live.outbox.post(message) {
+            Ok(()) => self.sent(live),
+            Err(PostError::Gone) => {} // who has left gets no answer
+            Err(PostError::Full) => {
+                tracing::warn!(connection = %live.peer.id, "an answer was dropped: the client reads too slowly");
+            }
+        }
+    }
+
+    fn sent(&self, live: &Live) {
+        live.peer.place.metrics.sent(&self.api, Some(&self.route));
+    }
+
+    fn note(&self, fate: &Fate, live: &Live, shared: &Shared) {
+        access::note(&self.api, Some(&self.route), &self.context(&live.peer), fate, shared);
     }
 
     fn context<'a>(&'a self, peer: &'a Peer) -> Context<'a> {
@@ -260,8 +287,17 @@ impl Call {
 
 type Found = (Arc<Route>, Arc<Integration>);
 
-/// The route of a message and what it calls; else the key that was looked for, and why it is not called.
-fn find(api: &Arc<Api>, peer: &Peer, message: Incoming<'_>) -> Result<Found, (String, Failure)> {
+/// A message that leads to no call.
+struct Unserved {
+    /// The key that was looked for.
+    key: String,
+    /// The route that was found.
+    route: Option<Arc<Route>>,
+    failure: Failure,
+}
+
+/// The route of a message and what it calls.
+fn find(api: &Arc<Api>, peer: &Peer, message: Incoming<'_>) -> Result<Found, Unserved> {
     let key = match message {
         Incoming::Text(text) => route::select(&api.route_selection, text),
         Incoming::Binary(_) => None,
@@ -270,18 +306,21 @@ fn find(api: &Arc<Api>, peer: &Peer, message: Incoming<'_>) -> Result<Found, (St
     let Some((route, integration)) =
         found.and_then(|route| Some((route, route.integration.as_ref()?)))
     else {
-        return Err((key.unwrap_or_default(), Failure::NoRoute));
+        let key = key.unwrap_or_default();
+        return Err(Unserved { key, route: None, failure: Failure::NoRoute });
+    };
+    let unserved = |failure| {
+        let key = route.key.to_string();
+        Unserved { key, route: Some(Arc::clone(route)), failure }
     };
     if !peer.api.throttles().admit(api, peer.stage(), &route.key) {
-        return Err((route.key.to_string(), Failure::Throttled));
+        return Err(unserved(Failure::Throttled));
     }
     let text = match message {
         Incoming::Text(text) => text,
         Incoming::Binary(_) => "", // no JSON, where a model wants some
     };
-    if let Err(failure) = peer.api.schemas().validate(api, route, text) {
-        return Err((route.key.to_string(), failure));
-    }
+    peer.api.schemas().validate(api, route, text).map_err(unserved)?;
     Ok((Arc::clone(route), Arc::clone(integration)))
 }
 
@@ -298,15 +337,6 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.outbox.finish_message();
-    }
-}
-
-fn send(live: &Live, message: Outgoing) {
-    match live.outbox.post(message) {
-        Ok(()) | Err(PostError::Gone) => {} // who has left gets no answer
-        Err(PostError::Full) => {
-            tracing::warn!(connection = %live.peer.id, "an answer was dropped: the client reads too slowly");
-        }
     }
 }
 

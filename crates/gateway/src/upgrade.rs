@@ -82,7 +82,7 @@ pub(crate) fn begin(
     };
     let Candidate { api, peer, .. } = &candidate;
     if !peer.api.throttles().admit(api, peer.stage(), &RouteKey::Connect) {
-        candidate.log(&Fate::of(Failure::Throttled), shared);
+        candidate.note(&Fate::of(Failure::Throttled), shared);
         return ticket.refuse(refusal(429, &request_id));
     }
     let asks_nobody = api.connect_route().is_none_or(|route| {
@@ -92,7 +92,7 @@ pub(crate) fn begin(
             && matches!(route.authorization, Authorization::None)
     });
     if asks_nobody {
-        candidate.log(&Fate { status: 200, ..Fate::default() }, shared);
+        candidate.note(&Fate { status: 200, ..Fate::default() }, shared);
         return let_in(candidate, None, shared, ticket);
     }
     let shared = Arc::clone(shared);
@@ -101,7 +101,7 @@ pub(crate) fn begin(
         let mut fate = Fate::default();
         let answer = ask(&arrival, &mut candidate, &mut fate, &shared).await;
         fate.status = answer.as_ref().map_or_else(|refused| refused.status, |_| 200);
-        candidate.log(&fate, &shared);
+        candidate.note(&fate, &shared);
         match answer {
             Ok(answer) => let_in(candidate, answer, &shared, ticket),
             Err(refused) => ticket.refuse(refusal_answer(&refused, &candidate.request_id)),
@@ -110,8 +110,9 @@ pub(crate) fn begin(
 }
 
 impl Candidate {
-    fn log(&self, fate: &Fate, shared: &Shared) {
-        access::log(&self.api, &context_of(&self.peer, &self.request_id), fate, shared);
+    fn note(&self, fate: &Fate, shared: &Shared) {
+        let (api, context) = (&self.api, context_of(&self.peer, &self.request_id));
+        access::note(api, api.connect_route().map(|route| &**route), &context, fate, shared);
     }
 }
 
@@ -263,7 +264,7 @@ async fn ask(
         integration::exchange(integration, &exchange, shared).await
     };
     let status = answer.as_ref().ok().map(|answer| answer.status);
-    fate.integration = Some(IntegrationFate { latency: millis_since(began), status });
+    fate.integration = Some(IntegrationFate { latency: began.elapsed(), status });
     let answer = answer.map_err(|failure| {
         tracing::warn!(stage = %peer.stage(), request = request_id, %failure, "refused: $connect failed");
         let status = failure.handshake_status();

@@ -83,16 +83,19 @@ impl Api {
         mut self,
         routes: impl IntoIterator<Item = Route>,
     ) -> Result<Self, InvalidApi> {
-        self.routes.clear();
+        let mut own = BTreeMap::new();
         for route in routes {
             let key = route.key.clone();
-            if self.routes.insert(key.clone(), Arc::new(route)).is_some() {
+            if own.insert(key.clone(), route).is_some() {
                 return Err(InvalidApi::DuplicateRoute(key));
             }
         }
-        if self.routes.len() > limits::ROUTES_MAX {
-            return Err(InvalidApi::TooManyRoutes(self.routes.len()));
+        if own.len() > limits::ROUTES_MAX {
+            return Err(InvalidApi::TooManyRoutes(own.len()));
         }
+        let placed = own.into_iter().enumerate();
+        self.routes =
+            placed.map(|(place, (key, route))| (key, Arc::new(Route { place, ..route }))).collect();
         Ok(self)
     }
 
@@ -192,6 +195,8 @@ pub struct Route {
     pub required: Vec<MappingSource>,
     /// Whether it takes an API key to pass. Only looked at on `$connect`.
     pub api_key_required: bool,
+    /// Its place among the routes of its API, by which counters of its own are found; [`Api::with_routes`] sets it.
+    pub place: usize,
 }
 
 impl Route {
@@ -206,6 +211,7 @@ impl Route {
             validation: None,
             required: Vec::new(),
             api_key_required: false,
+            place: 0,
         }
     }
 }

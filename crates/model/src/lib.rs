@@ -38,7 +38,7 @@ pub use integration::{
 pub use keys::{LOCAL_KEYS, LocalKeys};
 pub use ports::{
     AccessLogs, ApiHost, BoxFuture, Clock, ControlApi, ControlReply, ControlRequest, FunctionLogs,
-    Invocation, Invoke, InvokeError, LogLine, LogSource, Outcome, Reply, TableApi,
+    Invocation, Invoke, InvokeError, LogLine, LogSource, Metrics, Outcome, Reply, TableApi,
 };
 pub use stage::{AccessLog, InvalidLogFormat, LogFormat, LogPiece, RouteSettings, Stage, Throttle};
 pub use table::{DeletionPolicy, Table};

@@ -118,6 +118,12 @@ pub trait AccessLogs: Send + Sync + fmt::Debug {
     fn line(&self, destination: &Arc<str>, line: &str);
 }
 
+/// What a room has counted.
+pub trait Metrics: Send + Sync + fmt::Debug {
+    /// All of it as text, in the exposition format of Prometheus.
+    fn text(&self) -> String;
+}
+
 /// The tables as the functions' SDKs see them.
 pub trait TableApi: Send + Sync + fmt::Debug {
     /// Answers one request of the DynamoDB JSON protocol.

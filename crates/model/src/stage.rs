@@ -27,6 +27,8 @@ pub struct RouteSettings {
     ///
     /// Choice: without a word of the template nothing is throttled, where the service has quotas of the account.
     pub throttle: Option<Throttle>,
+    /// Whether the route has metrics of its own, beside its stage's.
+    pub detailed_metrics: bool,
 }
 
 /// A token bucket.
@@ -252,7 +254,7 @@ mod tests {
     fn a_routes_own_settings_come_first() {
         let mut stage = Stage::new(StageName::parse("dev").unwrap());
         stage.default_settings.throttle = Some(Throttle { rate: 1.0, burst: 2 });
-        stage.route_settings.insert(RouteKey::Connect, RouteSettings { throttle: None });
+        stage.route_settings.insert(RouteKey::Connect, RouteSettings::default());
         assert_eq!(stage.settings(&RouteKey::Connect).throttle, None);
         assert_eq!(stage.settings(&RouteKey::Default).throttle, stage.default_settings.throttle);
     }

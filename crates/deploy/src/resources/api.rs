@@ -220,6 +220,7 @@ impl<'a, 'w> ApiBuilder<'a, 'w> {
             validation,
             required,
             api_key_required,
+            place: 0,
         })
     }
 }

@@ -207,7 +207,11 @@ async fn start(
         Arc::new(host),
         Arc::new(SystemClock),
     );
-    let rooms = Rooms { tables: Arc::new(engine.clone()), control: Arc::new(control) };
+    let rooms = Rooms {
+        tables: Arc::new(engine.clone()),
+        control: Arc::new(control),
+        metrics: Arc::new(gateway.clone()),
+    };
     Front::new(rooms, &home.account).serve(door(doors.aws, &for_functions), &drain);
 
     // Everything answers once the functions can start. What they lack is installed first, and told as it goes.

@@ -68,7 +68,8 @@ impl ApiBuilder<'_, '_> {
             piece.fail(self.resolver, property, message);
             None
         });
-        RouteSettings { throttle }
+        let text = node.get("DetailedMetricsEnabled").and_then(Node::scalar);
+        RouteSettings { throttle, detailed_metrics: text.as_deref() == Some("true") }
     }
 
     fn access_log(&mut self, piece: &Piece<'_>) -> Option<AccessLog> {
