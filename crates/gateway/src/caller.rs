@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use stillwire_awswire::{Expected, Payload, RawRequest, Secret, SignatureError, verify};
-use stillwire_model::LOCAL_KEYS;
+use stillwire_model::{LOCAL_KEYS, StageName};
 use stillwire_websocket::RequestHead;
 
 /// The signing name of APIs. Source: service model `apigatewaymanagementapi`, `signingName`.
@@ -18,22 +18,34 @@ const SERVICE: &str = "execute-api";
 pub struct Keys {
     /// Secrets by their access keys, beside the keys of our own functions.
     secrets: BTreeMap<String, String>,
-    /// Whether requests to `@connections` must be signed.
-    pub(crate) required: bool,
+}
+
+/// Where requests to `@connections` must be signed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SignedStages {
+    /// Whether they must be in stages that say nothing else.
+    pub usual: bool,
+    /// Stages that say so themselves.
+    pub stages: BTreeMap<StageName, bool>,
+}
+
+impl SignedStages {
+    pub(crate) fn contains(&self, stage: &StageName) -> bool {
+        self.stages.get(stage).copied().unwrap_or(self.usual)
+    }
 }
 
 /// Without the secrets.
 impl fmt::Debug for Keys {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Keys").field("required", &self.required).finish_non_exhaustive()
+        out.debug_struct("Keys").finish_non_exhaustive()
     }
 }
 
 impl Keys {
-    /// The keys of our own functions and these, secrets by access keys; `required` says whether requests to
-    /// `@connections` must be signed.
-    pub fn new(secrets: BTreeMap<String, String>, required: bool) -> Self {
-        Self { secrets, required }
+    /// The keys of our own functions and these, secrets by access keys.
+    pub fn new(secrets: BTreeMap<String, String>) -> Self {
+        Self { secrets }
     }
 
     /// Checks that a request was signed with a key that is known; gives the access key.

@@ -72,6 +72,7 @@ impl Gateway {
             registry: Registry::new(addresses.clone(), config.shards.max(1)),
             departures: Mutex::new(Some(departures)),
             keys: config.keys.clone(),
+            signed: config.signed.clone(),
             services: Services { tables: ports.tables, endpoints: config.endpoints.clone() },
             templates: Templates::default(),
             outbound: Outbound::new(stillwire_listen::system_bundle().as_deref()),

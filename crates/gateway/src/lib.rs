@@ -51,7 +51,7 @@ mod throttle;
 mod upgrade;
 mod validation;
 
-pub use caller::Keys;
+pub use caller::{Keys, SignedStages};
 pub use gateway::{Gateway, Ports};
 pub use route::select as select_route_key;
 pub use shared::Config;

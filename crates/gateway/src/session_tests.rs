@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::admission::Departure;
 use crate::api_keys::Usage;
-use crate::caller::Keys;
+use crate::caller::{Keys, SignedStages};
 use crate::engine::Addresses;
 use crate::integration::{Services, Templates};
 use crate::peer::{LiveApi, Peer};
@@ -114,6 +114,7 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
         clock: Arc::new(NoTime),
         access_logs: logs.clone(),
         keys: Keys::default(),
+        signed: SignedStages::default(),
         services: Services { tables: Arc::new(NoTables), endpoints: BTreeMap::new() },
         templates: Templates::default(),
         outbound: Outbound::new(None),

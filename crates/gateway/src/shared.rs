@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::admission::Departure;
 use crate::api_keys::Usage;
-use crate::caller::Keys;
+use crate::caller::{Keys, SignedStages};
 use crate::engine::ConnectionLimits;
 use crate::integration::{Services, Templates};
 use crate::registry::Registry;
@@ -34,6 +34,8 @@ pub struct Config {
     pub stages: BTreeMap<StageName, ConnectionLimits>,
     /// The keys that callers sign with.
     pub keys: Keys,
+    /// Where requests to `@connections` must be signed.
+    pub signed: SignedStages,
     /// Endpoints of services that run elsewhere, by the service's name in lower case (`sqs`).
     pub endpoints: BTreeMap<String, String>,
 }
@@ -52,6 +54,7 @@ pub(crate) struct Shared {
     /// Where admissions reserve room for their departure; `None` once the gateway stops.
     pub(crate) departures: Mutex<Option<mpsc::Sender<Departure>>>,
     pub(crate) keys: Keys,
+    pub(crate) signed: SignedStages,
     pub(crate) services: Services,
     pub(crate) templates: Templates,
     pub(crate) outbound: Outbound,

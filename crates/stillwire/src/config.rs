@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, Visitor};
+use stillwire_gateway::SignedStages;
 use stillwire_gateway::engine::ConnectionLimits;
 use stillwire_model::StageName;
 
@@ -35,9 +36,9 @@ pub(crate) struct Config {
     /// How Stillwire stops.
     #[serde(default)]
     pub(crate) stop: Stop,
-    /// How `@connections` is served.
+    /// How `@connections` is served, in stages that say nothing else.
     #[serde(default)]
-    pub(crate) management: Management,
+    management: Management,
     /// Secrets by the access keys that callers sign with.
     #[serde(default)]
     pub(crate) keys: BTreeMap<String, String>,
@@ -46,18 +47,17 @@ pub(crate) struct Config {
 /// How `@connections` is served.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Management {
+struct Management {
     /// Whether its requests must be signed.
     #[serde(default)]
-    pub(crate) signatures: Signatures,
+    signatures: Option<Signatures>,
 }
 
 /// Whether requests must be signed.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Signatures {
+enum Signatures {
     /// They need not be.
-    #[default]
     Off,
     /// They must be, with a key that is known.
     Verify,
@@ -68,6 +68,8 @@ pub(crate) enum Signatures {
 struct Stage {
     #[serde(default)]
     limits: Limits,
+    #[serde(default)]
+    management: Management,
 }
 
 /// How Stillwire stops.
@@ -137,6 +139,18 @@ impl Config {
             Some((StageName::parse(name).ok()?, stage.limits.over(self.limits())))
         };
         self.stages.iter().filter_map(named).collect()
+    }
+
+    /// Where requests to `@connections` must be signed.
+    pub(crate) fn signed(&self) -> SignedStages {
+        let is_signed = |said: Signatures| said == Signatures::Verify;
+        let named = |(name, stage): (&String, &Stage)| {
+            Some((StageName::parse(name).ok()?, is_signed(stage.management.signatures?)))
+        };
+        SignedStages {
+            usual: self.management.signatures.is_some_and(is_signed),
+            stages: self.stages.iter().filter_map(named).collect(),
+        }
     }
 }
 
@@ -357,6 +371,21 @@ mod tests {
     }
 
     #[test]
+    fn a_stage_says_itself_whether_posts_must_be_signed() {
+        let signed = |text: &str| {
+            let signed = parse(text).unwrap().signed();
+            let stages = signed.stages.into_iter().map(|(name, signed)| (name.to_string(), signed));
+            (signed.usual, stages.collect::<Vec<_>>())
+        };
+        assert_eq!(signed("[stages.dev.limits]\nbinary = true\n"), (false, vec![]));
+        let text = "[management]\nsignatures = \"verify\"\n\
+                    [stages.dev.management]\nsignatures = \"off\"\n";
+        assert_eq!(signed(text), (true, vec![("dev".to_owned(), false)]));
+        let text = "[stages.prod.management]\nsignatures = \"verify\"\n";
+        assert_eq!(signed(text), (false, vec![("prod".to_owned(), true)]));
+    }
+
+    #[test]
     fn what_cannot_be_understood_is_said_with_its_place() {
         for (text, expected) in [
             ("[limits]\nidle-timout = \"1h\"\n", "unknown field `idle-timout`"),
@@ -364,6 +393,7 @@ mod tests {
             ("[limits]\nidle-timeout = 600\n", "600 is not a time"),
             ("[limits]\nmessage = -1\n", "-1 is not a size"),
             ("[limits]\noutbox = \"off\"\n", "is not a size"),
+            ("[stages.dev.management]\nsignatures = \"on\"\n", "unknown variant `on`"),
             ("[limits\n", "line 1"),
         ] {
             let error = parse(text).unwrap_err().to_string();

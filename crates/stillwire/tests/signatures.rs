@@ -8,7 +8,7 @@
 )]
 
 use serde_json::{Value, json};
-use stillwire_testkit::{App, Client, Stillwire, tools};
+use stillwire_testkit::{App, Client, Stillwire, raw, tools};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_stillwire");
 
@@ -23,12 +23,25 @@ def handler(event, context):
     return {"statusCode": 200, "body": request["connectionId"]}
 "#;
 
-const SETTINGS: &str =
-    "[management]\nsignatures = \"verify\"\n[keys]\nAKIDADA = \"ada's secret\"\n";
+const SETTINGS: &str = r#"
+[management]
+signatures = "verify"
+[stages.open.management]
+signatures = "off"
+[keys]
+AKIDADA = "ada's secret"
+"#;
 
 fn start(authorization: &str) -> (App, Stillwire) {
-    let app =
-        App::new().function("all", CODE).two_way_route("$default", "all").route("$connect", "all");
+    let app = App::new()
+        .function("all", CODE)
+        .two_way_route("$default", "all")
+        .route("$connect", "all")
+        .resource(
+            "Open",
+            json!({ "Type": "AWS::ApiGatewayV2::Stage", "Properties": {
+                "ApiId": { "Ref": "Api" }, "StageName": "open", "AutoDeploy": true } }),
+        );
     let template = app.template();
     let mut text: Value =
         serde_json::from_str(&std::fs::read_to_string(&template).unwrap()).unwrap();
@@ -97,4 +110,12 @@ fn posts_are_verified_and_those_of_our_own_functions_are_right() {
     assert_eq!(post("AKIDEVE", "ada's secret"), "UnrecognizedClientException");
     client.send("post");
     assert_eq!(client.text(), "by the function");
+    // A stage may say otherwise.
+    let unsigned = |stage: &str| {
+        let head = format!(
+            "GET /{stage}/@connections/AAAAAAAAAAAAAAA= HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        );
+        raw(&stillwire.url(stage, "http"), head.as_bytes()).status
+    };
+    assert_eq!((unsigned("test"), unsigned("open")), (403, 410));
 }

@@ -37,7 +37,7 @@ use tokio::time::Instant;
 
 use crate::cli::DevArgs;
 use crate::clock::SystemClock;
-use crate::config::{Config, Signatures};
+use crate::config::Config;
 use crate::dev::access_logs::AccessLogFiles;
 use crate::dev::addresses::Addresses;
 use crate::dev::data_dir::DataDir;
@@ -169,7 +169,8 @@ async fn start(
         stop_spread,
         connection: own.limits(),
         stages: own.stages(),
-        keys: Keys::new(own.keys, own.management.signatures == Signatures::Verify),
+        signed: own.signed(),
+        keys: Keys::new(own.keys),
         endpoints: settings.endpoints(),
     };
     let access_logs = AccessLogFiles::start(data.path().join("access-logs"))?;
