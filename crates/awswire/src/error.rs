@@ -23,6 +23,8 @@ pub enum ErrorBody {
     Empty,
     /// `{"message": …}`
     Message(String),
+    /// `{"Message": …}`, as IAM's refusals are told.
+    Refusal(String),
     /// `{"__type": …, "message": …}`, for the JSON protocols.
     Typed(String),
 }
@@ -38,6 +40,7 @@ impl ServiceError {
         match &self.body {
             ErrorBody::Empty => String::new(),
             ErrorBody::Message(message) => json!({ "message": message }).to_string(),
+            ErrorBody::Refusal(message) => json!({ "Message": message }).to_string(),
             ErrorBody::Typed(message) => {
                 json!({ "__type": self.code, "message": message }).to_string()
             }
@@ -53,6 +56,9 @@ mod tests {
     fn bodies_are_what_sdks_parse() {
         let error = ServiceError::rest(403, "ForbiddenException", "Forbidden");
         assert_eq!(error.body_text(), r#"{"message":"Forbidden"}"#);
+        let body = ErrorBody::Refusal("User: x is not authorized".into());
+        let refused = ServiceError { status: 403, code: "AccessDeniedException", body };
+        assert_eq!(refused.body_text(), r#"{"Message":"User: x is not authorized"}"#);
         let gone = ServiceError { status: 410, code: "GoneException", body: ErrorBody::Empty };
         assert_eq!(gone.body_text(), "");
         let typed = ServiceError { status: 400, code: "X", body: ErrorBody::Typed("no".into()) };

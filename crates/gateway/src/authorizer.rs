@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::event::{self, Moment};
 use crate::peer::{Authorized, Peer};
-use crate::policy::Policy;
+use crate::policy::{self, Policy};
 use crate::request::Request;
 use crate::shared::Shared;
 
@@ -148,7 +148,7 @@ fn judge(result: &[u8], resource: &str) -> Result<Authorized, Denied> {
         let reason = "NotAction and NotResource are not evaluated in its policy";
         return Err(Denied::Failed(reason.to_owned()));
     }
-    if !judgement.policy_document.allows(resource) {
+    if !judgement.policy_document.allows(policy::INVOKE, resource) {
         return Err(Denied::Forbidden { resource: resource.to_owned() });
     }
     let usage_key = judgement.usage_identifier_key.as_ref().and_then(scalar);

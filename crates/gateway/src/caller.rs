@@ -1,14 +1,17 @@
 //! Who calls: signatures of version 4 on handshakes (`AWS_IAM`) and on `@connections`.
 //!
-//! Every key that is known here is the account's own: there are no users with rights of their own, so a right signature
-//! is a yes.
+//! Every key is its own user of the account. One without a policy may do everything, as our own functions may.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use stillwire_awswire::{Expected, Payload, RawRequest, Secret, SignatureError, verify};
-use stillwire_model::{LOCAL_KEYS, StageName};
+use stillwire_awswire::{
+    ErrorBody, Expected, Payload, RawRequest, Secret, ServiceError, SignatureError, verify,
+};
+use stillwire_model::{Api, LOCAL_KEYS, StageName};
 use stillwire_websocket::RequestHead;
+
+use crate::policy::Policy;
 
 /// The signing name of APIs. Source: service model `apigatewaymanagementapi`, `signingName`.
 const SERVICE: &str = "execute-api";
@@ -16,8 +19,43 @@ const SERVICE: &str = "execute-api";
 /// The keys that callers sign with.
 #[derive(Clone, Default)]
 pub struct Keys {
-    /// Secrets by their access keys, beside the keys of our own functions.
-    secrets: BTreeMap<String, String>,
+    /// By their access keys; those of our own functions are known besides.
+    keys: BTreeMap<String, Key>,
+}
+
+/// What belongs to an access key.
+#[derive(Clone)]
+pub struct Key {
+    /// Its secret.
+    pub secret: String,
+    /// What it may do; everything without.
+    pub policy: Option<Policy>,
+}
+
+/// Without the secret.
+impl fmt::Debug for Key {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Key").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+/// A caller whose key may not do what it asks for.
+///
+/// Source: REST APIs, observed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("User: {user} is not authorized to perform: {action} on resource: {resource}")]
+pub(crate) struct NotAuthorized {
+    user: String,
+    action: &'static str,
+    resource: String,
+}
+
+impl NotAuthorized {
+    /// What the caller gets.
+    pub(crate) fn answer(&self) -> ServiceError {
+        let body = ErrorBody::Refusal(self.to_string());
+        ServiceError { status: 403, code: "AccessDeniedException", body }
+    }
 }
 
 /// Where requests to `@connections` must be signed.
@@ -43,9 +81,25 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// The keys of our own functions and these, secrets by access keys.
-    pub fn new(secrets: BTreeMap<String, String>) -> Self {
-        Self { secrets }
+    /// The keys of our own functions and these, by their access keys.
+    pub fn new(keys: BTreeMap<String, Key>) -> Self {
+        Self { keys }
+    }
+
+    /// Checks that a key may do `action` on `resource` of an API.
+    pub(crate) fn authorize(
+        &self,
+        access_key: &str,
+        action: &'static str,
+        resource: String,
+        api: &Api,
+    ) -> Result<(), NotAuthorized> {
+        let policy = self.keys.get(access_key).and_then(|key| key.policy.as_ref());
+        if policy.is_none_or(|policy| policy.allows(action, &resource)) {
+            return Ok(());
+        }
+        let user = format!("arn:{}:iam::{}:user/{access_key}", api.partition, api.account);
+        Err(NotAuthorized { user, action, resource })
     }
 
     /// Checks that a request was signed with a key that is known; gives the access key.
@@ -78,7 +132,7 @@ impl Keys {
         if access_key == LOCAL_KEYS.access_key {
             return Some(Secret::new(LOCAL_KEYS.secret));
         }
-        self.secrets.get(access_key).map(|secret| Secret::new(secret.as_str()))
+        self.keys.get(access_key).map(|key| Secret::new(key.secret.as_str()))
     }
 }
 

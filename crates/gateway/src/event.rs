@@ -154,10 +154,13 @@ pub(crate) fn authorizer(peer: &Peer, api: &Api, request: &Request, moment: Mome
 
 /// What an authorizer's policy must allow: `arn:…:execute-api:{region}:{account}:{api}/{stage}/$connect`.
 pub(crate) fn connect_arn(api: &Api, stage: &StageName) -> String {
-    format!(
-        "arn:{}:execute-api:{}:{}:{}/{stage}/$connect",
-        api.partition, api.region, api.account, api.id
-    )
+    arn(api, stage, RouteKey::Connect.as_str())
+}
+
+/// The ARN by which policies name something of a stage.
+pub(crate) fn arn(api: &Api, stage: &StageName, rest: &str) -> String {
+    let Api { partition, region, account, id, .. } = api;
+    format!("arn:{partition}:execute-api:{region}:{account}:{id}/{stage}/{rest}")
 }
 
 fn write_headers(event: &mut Object, request: &Request, keep: impl Fn(&str) -> bool) {

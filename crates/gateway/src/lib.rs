@@ -51,7 +51,8 @@ mod throttle;
 mod upgrade;
 mod validation;
 
-pub use caller::{Keys, SignedStages};
+pub use caller::{Key, Keys, SignedStages};
 pub use gateway::{Gateway, Ports};
+pub use policy::{InvalidPolicy, Policy};
 pub use route::select as select_route_key;
 pub use shared::Config;

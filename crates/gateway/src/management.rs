@@ -9,14 +9,16 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use serde_json::json;
 use stillwire_awswire::{ConnectionId, ErrorBody, ServiceError, iso_millis};
+use stillwire_model::{Api, StageName};
 
-use crate::caller;
 use crate::engine::{Answer, Ending, Outgoing, PostError, Request};
 use crate::peer::Place;
+use crate::policy::MANAGE_CONNECTIONS;
 use crate::registry::Live;
 use crate::service::refusal;
 use crate::shared::Shared;
 use crate::site::{self, Found, Site};
+use crate::{caller, event};
 
 /// Answers one HTTP request at an API's address.
 pub(crate) fn answer(request: &Request<'_>, site: &Site, shared: &Shared) -> Answer {
@@ -65,12 +67,7 @@ fn operate(
     shared: &Shared,
 ) -> Result<Answer, ServiceError> {
     if shared.signed.contains(&place.stage) {
-        let region = api.load().region.clone();
-        let now = shared.clock.epoch_millis();
-        shared
-            .keys
-            .check(request.head, &request.body, &region, now)
-            .map_err(|error| ServiceError::rest(403, error.code(), caller::message(&error)))?;
+        check_caller(request, id, &api.load(), &place.stage, shared)?;
     }
     let id = ConnectionId::parse(id)
         .map_err(|error| ServiceError::rest(400, "BadRequestException", error.to_string()))?;
@@ -95,6 +92,24 @@ fn operate(
             "Missing Authentication Token",
         )),
     }
+}
+
+/// Whether the request is signed with a key that may make it.
+fn check_caller(
+    request: &Request<'_>,
+    id: &str,
+    api: &Api,
+    stage: &StageName,
+    shared: &Shared,
+) -> Result<(), ServiceError> {
+    let now = shared.clock.epoch_millis();
+    let checked = shared.keys.check(request.head, &request.body, &api.region, now);
+    let access_key =
+        checked.map_err(|error| ServiceError::rest(403, error.code(), caller::message(&error)))?;
+    let method = &request.head.method;
+    let resource = event::arn(api, stage, &format!("{method}/@connections/{id}"));
+    let authorized = shared.keys.authorize(&access_key, MANAGE_CONNECTIONS, resource, api);
+    authorized.map_err(|refused| refused.answer())
 }
 
 fn forbidden(message: impl Into<String>) -> ServiceError {
@@ -165,7 +180,8 @@ fn gone() -> ServiceError {
     ServiceError { status: 410, code: "GoneException", body: ErrorBody::Empty }
 }
 
-fn error_answer(error: &ServiceError) -> Answer {
+/// An error as it is answered.
+pub(crate) fn error_answer(error: &ServiceError) -> Answer {
     Answer { status: error.status, body: error.body_text().into(), ..Answer::default() }
         .with("Content-Type", "application/json")
         .with("x-amzn-ErrorType", error.code)

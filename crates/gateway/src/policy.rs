@@ -1,4 +1,4 @@
-//! Policies of authorizers: may this principal open a connection?
+//! Policies of authorizers and of keys: may this principal do that?
 //!
 //! Source: IAM policy evaluation as API Gateway applies it to an authorizer's result: an explicit Deny wins,
 //! nothing matching is a Deny, `*` and `?` match any characters, also `/`.
@@ -6,14 +6,27 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-/// A policy document, as far as it decides about a connection.
-#[derive(Debug, Deserialize)]
+/// A policy document, as far as it decides about connections.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct Policy {
+pub struct Policy {
     statement: OneOrMany<Statement>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A text that is not a policy that is evaluated here.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidPolicy {
+    /// It is no policy document.
+    #[error("it is not a policy document: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// A statement would mean less here than it says.
+    #[error(
+        "each statement needs Effect, Action and Resource; Condition, NotAction and NotResource are not evaluated here"
+    )]
+    NotEvaluated,
+}
+
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Statement {
     effect: Effect,
@@ -35,7 +48,7 @@ enum Effect {
     Deny,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum OneOrMany<T> {
     One(T),
@@ -57,13 +70,29 @@ impl Policy {
         self.statement.as_slice().iter().all(|statement| statement.exclusion.is_none())
     }
 
-    /// Whether the policy allows `execute-api:Invoke` on `resource`.
-    pub(crate) fn allows(&self, resource: &str) -> bool {
+    /// Reads a policy that an operator wrote, who learns at once what would not be evaluated.
+    ///
+    /// # Errors
+    /// When it is no policy document, or has statements that are not evaluated.
+    pub fn parse(document: Value) -> Result<Self, InvalidPolicy> {
+        let policy: Self = serde_json::from_value(document)?;
+        let is_whole = |statement: &Statement| {
+            statement.action.is_some()
+                && statement.resource.is_some()
+                && statement.condition.is_none()
+        };
+        let is_evaluated =
+            policy.is_understood() && policy.statement.as_slice().iter().all(is_whole);
+        is_evaluated.then_some(policy).ok_or(InvalidPolicy::NotEvaluated)
+    }
+
+    /// Whether the policy allows `action` on `resource`.
+    pub(crate) fn allows(&self, action: &str, resource: &str) -> bool {
         let matching = |effect: Effect| {
             self.statement.as_slice().iter().any(|statement| {
                 statement.effect == effect
                     && (effect == Effect::Deny || statement.condition.is_none())
-                    && statement.names("execute-api:Invoke", resource)
+                    && statement.names(action, resource)
             })
         };
         !matching(Effect::Deny) && matching(Effect::Allow)
@@ -87,6 +116,14 @@ impl Statement {
         any(&self.action, action, true) && any(&self.resource, resource, false)
     }
 }
+
+/// Opens a connection, where the resource is a route; sends a message, where it is one of a connection.
+///
+/// Source: Service Authorization Reference, "Actions defined by Amazon `API Gateway`".
+pub(crate) const INVOKE: &str = "execute-api:Invoke";
+
+/// Source: as above.
+pub(crate) const MANAGE_CONNECTIONS: &str = "execute-api:ManageConnections";
 
 /// Whether `text` fits `pattern`, where `*` is any text and `?` any one character.
 ///
@@ -127,7 +164,9 @@ mod tests {
     const CONNECT: &str = "arn:aws:execute-api:us-east-1:999999999999:a1b2c3d4e5/prod/$connect";
 
     fn allows(statement: Value) -> bool {
-        serde_json::from_value::<Policy>(json!({ "Statement": statement })).unwrap().allows(CONNECT)
+        serde_json::from_value::<Policy>(json!({ "Statement": statement }))
+            .unwrap()
+            .allows(INVOKE, CONNECT)
     }
 
     fn allow(resource: &str) -> Value {
@@ -173,6 +212,43 @@ mod tests {
         let mut statement = allow("*");
         statement["Condition"] = json!({ "IpAddress": { "aws:SourceIp": "10.0.0.0/8" } });
         assert!(!allows(statement));
+    }
+
+    #[test]
+    fn a_policy_says_which_operation_on_which_connections() {
+        let arn = |rest: &str| format!("arn:aws:execute-api:us-east-1:1:a1b2c3d4e5/prod/{rest}");
+        let policy = json!({ "Version": "2012-10-17", "Statement": {
+            "Sid": "posts", "Effect": "Allow", "Action": "execute-api:ManageConnections",
+            "Resource": arn("POST/@connections/*") } });
+        let policy = Policy::parse(policy).unwrap();
+        for (action, resource, expected) in [
+            (MANAGE_CONNECTIONS, "POST/@connections/L0SM9cOFvHcCIhw=", true),
+            (MANAGE_CONNECTIONS, "DELETE/@connections/L0SM9cOFvHcCIhw=", false),
+            (INVOKE, "POST/@connections/L0SM9cOFvHcCIhw=", false),
+            (INVOKE, "$connect", false),
+        ] {
+            assert_eq!(policy.allows(action, &arn(resource)), expected, "{action} {resource}");
+        }
+    }
+
+    #[test]
+    fn an_operator_learns_what_would_not_be_evaluated() {
+        let with = |member: &str, value: Value| {
+            let mut statement = allow("*");
+            statement[member] = value;
+            Policy::parse(json!({ "Statement": [statement] })).map_err(|error| error.to_string())
+        };
+        assert!(with("Sid", json!("x")).is_ok());
+        for (member, value, said) in [
+            ("Condition", json!({ "Bool": { "aws:SecureTransport": "true" } }), "not evaluated"),
+            ("NotResource", json!("x"), "not evaluated"),
+            ("Resource", Value::Null, "needs Effect, Action and Resource"),
+            ("Effect", json!("Perhaps"), "not a policy document"),
+        ] {
+            let error = with(member, value).unwrap_err();
+            assert!(error.contains(said), "{member}: {error}");
+        }
+        assert!(Policy::parse(json!("Allow")).is_err());
     }
 
     #[test]

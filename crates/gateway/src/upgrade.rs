@@ -13,11 +13,13 @@ use tokio::time::Instant;
 
 use crate::admission::{Admission, Departure};
 use crate::authorizer::Denied;
+use crate::caller::NotAuthorized;
 use crate::context::{AuthorizerFate, Context, Fate, IntegrationFate, millis_since};
 use crate::engine::{Answer, Arrival, Ticket, Welcome};
 use crate::event::{self, Moment};
 use crate::exchange::Exchange;
 use crate::peer::Peer;
+use crate::policy::INVOKE;
 use crate::registry::Live;
 use crate::request::Request;
 use crate::rescue::Failure;
@@ -26,7 +28,7 @@ use crate::service::{ApiService, refusal, refusal_saying};
 use crate::session::ApiSession;
 use crate::shared::Shared;
 use crate::site::{self, Found, Site};
-use crate::{access, api_keys, authorizer, caller, integration};
+use crate::{access, api_keys, authorizer, caller, integration, management};
 
 /// A handshake that is refused.
 struct Refusal {
@@ -40,6 +42,8 @@ enum Said {
     Nothing,
     /// Why.
     Reason(String),
+    /// What the key may not do.
+    NotAuthorized(NotAuthorized),
     /// What the `$connect` integration wants said.
     Answer(ProxyResponse),
 }
@@ -224,19 +228,18 @@ async fn ask(
         Authorization::Iam => {
             let checked =
                 shared.keys.check(&arrival.head, b"", &api.region, shared.clock.epoch_millis());
-            match checked {
-                Ok(access_key) => {
-                    peer.access_key = Some(access_key.into());
-                    None
-                }
-                Err(error) => {
-                    tracing::warn!(stage = %peer.stage(), %error, "refused: its signature does not let it in");
-                    return Err(Refusal {
-                        status: 403,
-                        said: Said::Reason(caller::message(&error)),
-                    });
-                }
-            }
+            let access_key = checked.map_err(|error| {
+                tracing::warn!(stage = %peer.stage(), %error, "refused: its signature does not let it in");
+                Refusal { status: 403, said: Said::Reason(caller::message(&error)) }
+            })?;
+            let resource = event::connect_arn(api, peer.stage());
+            let authorized = shared.keys.authorize(&access_key, INVOKE, resource, api);
+            authorized.map_err(|refused| {
+                tracing::warn!(stage = %peer.stage(), %refused, "refused: its key may not connect");
+                Refusal { status: 403, said: Said::NotAuthorized(refused) }
+            })?;
+            peer.access_key = Some(access_key.into());
+            None
         }
         Authorization::Unsupported(reason) => {
             tracing::error!(stage = %peer.stage(), reason, "refused: the authorization of $connect does not run here");
@@ -351,6 +354,9 @@ fn refusal_answer(refused: &Refusal, request_id: &str) -> Answer {
     let said = match &refused.said {
         Said::Nothing => return refusal(refused.status, request_id),
         Said::Reason(reason) => return refusal_saying(reason, refused.status, request_id),
+        Said::NotAuthorized(refused) => {
+            return management::error_answer(&refused.answer()).with("x-amz-apigw-id", request_id);
+        }
         Said::Answer(said) => said,
     };
     // Choice: what the function said is what the client gets.

@@ -11,10 +11,11 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, Visitor};
-use stillwire_gateway::SignedStages;
 use stillwire_gateway::engine::ConnectionLimits;
+use stillwire_gateway::{Key, SignedStages};
 use stillwire_model::StageName;
 
+use crate::keys;
 use crate::report::hinted;
 
 /// The name of the file beside an app.
@@ -24,7 +25,7 @@ const FILE_NAME: &str = "stillwire.toml";
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// What the file sets.
-#[derive(Default, PartialEq, Eq, Deserialize)]
+#[derive(Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Config {
     /// What one connection may do.
@@ -39,9 +40,9 @@ pub(crate) struct Config {
     /// How `@connections` is served, in stages that say nothing else.
     #[serde(default)]
     management: Management,
-    /// Secrets by the access keys that callers sign with.
+    /// The access keys that callers sign with. They are read one by one, so that no error shows a secret.
     #[serde(default)]
-    pub(crate) keys: BTreeMap<String, String>,
+    keys: BTreeMap<String, toml::Value>,
 }
 
 /// How `@connections` is served.
@@ -125,7 +126,13 @@ impl Config {
         for stage in config.stages.keys() {
             StageName::parse(stage).map_err(|error| wrong(file, &error))?;
         }
+        config.keys().map_err(|error| wrong(file, &error))?;
         Ok(config)
+    }
+
+    /// The keys that callers sign with.
+    pub(crate) fn keys(&self) -> Result<BTreeMap<String, Key>, keys::InvalidKey> {
+        self.keys.iter().map(|(name, value)| Ok((name.clone(), keys::read(name, value)?))).collect()
     }
 
     /// What a connection may do, of stages that say nothing else.

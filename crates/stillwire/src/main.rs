@@ -6,6 +6,7 @@ mod clock;
 mod config;
 mod connect;
 mod dev;
+mod keys;
 mod report;
 mod settings;
 mod style;

@@ -30,6 +30,20 @@ signatures = "verify"
 signatures = "off"
 [keys]
 AKIDADA = "ada's secret"
+[keys.AKIDBOB]
+secret = "bob's secret"
+policy = '''{ "Statement": { "Effect": "Allow", "Action": "execute-api:ManageConnections",
+  "Resource": "arn:aws:execute-api:*:*:*/test/POST/@connections/*" } }'''
+[keys.AKIDCAT]
+secret = "cat's secret"
+[[keys.AKIDCAT.policy.Statement]]
+Effect = "Allow"
+Action = "execute-api:*"
+Resource = "*"
+[[keys.AKIDCAT.policy.Statement]]
+Effect = "Deny"
+Action = ["execute-api:Invoke"]
+Resource = ["arn:aws:execute-api:*:*:*/open/$connect"]
 "#;
 
 fn start(authorization: &str) -> (App, Stillwire) {
@@ -99,17 +113,19 @@ fn posts_are_verified_and_those_of_our_own_functions_are_right() {
     client.send("who am I?");
     let id = client.text();
     let endpoint = stillwire.url("test", "http");
-    let post = |key: &str, secret: &str| {
-        tools::python("signed.py", &["post", &endpoint, key, secret, "us-east-1", &id])
+    let call = |operation: &str, key: &str, secret: &str| {
+        tools::python("signed.py", &[operation, &endpoint, key, secret, "us-east-1", &id])
             .trim()
             .to_owned()
     };
-    assert_eq!(post("AKIDADA", "ada's secret"), "posted");
+    let post = |key: &str, secret: &str| call("post", key, secret);
+    assert_eq!(post("AKIDADA", "ada's secret"), "post");
     assert_eq!(client.text(), "signed");
     assert_eq!(post("AKIDADA", "wrong"), "InvalidSignatureException");
     assert_eq!(post("AKIDEVE", "ada's secret"), "UnrecognizedClientException");
     client.send("post");
     assert_eq!(client.text(), "by the function");
+    assert_eq!(client.text(), id);
     // A stage may say otherwise.
     let unsigned = |stage: &str| {
         let head = format!(
@@ -118,4 +134,30 @@ fn posts_are_verified_and_those_of_our_own_functions_are_right() {
         raw(&stillwire.url(stage, "http"), head.as_bytes()).status
     };
     assert_eq!((unsigned("test"), unsigned("open")), (403, 410));
+    // What a key may do is up to its policy.
+    assert_eq!(post("AKIDBOB", "bob's secret"), "post");
+    assert_eq!(client.text(), "signed");
+    assert_eq!(call("delete", "AKIDBOB", "bob's secret"), "AccessDeniedException");
+    assert_eq!(call("delete", "AKIDCAT", "cat's secret"), "delete");
+}
+
+#[test]
+fn a_key_with_a_policy_connects_where_the_policy_lets_it() {
+    let (_app, stillwire) = start("AWS_IAM");
+    let connect = |stage: &str, key: &str, secret: &str| {
+        Client::open(&presigned(&stillwire.url(stage, "ws"), key, secret, "us-east-1"), &[])
+    };
+    assert!(connect("test", "AKIDCAT", "cat's secret").is_ok());
+    for (stage, key, secret) in
+        [("open", "AKIDCAT", "cat's secret"), ("test", "AKIDBOB", "bob's secret")]
+    {
+        let refused = connect(stage, key, secret).unwrap_err();
+        let said: Value = serde_json::from_str(&refused.body).unwrap();
+        let api = stillwire.api(stage)["id"].as_str().unwrap();
+        let expected = format!(
+            "User: arn:aws:iam::000000000000:user/{key} is not authorized to perform: execute-api:Invoke on resource: \
+             arn:aws:execute-api:us-east-1:000000000000:{api}/{stage}/$connect"
+        );
+        assert_eq!((refused.status, &said["Message"]), (403, &json!(expected)));
+    }
 }

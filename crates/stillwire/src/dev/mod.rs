@@ -170,7 +170,7 @@ async fn start(
         connection: own.limits(),
         stages: own.stages(),
         signed: own.signed(),
-        keys: Keys::new(own.keys),
+        keys: Keys::new(own.keys()?),
         endpoints: settings.endpoints(),
     };
     let access_logs = AccessLogFiles::start(data.path().join("access-logs"))?;

@@ -1,4 +1,4 @@
-"""Signs as botocore does: signed.py presign|header URL KEY SECRET REGION, or signed.py post ENDPOINT KEY SECRET REGION ID."""
+"""Signs as botocore does: signed.py presign|header URL KEY SECRET REGION, or signed.py post|delete ENDPOINT KEY SECRET REGION ID."""
 
 import sys
 
@@ -10,12 +10,15 @@ from botocore.credentials import Credentials
 
 what, url, key, secret, region, *rest = sys.argv[1:]
 credentials = Credentials(key, secret)
-if what == "post":
+if what in ("post", "delete"):
     client = boto3.client("apigatewaymanagementapi", endpoint_url=url, region_name=region,
                           aws_access_key_id=key, aws_secret_access_key=secret, config=Config(retries={"max_attempts": 0}))
     try:
-        client.post_to_connection(ConnectionId=rest[0], Data=b"signed")
-        print("posted")
+        if what == "post":
+            client.post_to_connection(ConnectionId=rest[0], Data=b"signed")
+        else:
+            client.delete_connection(ConnectionId=rest[0])
+        print(what)
     except Exception as error:
         print(error.response["Error"]["Code"])
 else:
