@@ -9,7 +9,7 @@ use stillwire_awswire::ConnectionId;
 use stillwire_model::{Api, ApiId, ApiKey, StageName};
 
 use crate::metrics::{ApiMetrics, StageMetrics};
-use crate::throttle::Throttles;
+use crate::throttle::{ApiThrottles, Throttles};
 use crate::validation::Schemas;
 
 /// What is known of a client for as long as it is connected.
@@ -38,6 +38,8 @@ pub(crate) struct Place {
     pub(crate) domain_name: Arc<str>,
     /// The counters of the stage.
     pub(crate) metrics: Arc<StageMetrics>,
+    /// How many requests pass.
+    pub(crate) throttles: Arc<Throttles>,
 }
 
 impl Peer {
@@ -74,7 +76,7 @@ pub(crate) struct LiveApi {
     id: ApiId,
     domain_name: Arc<str>,
     current: ArcSwap<Api>,
-    throttles: Throttles,
+    throttles: ApiThrottles,
     schemas: Schemas,
     metrics: ApiMetrics,
     places: Mutex<Places>,
@@ -94,7 +96,7 @@ impl LiveApi {
             id: api.id.clone(),
             domain_name,
             current: ArcSwap::new(api),
-            throttles: Throttles::default(),
+            throttles: ApiThrottles::default(),
             schemas: Schemas::default(),
             metrics,
             places: Mutex::default(),
@@ -118,17 +120,12 @@ impl LiveApi {
             return Arc::clone(place);
         }
         let (stage, domain_name) = (key.0.clone(), Arc::clone(&key.1));
-        let metrics = self.metrics.stage(&stage);
-        let place = Arc::new(Place { stage, domain_name, metrics });
+        let (metrics, throttles) = (self.metrics.stage(&stage), self.throttles.stage(&stage));
+        let place = Arc::new(Place { stage, domain_name, metrics, throttles });
         if places.len() < PLACES_MAX {
             places.insert(key, Arc::clone(&place));
         }
         place
-    }
-
-    /// How many requests pass.
-    pub(crate) fn throttles(&self) -> &Throttles {
-        &self.throttles
     }
 
     /// What messages must be.
@@ -144,6 +141,7 @@ impl LiveApi {
     /// Deploys another version of the API, and gives the one before. Messages that were routed keep that.
     pub(crate) fn replace(&self, api: Arc<Api>) -> Arc<Api> {
         self.metrics.deploy(&api);
+        self.throttles.deploy(&api);
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         places.retain(|(stage, _), _| api.stages.contains_key(stage));
         drop(places);

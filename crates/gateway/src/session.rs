@@ -204,12 +204,8 @@ impl Call {
         });
         let fate = match answer {
             Ok((reply, integration)) => {
-                match &reply {
-                    Some(Outgoing::Text(text)) => replies.text(&String::from_utf8_lossy(text)),
-                    Some(Outgoing::Binary(bytes)) => replies.binary(bytes),
-                    None => {}
-                }
-                if reply.is_some() {
+                if let Some(reply) = reply {
+                    replies.message(&reply);
                     self.sent(live);
                 }
                 Fate { status: 200, integration: Some(integration), ..Fate::default() }
@@ -313,7 +309,7 @@ fn find(api: &Arc<Api>, peer: &Peer, message: Incoming<'_>) -> Result<Found, Uns
         let key = route.key.to_string();
         Unserved { key, route: Some(Arc::clone(route)), failure }
     };
-    if !peer.api.throttles().admit(api, peer.stage(), &route.key) {
+    if !peer.place.throttles.admit(api.stages.get(peer.stage()), &route.key) {
         return Err(unserved(Failure::Throttled));
     }
     let text = match message {

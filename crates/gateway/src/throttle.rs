@@ -1,14 +1,18 @@
 //! Throttling: a token bucket for each stage and route.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use stillwire_model::{Api, RouteKey, StageName, Throttle};
+use stillwire_model::{Api, RouteKey, Stage, StageName, Throttle};
 use tokio::time::Instant;
 
-/// The buckets of an API. They outlive its versions.
+/// The buckets of an API's stages. They outlive its versions.
 #[derive(Debug, Default)]
-pub(crate) struct Throttles(Mutex<HashMap<(StageName, RouteKey), Bucket>>);
+pub(crate) struct ApiThrottles(Mutex<BTreeMap<StageName, Arc<Throttles>>>);
+
+/// The buckets of a stage.
+#[derive(Debug, Default)]
+pub(crate) struct Throttles(Mutex<BTreeMap<RouteKey, Bucket>>);
 
 /// A token bucket. It begins full.
 #[derive(Debug)]
@@ -17,17 +21,32 @@ pub(crate) struct Bucket {
     filled_at: Instant,
 }
 
+impl ApiThrottles {
+    /// Lets go of stages that are gone.
+    pub(crate) fn deploy(&self, api: &Api) {
+        let mut stages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stages.retain(|name, _| api.stages.contains_key(name));
+    }
+
+    /// The buckets of a stage.
+    pub(crate) fn stage(&self, name: &StageName) -> Arc<Throttles> {
+        let mut stages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(stages.entry(name.clone()).or_default())
+    }
+}
+
 impl Throttles {
-    /// Whether a request of this route may pass; takes its token.
-    pub(crate) fn admit(&self, api: &Api, stage: &StageName, route: &RouteKey) -> bool {
-        let settings = api.stages.get(stage).map(|stage| stage.settings(route));
-        let Some(throttle) = settings.and_then(|settings| settings.throttle) else { return true };
+    /// Whether a request of this route may pass; takes its token. `stage` says how many may.
+    pub(crate) fn admit(&self, stage: Option<&Stage>, route: &RouteKey) -> bool {
+        let throttle = stage.and_then(|stage| stage.settings(route).throttle);
+        let Some(throttle) = throttle else { return true };
         let now = Instant::now();
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // At most one for each route of each stage.
-        let bucket = buckets
-            .entry((stage.clone(), route.clone()))
-            .or_insert_with(|| Bucket::new(throttle, now));
+        if let Some(bucket) = buckets.get_mut(route) {
+            return bucket.take(throttle, now);
+        }
+        // At most one for each route.
+        let bucket = buckets.entry(route.clone()).or_insert_with(|| Bucket::new(throttle, now));
         bucket.take(throttle, now)
     }
 }

@@ -85,7 +85,7 @@ pub(crate) fn begin(
         Err(status) => return ticket.refuse(refusal(status, &request_id)),
     };
     let Candidate { api, peer, .. } = &candidate;
-    if !peer.api.throttles().admit(api, peer.stage(), &RouteKey::Connect) {
+    if !peer.place.throttles.admit(api.stages.get(peer.stage()), &RouteKey::Connect) {
         candidate.note(&Fate::of(Failure::Throttled), shared);
         return ticket.refuse(refusal(429, &request_id));
     }

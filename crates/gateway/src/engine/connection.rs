@@ -71,6 +71,14 @@ impl Replies<'_> {
         self.send(Opcode::Text, text.as_bytes());
     }
 
+    /// Sends a message.
+    pub fn message(&mut self, message: &Outgoing) {
+        match message {
+            Outgoing::Text(bytes) => self.send(Opcode::Text, bytes),
+            Outgoing::Binary(bytes) => self.send(Opcode::Binary, bytes),
+        }
+    }
+
     /// Sends a binary message.
     pub fn binary(&mut self, bytes: &[u8]) {
         self.send(Opcode::Binary, bytes);
