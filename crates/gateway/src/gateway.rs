@@ -93,8 +93,9 @@ impl Gateway {
     /// When the kernel refuses the port's settings.
     pub fn serve(&self, api: Arc<Api>, domain_name: &str, door: Door) -> io::Result<()> {
         let live = Arc::new(LiveApi::new(api, domain_name.into()));
+        self.open(Site::Api(Arc::clone(&live)), door)?;
         self.change(|table| _ = table.apis.insert(live.id().clone(), Arc::clone(&live)));
-        self.open(Site::Api(live), door)
+        Ok(())
     }
 
     /// Serves a custom domain at `door`, whatever name requests there ask for, and by its name at all doors. Functions
@@ -110,8 +111,9 @@ impl Gateway {
     ) -> io::Result<()> {
         let name = domain.name.clone();
         let live = LiveDomain { domain, domain_name: domain_name.into() };
+        self.open(Site::Domain(name.clone()), door)?;
         self.change(|table| _ = table.domains.insert(name.clone(), live.clone()));
-        self.open(Site::Domain(name), door)
+        Ok(())
     }
 
     /// Replaces a custom domain that is being served; false when it is not. Connections stay, whatever becomes of the
@@ -201,8 +203,9 @@ impl Gateway {
 
     fn open(&self, site: Site, door: Door) -> io::Result<()> {
         let site = Arc::new(site);
-        self.sites.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&site));
-        self.engine.open(door, site)
+        self.engine.open(door, Arc::clone(&site))?;
+        self.sites.lock().unwrap_or_else(PoisonError::into_inner).push(site);
+        Ok(())
     }
 
     fn shut(&self, is_meant: impl Fn(&Site) -> bool) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use stillwire_awswire::ConnectionId;
@@ -79,7 +79,7 @@ pub(crate) struct LiveApi {
     throttles: ApiThrottles,
     schemas: Schemas,
     metrics: ApiMetrics,
-    places: Mutex<Places>,
+    places: ArcSwap<Places>,
 }
 
 /// Places by stage and domain name.
@@ -99,7 +99,7 @@ impl LiveApi {
             throttles: ApiThrottles::default(),
             schemas: Schemas::default(),
             metrics,
-            places: Mutex::default(),
+            places: ArcSwap::default(),
         }
     }
 
@@ -114,17 +114,20 @@ impl LiveApi {
 
     /// The place of clients that come to a stage by this name.
     pub(crate) fn place(&self, stage: StageName, domain_name: &Arc<str>) -> Arc<Place> {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (stage, Arc::clone(domain_name));
-        if let Some(place) = places.get(&key) {
+        if let Some(place) = self.places.load().get(&key) {
             return Arc::clone(place);
         }
-        let (stage, domain_name) = (key.0.clone(), Arc::clone(&key.1));
+        let (stage, domain_name) = key.clone();
         let (metrics, throttles) = (self.metrics.stage(&stage), self.throttles.stage(&stage));
         let place = Arc::new(Place { stage, domain_name, metrics, throttles });
-        if places.len() < PLACES_MAX {
-            places.insert(key, Arc::clone(&place));
-        }
+        self.places.rcu(|places| {
+            let mut places = Places::clone(places);
+            if places.len() < PLACES_MAX {
+                places.insert(key.clone(), Arc::clone(&place));
+            }
+            places
+        });
         place
     }
 
@@ -142,9 +145,12 @@ impl LiveApi {
     pub(crate) fn replace(&self, api: Arc<Api>) -> Arc<Api> {
         self.metrics.deploy(&api);
         self.throttles.deploy(&api);
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        places.retain(|(stage, _), _| api.stages.contains_key(stage));
-        drop(places);
+        // Counters and buckets go with their stage: one that comes again begins anew.
+        self.places.rcu(|places| {
+            let mut places = Places::clone(places);
+            places.retain(|(stage, _), _| api.stages.contains_key(stage));
+            places
+        });
         self.current.swap(api)
     }
 

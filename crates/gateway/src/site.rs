@@ -55,12 +55,11 @@ pub(crate) struct Found {
 /// A custom domain in `Host` comes first, at whichever door; without one, the door decides.
 pub(crate) fn find(head: &RequestHead, site: &Site, table: &Table) -> Option<Found> {
     let authority = head.first("host").unwrap_or_default();
-    let host = host_name(authority);
     let (path, _) = head.path_and_query();
     let segments = segments(path)?;
-    let (live, is_named_so) = match (table.domain_of(&host), site) {
-        (Some(live), _) => (live, true),
-        (None, Site::Domain(name)) => (table.domains.get(name)?, false),
+    let (live, named) = match (table.domain_of(authority), site) {
+        (Some((live, name)), _) => (live, Some(name)),
+        (None, Site::Domain(name)) => (table.domains.get(name)?, None),
         (None, Site::Api(api)) => {
             let (stage, rest) = of_api(api, segments)?;
             let place = api.place(stage, api.domain_name());
@@ -69,13 +68,12 @@ pub(crate) fn find(head: &RequestHead, site: &Site, table: &Table) -> Option<Fou
         }
     };
     let (api, stage, rest) = live.mapped(segments, table)?;
-    // Which name of a wildcard a client used may be what an app is about: each tenant has one.
-    let place = if live.domain.name.is_wildcard() && is_named_so {
-        api.place(stage, &Arc::from(host))
-    } else {
-        api.place(stage, &live.domain_name)
+    let is_named = named.is_some() || is_own_host(authority);
+    let place = match named {
+        // Which name of a wildcard a client used may be what an app is about: each tenant has one.
+        Some(name) if live.domain.name.is_wildcard() => api.place(stage, &name.as_str().into()),
+        _ => api.place(stage, &live.domain_name),
     };
-    let is_named = is_named_so || is_own_host(authority);
     Some(Found { api: Arc::clone(api), place, rest, by_domain: true, is_named })
 }
 
@@ -95,13 +93,14 @@ fn of_api(live: &LiveApi, mut segments: Vec<String>) -> Option<(StageName, Vec<S
 }
 
 impl Table {
-    /// The custom domain with this name, else the wildcard that it falls under.
-    fn domain_of(&self, host: &str) -> Option<&LiveDomain> {
+    /// The custom domain that a `Host` names, else the wildcard that it falls under; and the name.
+    fn domain_of(&self, authority: &str) -> Option<(&LiveDomain, DomainName)> {
         if self.domains.is_empty() {
             return None;
         }
-        let wildcard = || self.domains.get(DomainName::wildcard_of(host)?.as_str());
-        self.domains.get(host).or_else(wildcard)
+        let name = named(authority)?;
+        let wildcard = || self.domains.get(DomainName::wildcard_of(name.as_str())?.as_str());
+        Some((self.domains.get(&name).or_else(wildcard)?, name))
     }
 }
 
@@ -132,12 +131,14 @@ fn segments(path: &str) -> Option<Vec<String>> {
         .collect()
 }
 
-fn host_name(authority: &str) -> String {
+/// The name in a `Host`. It may become part of an event, and functions make addresses of it: only what is a name counts.
+fn named(authority: &str) -> Option<DomainName> {
     let name = match authority.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => authority,
     };
-    name.trim_end_matches('.').to_ascii_lowercase()
+    let name = DomainName::parse(name.strip_suffix('.').unwrap_or(name)).ok();
+    name.filter(|name| !name.is_wildcard())
 }
 
 #[cfg(test)]
@@ -242,6 +243,13 @@ mod tests {
             for (host, path) in [("a.example.com", "/"), ("a.example.com", "/dev")] {
                 assert_eq!(found(host, path), None, "{host}{path}");
             }
+        }
+        // What is no name would make other addresses of those that functions build.
+        for host in
+            ["*.example.com", "localhost:1/x.example.com", "a@b.example.com", "a b.example.com"]
+        {
+            let seen = found(host, "/dev", &doors[0], &table);
+            assert_eq!(seen.as_deref(), Some("one dev localhost:7800 "), "{host}");
         }
         let wildcard = Site::Domain(DomainName::parse("*.example.com").unwrap());
         let by_port = found("localhost:7803", "/v2", &wildcard, &table);

@@ -127,13 +127,14 @@ fn the_ready_file_names_every_address_function_and_table() {
     assert_eq!(ready["pid"], stillwire.pid());
     assert!(std::path::Path::new(ready["ca"].as_str().unwrap()).exists());
     let members: Vec<_> = ready.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(members, ["pid", "aws_endpoint", "ca", "apis", "functions", "tables"]);
+    assert_eq!(members, ["pid", "aws_endpoint", "ca", "apis", "domains", "functions", "tables"]);
     let stacks = |kind: &str| {
         let list = ready[kind].as_array().unwrap();
         list.iter().map(|entry| entry["stack"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(stacks("apis"), ["dev-Chat", "stage-Chat", "prod-Chat"]);
     assert_eq!(stacks("tables"), ["dev-Chat", "stage-Chat", "prod-Chat"]);
+    assert_eq!(ready["domains"], json!([]));
     assert_eq!(stacks("functions").len(), 6);
     for stage in ["dev", "stage", "prod"] {
         let api = stillwire.api(stage);
