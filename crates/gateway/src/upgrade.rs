@@ -140,10 +140,13 @@ fn examine(
     ticket: &Ticket<ApiService>,
 ) -> Result<Candidate, u16> {
     let found = site::find(&arrival.head, site, &shared.table.load());
-    let Found { api: live, place, .. } =
+    let Found { api: live, place, is_named, .. } =
         found.filter(|found| found.rest.is_empty()).ok_or(403_u16)?;
     let api = Arc::clone(live.load().at_stage(&place.stage));
     let upgrade = Upgrade::check(&arrival.head).map_err(UpgradeError::status)?;
+    if !is_named {
+        return Err(403);
+    }
     let compression = shared.limits.of(&place.stage).compression;
     let compression = compression
         .then(|| DeflateConfig::default().negotiate(arrival.head.all("sec-websocket-extensions")));
