@@ -11,6 +11,7 @@
 
 mod autobahn;
 mod bench;
+mod conformance;
 mod fuzz;
 mod lint;
 mod run;
@@ -25,7 +26,7 @@ use run::Failure;
 type Command = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>);
 
 /// What there is, with a line about each.
-const COMMANDS: [Command; 9] = [
+const COMMANDS: [Command; 10] = [
     (
         "run",
         "run an example app, the chat unless another is named: cargo xtask run [EXAMPLE]",
@@ -35,6 +36,11 @@ const COMMANDS: [Command; 9] = [
         "test",
         "install what the tests need, and run them all; further words go to `cargo test`",
         test::run,
+    ),
+    (
+        "conformance",
+        "play the cases of what API Gateway does, all or those with a WORD, and write docs/api-coverage.md",
+        conformance::run,
     ),
     ("lint", "format check, clippy, documentation and tidy, as strict as CI", lint::run),
     ("docs", "build the documentation of the code, private items included", docs),
@@ -58,7 +64,7 @@ fn main() -> ExitCode {
     let Some((name, rest)) = arguments.split_first() else {
         println!("cargo xtask COMMAND\n");
         for (name, about, _) in COMMANDS {
-            println!("  {name:8} {about}");
+            println!("  {name:11} {about}");
         }
         return ExitCode::SUCCESS;
     };

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::run::{Failure, cargo, output, workspace};
 
 /// Which crates of ours each crate may use: the arrows of ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("bench", &["websocket"]),
+    ("conformance", &["testkit"]),
     ("drain", &[]),
     ("model", &[]),
     ("websocket", &[]),

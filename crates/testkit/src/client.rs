@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::TcpStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -14,6 +14,8 @@ use stillwire_websocket::{
     encode_message, encode_ping,
 };
 
+use crate::line::Line;
+
 /// What the server may send.
 const LIMITS: Limits =
     Limits { frame_bytes_max: 1 << 20, message_bytes_max: 1 << 24, binary: true };
@@ -23,11 +25,17 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// A connection to the program.
 #[derive(Debug)]
 pub struct Client {
-    stream: TcpStream,
+    line: Line,
     decoder: Decoder,
     got: VecDeque<Got>,
     /// The head of the server's answer.
     pub answer: Answer,
+}
+
+/// A handshake that was sent; its answer may be waited for, or not.
+#[derive(Debug)]
+pub struct Opening {
+    line: Line,
 }
 
 /// Something that came from the server.
@@ -56,38 +64,56 @@ pub struct Refused {
     pub body: String,
 }
 
-impl Client {
-    /// Opens a connection; `Sec-WebSocket-Protocol` may be among the headers, and a `Host` that is not the URL's.
-    pub fn open(url: &str, headers: &[(&str, &str)]) -> Result<Self, Refused> {
-        let rest = url.strip_prefix("ws://").expect("a plain URL");
-        let (host, target) = rest.split_once('/').expect("a path");
-        let named =
-            headers.iter().find(|(name, _)| *name == "Host").map_or(host, |(_, value)| value);
-        let others = headers.iter().filter(|(name, _)| *name != "Host");
-        let headers: Vec<(String, String)> =
-            others.map(|(name, value)| ((*name).into(), (*value).into())).collect();
+impl Opening {
+    /// Sends the handshake for a `ws://` URL, or for a `wss://` one where an authority is trusted (a PEM file). Among the
+    /// headers there may be `Sec-WebSocket-Protocol`, and a `Host` that is not the URL's.
+    pub fn send(url: &str, headers: &[(String, String)], trusted: Option<&Path>) -> Self {
+        let (address, target) = address(url);
+        let mut line = Line::to(url, address, trusted);
+        let (hosts, others): (Vec<_>, Vec<_>) =
+            headers.iter().cloned().partition(|(name, _)| name == "Host");
+        let host = hosts.first().map_or(address, |(_, host)| host);
         let key = BASE64_STANDARD.encode(b"sixteen bytes...");
-        let head = request(named, &format!("/{target}"), &key, &[], &headers);
-        let mut stream = TcpStream::connect(host).expect("the server accepts");
-        stream.set_read_timeout(Some(TIMEOUT)).expect("a time limit");
-        stream.write_all(head.as_bytes()).expect("the handshake is sent");
+        let head = request(host, &target, &key, &[], &others);
+        line.write_all(head.as_bytes()).expect("the handshake is sent");
+        Self { line }
+    }
+
+    /// Waits for the answer.
+    pub fn finish(self) -> Result<Client, Refused> {
+        let mut line = self.line;
+        line.wait_at_most(TIMEOUT);
         let mut buffer = Vec::new();
         let answer = loop {
             if let Some(answer) = Answer::parse(&buffer).expect("an HTTP answer") {
                 break answer;
             }
-            assert!(read(&mut stream, &mut buffer) > 0, "the server left during the handshake");
+            assert!(read(&mut line, &mut buffer) > 0, "the server left during the handshake");
         };
         let mut rest = buffer.split_off(answer.head_len);
         if answer.status != 101 {
-            while read(&mut stream, &mut rest) > 0 {}
+            while read(&mut line, &mut rest) > 0 {}
             let body = String::from_utf8_lossy(&rest).into_owned();
             return Err(Refused { status: answer.status, body });
         }
         let decoder = Decoder::new(Role::Client);
-        let mut client = Self { stream, decoder, got: VecDeque::new(), answer };
+        let mut client = Client { line, decoder, got: VecDeque::new(), answer };
         client.decode(&mut rest);
         Ok(client)
+    }
+
+    /// Leaves without a word: the server reads a reset.
+    pub fn reset(self) {
+        self.line.reset();
+    }
+}
+
+impl Client {
+    /// Opens a connection to a plain URL, as an [`Opening`] does.
+    pub fn open(url: &str, headers: &[(&str, &str)]) -> Result<Self, Refused> {
+        let headers: Vec<(String, String)> =
+            headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Opening::send(url, &headers, None).finish()
     }
 
     /// Sends a text message in one frame.
@@ -128,9 +154,14 @@ impl Client {
         self.receive()
     }
 
+    /// Leaves without a close frame, and without the end of TCP that a closed socket sends: the server reads a reset.
+    pub fn reset(self) {
+        self.line.reset();
+    }
+
     /// Sends bytes as they are. What the server does not want any more is not sent.
     pub fn send_raw(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).ok();
+        self.line.write_all(bytes).ok();
     }
 
     /// The next thing from the server.
@@ -149,9 +180,9 @@ impl Client {
             if left.is_zero() {
                 return None;
             }
-            self.stream.set_read_timeout(Some(left)).expect("a time limit");
+            self.line.wait_at_most(left);
             let mut chunk = [0; 16_384];
-            match self.stream.read(&mut chunk) {
+            match self.line.read(&mut chunk) {
                 Ok(0) => return Some(Got::End),
                 Ok(read) => self.decode(&mut chunk[..read]),
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return Some(Got::End),
@@ -208,9 +239,16 @@ impl Client {
 
 const KEY: Masking = Masking::Key([0x37, 0xfa, 0x21, 0x3d]);
 
-fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> usize {
+/// The host and port of a URL, and what is asked of it.
+fn address(url: &str) -> (&str, String) {
+    let (_, rest) = url.split_once("://").expect("a URL");
+    let (address, target) = rest.split_once('/').expect("a path");
+    (address, format!("/{target}"))
+}
+
+fn read(line: &mut Line, buffer: &mut Vec<u8>) -> usize {
     let mut chunk = [0; 4096];
-    let read = stream.read(&mut chunk).expect("the server answers in time");
+    let read = line.read(&mut chunk).expect("the server answers in time");
     buffer.extend_from_slice(&chunk[..read]);
     read
 }

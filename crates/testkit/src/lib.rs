@@ -22,11 +22,12 @@ mod app;
 mod client;
 mod events;
 mod http;
+mod line;
 mod program;
 pub mod tools;
 
 pub use app::App;
-pub use client::{Client, Got, Refused};
+pub use client::{Client, Got, Opening, Refused};
 pub use events::Events;
 pub use http::{Answer, raw};
 pub use program::{Stillwire, eventually, example};

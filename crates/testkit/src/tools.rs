@@ -15,16 +15,30 @@ pub fn folder() -> PathBuf {
 
 /// Runs a Python script of `crates/stillwire/tests/clients` with boto3 and `websockets` at hand.
 pub fn python(script: &str, arguments: &[&str]) -> String {
-    let mut command = Command::new(installed("python/bin/python"));
-    command.arg(client(script)).args(arguments);
+    let mut command = python_with(&client(script));
+    command.args(arguments);
     run(command)
+}
+
+/// Python on a script, with boto3 and `websockets` at hand.
+pub fn python_with(script: &Path) -> Command {
+    let mut command = Command::new(installed("python/bin/python"));
+    command.arg(script);
+    command
 }
 
 /// Runs a Node script of `crates/stillwire/tests/clients` with `ws` at hand.
 pub fn node(script: &str, arguments: &[&str]) -> String {
-    let mut command = Command::new("node");
-    command.env("NODE_PATH", installed("node/node_modules")).arg(client(script)).args(arguments);
+    let mut command = node_with(&client(script));
+    command.args(arguments);
     run(command)
+}
+
+/// Node on a script, with `ws` and the AWS SDK at hand.
+pub fn node_with(script: &Path) -> Command {
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", installed("node/node_modules")).arg(script);
+    command
 }
 
 /// The folder of programs in which the CDK of an example is installed, to be put first on the search path.
