@@ -3,7 +3,7 @@ const readline = require("node:readline");
 const sdk = require("@aws-sdk/client-apigatewaymanagementapi");
 
 function given(parameters) {
-  const value = (written) => (written?.bytes === undefined ? written : Buffer.from(written.bytes));
+  const value = (written) => (written?.base64 === undefined ? written : Buffer.from(written.base64, "base64"));
   return Object.fromEntries(Object.entries(parameters).map(([name, written]) => [name, value(written)]));
 }
 

@@ -4,6 +4,7 @@ A request names `service`, `endpoint`, `ca`, `keys` and `region`, and either `ca
 a URL whose handshake is signed in its query, and by headers. Times are answered as `time 2026-01-31T12:00:00+00:00`.
 """
 
+import base64
 import datetime
 import functools
 import json
@@ -39,9 +40,10 @@ def call(ask):
 
 
 def given(parameters):
-    """A text is given as one; `{"bytes": "text"}` as its bytes."""
+    """A text is given as one; `{"base64": "eA=="}` as bytes."""
     def value(written):
-        return written["bytes"].encode() if isinstance(written, dict) and written.keys() == {"bytes"} else written
+        is_bytes = isinstance(written, dict) and written.keys() == {"base64"}
+        return base64.b64decode(written["base64"]) if is_bytes else written
     return {name: value(written) for name, written in parameters.items()}
 
 

@@ -1,10 +1,11 @@
 """An authorizer that decides what its client asks for, and records what it got.
 
-The wish is JSON in the header `X-Gate`: `{"raise": "text"}`, or members of the result. `effect` and `resource` are those
+The wish is JSON in the header `X-Gate`: `{"raise": "text"}`, `{"exit": 3}`, or members of the result. `effect` and `resource` are those
 of its one statement; in `resource`, `API` stands for the API's ARN.
 """
 
 import json
+import os
 
 from recorder import record
 
@@ -14,6 +15,8 @@ def handler(event, context):
     wish = json.loads(event["headers"].get("X-Gate", "{}"))
     if "raise" in wish:
         raise Exception(wish["raise"])
+    if "exit" in wish:
+        os._exit(wish["exit"])
     api = event["methodArn"].split("/")[0]
     resource = wish.pop("resource", event["methodArn"]).replace("API", api)
     statements = [{"Action": "execute-api:Invoke", "Effect": wish.pop("effect", "Allow"), "Resource": resource}]

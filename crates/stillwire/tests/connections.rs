@@ -1,4 +1,4 @@
-//! `@connections`, from outside and from functions, and the other services that a function may call.
+//! The ways in which handlers find `@connections`, and the other services that a function may call.
 
 #![allow(missing_docs, reason = "tests are named by the behaviour they check")]
 #![allow(clippy::indexing_slicing, reason = "a test says what went wrong by panicking")]
@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stillwire_testkit::{App, Client, Got, Stillwire, raw, tools};
+use stillwire_testkit::{App, Client, Stillwire};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_stillwire");
 
@@ -42,15 +42,8 @@ def gateway(request, way):
 
 def handler(event, context):
     request = event["requestContext"]
-    id = request["connectionId"]
     if request["eventType"] == "CONNECT":
-        if "probe" not in event["headers"]:
-            return {"statusCode": 200}
-        client = gateway(request, "domain")
-        outcomes = [outcome(client.post_to_connection, ConnectionId=id, Data=b"x"),
-                    outcome(client.get_connection, ConnectionId=id),
-                    outcome(client.delete_connection, ConnectionId=id)]
-        return {"statusCode": 200, "headers": {"outcomes": json.dumps(outcomes)}}
+        return {"statusCode": 200}
     way = json.loads(event["body"])["way"]
     if way in ("s3", "sqs"):
         began = time.monotonic()
@@ -59,9 +52,7 @@ def handler(event, context):
         else:
             text = outcome(boto3.client("sqs").send_message, QueueUrl="http://ignored/1/queue", MessageBody="hello")
         return {"statusCode": 200, "body": json.dumps({"outcome": text, "seconds": time.monotonic() - began})}
-    if way == "who":
-        return {"statusCode": 200, "body": id}
-    text = outcome(gateway(request, way).post_to_connection, ConnectionId=id, Data=("by " + way).encode())
+    text = outcome(gateway(request, way).post_to_connection, ConnectionId=request["connectionId"], Data=("by " + way).encode())
     return {"statusCode": 200, "body": text} if text != "ok" else {"statusCode": 200}
 "#;
 
@@ -86,94 +77,9 @@ fn ask(client: &mut Client, way: &str) -> String {
     client.text()
 }
 
-fn client() -> (Client, String) {
-    let headers = [("User-Agent", "me")];
-    let mut client = STILLWIRE.try_connect("test", &headers).expect("accepted");
-    let id = ask(&mut client, "who");
-    (client, id)
-}
-
-fn management(id: &str, case: &str) -> Value {
-    let output = tools::python("management.py", &[&STILLWIRE.ready().to_string(), id, case]);
-    serde_json::from_str(&output).expect("JSON")
-}
-
-#[test]
-fn boto3_posts_gets_and_learns_what_is_wrong() {
-    let (mut client, id) = client();
-    let seen = management(&id, "live");
-    let expected = json!({
-        "https": 200, "http": 200, "slash": 200, "empty": 200, "most": 200,
-        "too much": ["PayloadTooLargeException", 413, "Message too long: the limit is 131072 bytes"],
-        "no text": ["ClientError", 400, "Data is not UTF-8 text, and this API sends text messages only"],
-        "unknown": ["GoneException", 410, ""],
-        "malformed": ["ClientError", 400, "Invalid connectionId: abc"],
-        "wrong stage": ["ForbiddenException", 403, "Forbidden"],
-        "datetimes": [true, true], "order": true,
-        "identity": { "SourceIp": "127.0.0.1", "UserAgent": "me" },
-    });
-    assert_eq!(seen, expected);
-    for text in ["by https é", "by http é", "a str", ""] {
-        assert_eq!(client.text(), text);
-    }
-    assert_eq!(client.text().len(), 131_072);
-}
-
-#[test]
-fn boto3_deletes_a_connection_once() {
-    let (mut client, id) = client();
-    let seen = management(&id, "delete");
-    let gone = json!(["GoneException", 410, ""]);
-    assert_eq!(seen, json!({ "delete": 204, "again": gone, "get": gone, "post": gone }));
-    assert_eq!(client.receive(), Got::Close(1000, String::new()));
-}
-
-#[test]
-fn both_spellings_of_a_path_reach_the_connection() {
-    let (mut client, id) = client();
-    let url = STILLWIRE.url("test", "http");
-    let escaped = id.replace('=', "%3D");
-    for path in [
-        format!("/test/@connections/{id}"),
-        format!("/test/@connections/{escaped}"),
-        format!("/test/%40connections/{escaped}"),
-    ] {
-        let post = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi"
-        );
-        let answer = raw(&url, post.as_bytes());
-        assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{path}");
-        assert!(answer.header("x-amzn-requestid").is_some());
-        assert_eq!(client.text(), "hi");
-    }
-    let unknown = raw(
-        &url,
-        b"GET /test/@connections/AAAAAAAAAAAAAAA= HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-    );
-    assert_eq!((unknown.status, unknown.body.as_str()), (410, ""));
-    assert_eq!(unknown.header("x-amzn-errortype"), Some("GoneException"));
-    let put = format!(
-        "PUT /test/@connections/{escaped} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    );
-    let answer = raw(&url, put.as_bytes());
-    assert_eq!(answer.status, 403);
-    assert_eq!(answer.body, r#"{"message":"Missing Authentication Token"}"#);
-}
-
-#[test]
-fn a_connection_is_gone_while_its_own_connect_runs() {
-    let client = STILLWIRE.try_connect("test", &[("probe", "1")]).expect("accepted");
-    let outcomes = client.answer.header("outcomes").expect("the outcomes");
-    let outcomes: Vec<String> = serde_json::from_str(outcomes).expect("JSON");
-    assert_eq!(outcomes.len(), 3);
-    for outcome in outcomes {
-        assert!(outcome.starts_with("GoneException: "), "{outcome}");
-    }
-}
-
 #[test]
 fn a_handler_finds_the_management_api_in_every_usual_way() {
-    let (mut client, _) = client();
+    let mut client = STILLWIRE.connect();
     for way in ["variable", "callback", "domain", "literal", "none"] {
         assert_eq!(ask(&mut client, way), format!("by {way}"));
     }
@@ -181,7 +87,7 @@ fn a_handler_finds_the_management_api_in_every_usual_way() {
 
 #[test]
 fn a_service_that_is_not_served_is_an_error_that_says_what_to_do() {
-    let (mut client, _) = client();
+    let mut client = STILLWIRE.connect();
     for (service, variable) in [("s3", "AWS_ENDPOINT_URL_S3"), ("sqs", "AWS_ENDPOINT_URL_SQS")] {
         let answer: Value = serde_json::from_str(&ask(&mut client, service)).expect("JSON");
         let outcome = answer["outcome"].as_str().expect("a text");

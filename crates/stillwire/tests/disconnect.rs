@@ -8,8 +8,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde_json::json;
-use stillwire_testkit::{App, Client, Events, Got, Stillwire, raw};
+use stillwire_testkit::{App, Client, Events, Got, Stillwire};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_stillwire");
 
@@ -26,8 +25,6 @@ def handler(event, context):
         except gateway.exceptions.GoneException:
             outcome = "gone"
         record({"post": outcome, "to": request["connectionId"]})
-        if "raise" in (request.get("disconnectReason") or ""):
-            raise ValueError("nobody minds")
     return {"statusCode": 200, "body": request["connectionId"]}
 "#;
 
@@ -75,41 +72,6 @@ impl World {
 }
 
 #[test]
-fn a_close_frame_is_answered_with_its_code_which_the_event_tells_with_the_reason() {
-    for (frame, answer, ending) in [
-        (None, (1005, ""), (1005, "Client-side close frame status not set")),
-        (Some((1000, "")), (1000, ""), (1000, "")),
-        (Some((1001, "")), (1001, ""), (1001, "")),
-        (Some((4001, "bye")), (4001, ""), (4001, "bye")),
-        (Some((4002, "please raise")), (4002, ""), (4002, "please raise")),
-    ] {
-        let (client, id) = client(&WORLD.stillwire);
-        assert_eq!(client.close(frame), Got::Close(answer.0, answer.1.to_owned()));
-        assert_eq!(WORLD.ending(&id), (ending.0, ending.1.to_owned()));
-    }
-}
-
-#[test]
-fn a_lost_connection_is_1006() {
-    let (client, id) = client(&WORLD.stillwire);
-    drop(client);
-    assert_eq!(WORLD.ending(&id), (1006, String::new()));
-}
-
-#[test]
-fn a_deleted_connection_is_closed_with_1000() {
-    let (mut client, id) = client(&WORLD.stillwire);
-    let url = WORLD.stillwire.url("test", "http");
-    let path = format!("/test/@connections/{}", id.replace('=', "%3D"));
-    let delete = format!("DELETE {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    assert_eq!(raw(&url, delete.as_bytes()).status, 204);
-    assert_eq!(raw(&url, delete.as_bytes()).status, 410);
-    assert_eq!(client.receive(), Got::Close(1000, String::new()));
-    drop(client);
-    assert_eq!(WORLD.ending(&id), (1000, String::new()));
-}
-
-#[test]
 fn a_client_that_breaks_a_rule_is_told_which_and_so_is_the_function() {
     for (frame, code, reason) in [
         (b"\x82\x81\0\0\0\0x".as_slice(), 1003, "Unsupported data"),
@@ -123,33 +85,6 @@ fn a_client_that_breaks_a_rule_is_told_which_and_so_is_the_function() {
         drop(client);
         assert_eq!(WORLD.ending(&id), (u64::from(code), reason.to_owned()));
     }
-}
-
-#[test]
-fn the_event_has_the_headers_of_aws_and_remembers_the_client() {
-    let (client, id) = client(&WORLD.stillwire);
-    client.close(Some((1000, "")));
-    let event = WORLD.events.wait_for(&id, "DISCONNECT");
-    let context = &event["requestContext"];
-    let host = &context["domainName"];
-    let headers = json!({ "Host": host, "x-api-key": "", "X-Forwarded-For": "", "x-restapi": "" });
-    assert_eq!(event["headers"], headers);
-    let many =
-        json!({ "Host": [host], "x-api-key": [""], "X-Forwarded-For": [""], "x-restapi": [""] });
-    assert_eq!(event["multiValueHeaders"], many);
-    assert_eq!(context["routeKey"], "$disconnect");
-    assert_eq!(context["identity"], json!({ "userAgent": "me", "sourceIp": "127.0.0.1" }));
-    let connect = WORLD.events.wait_for(&id, "CONNECT");
-    assert_eq!(context["connectedAt"], connect["requestContext"]["connectedAt"]);
-    assert!(event.get("body").is_none() && context.get("messageId").is_none());
-}
-
-#[test]
-fn a_post_during_disconnect_finds_the_connection_gone() {
-    let (client, id) = client(&WORLD.stillwire);
-    client.close(None);
-    let outcome = WORLD.events.wait("the outcome of the post", |event| event["to"] == *id);
-    assert_eq!(outcome["post"], "gone");
 }
 
 /// The port used to close first, and a `$disconnect` that told the others failed.
