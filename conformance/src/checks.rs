@@ -8,7 +8,8 @@ use stillwire_testkit::{Client, Got};
 use crate::Result;
 use crate::play::Play;
 
-/// Connections of the check of ids. That a million ids differ is a test of what makes them, in the gateway.
+/// Connections of the check of ids. That no two of any number have the same id follows from each leading back to its
+/// own address, which the gateway's tests show.
 const CONNECTIONS: usize = 5000;
 
 /// Runs the check of this name on these names' values.
