@@ -54,7 +54,6 @@ verbs! {
     "request" => Request,
     "no-request" => NoRequest,
     "logged" => Logged,
-    "said" => Said,
     "http" => Http,
     "call" => Call,
     "sign" => Sign,
@@ -151,8 +150,6 @@ steps! {
     NoRequest { no_request: Value, #[serde(default = "soon")] within: String, }
     /// Expects a line of an access log, as JSON.
     Logged { logged: Value, #[serde(default)] exactly: bool, }
-    /// Expects a text among what the program writes.
-    Said { said: String, }
     /// Sends an HTTP request, `GET /prod` for example.
     Http {
         http: String,
@@ -204,7 +201,7 @@ steps! {
     }
     /// Changes a file of the app.
     Edit { edit: String, from: String, to: String, }
-    /// Sends the program a signal, `TERM` or `KILL`.
+    /// Sends the program a signal, `TERM` or `INT`.
     Signal { signal: String, }
     /// Waits for the end of the program, and starts it again where it is wanted.
     AfterTheEnd { after_the_end: Next, }

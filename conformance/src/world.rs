@@ -75,11 +75,6 @@ impl World {
         Ok(())
     }
 
-    /// What the program that runs has written.
-    pub(crate) fn log(&self) -> String {
-        self.program(|stillwire| stillwire.log()).unwrap_or_default()
-    }
-
     /// The program itself, for other commands.
     pub(crate) fn executable(&self) -> &Path {
         &self.program

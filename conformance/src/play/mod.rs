@@ -97,7 +97,6 @@ impl Play<'_> {
             What::Request(step) => self.request(step)?,
             What::NoRequest(step) => self.no_request(step)?,
             What::Logged(step) => self.logged(step)?,
-            What::Said(step) => self.said(step)?,
             What::Http(step) => self.http(step)?,
             What::Call(step) => self.call(step)?,
             What::Sign(step) => self.sign(step)?,

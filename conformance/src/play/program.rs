@@ -56,7 +56,7 @@ impl Play<'_> {
     pub(super) fn signal(&self, step: &Signal) -> Result<()> {
         let signal = match step.signal.as_str() {
             "TERM" => Signals::TERM,
-            "KILL" => Signals::KILL,
+            "INT" => Signals::INT,
             other => return Err(format!("{other:?} is not sent")),
         };
         self.world.program(|stillwire| stillwire.signal(signal))

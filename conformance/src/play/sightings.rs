@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{PATIENCE, Play, until};
 use crate::Result;
 use crate::expect::{More, shown};
-use crate::steps::{Event, Logged, NoEvent, NoRequest, Request, Said, duration};
+use crate::steps::{Event, Logged, NoEvent, NoRequest, Request, duration};
 
 /// Whose events are looked for.
 enum Owner {
@@ -31,12 +31,11 @@ impl Play<'_> {
             // One more than there should be comes soon after.
             std::thread::sleep(duration("200ms")?);
         }
-        let known = self.names.clone();
         let found = self.search(candidates(), &step.is, more)?;
         if let Some(times) = step.times.filter(|times| *times != found) {
             return Err(format!("expected {times} of {}, got {found}", step.event));
         }
-        if self.names.get(&self.last).is_none() && known.get(&self.last).is_none() {
+        if self.names.get(&self.last).is_none() {
             self.learn_id();
         }
         Ok(())
@@ -97,12 +96,6 @@ impl Play<'_> {
             world.access_logs().iter().any(fits).then_some(())
         });
         self.search(world.access_logs(), &step.logged, more).map(|_| ())
-    }
-
-    pub(super) fn said(&mut self, step: &Said) -> Result<()> {
-        let text = self.names.fill(&step.said)?;
-        let found = until(PATIENCE, || self.world.log().contains(&text).then_some(()));
-        found.ok_or_else(|| format!("expected {text:?} among what the program writes"))
     }
 
     /// Takes the first candidate that fits; gives how many do. Where none does, what is wrong with the nearest.
