@@ -14,7 +14,7 @@ const ARCHIVE_BYTES_MAX: u64 = 250 * 1024 * 1024;
 const ARCHIVE_FILES_MAX: usize = 100_000;
 
 /// Everything needed to start a process of a function.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Prepared {
     /// The program.
     pub(crate) program: PathBuf,
@@ -22,6 +22,19 @@ pub(crate) struct Prepared {
     pub(crate) args: Vec<String>,
     /// Where the code is; also its working directory.
     pub(crate) task_root: PathBuf,
+    /// Whether the program can be a template.
+    pub(crate) forks: Forks,
+}
+
+/// Whether environments can be forked from a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forks {
+    /// The program does not know how.
+    Never,
+    /// From one that loads nothing of the function's: it serves changed code too.
+    FromLibraries,
+    /// From one that loads something of the function's.
+    FromCode,
 }
 
 /// Where the code is.

@@ -23,6 +23,7 @@ mod python;
 mod runtime_api;
 mod shared;
 pub mod supervisor;
+mod template;
 mod tool;
 mod watch;
 

@@ -14,7 +14,8 @@ use crate::output::{Allowance, Output, Verdict};
 use crate::platform_log::Journal;
 use crate::pool::Pool;
 use crate::process_env::{self, Place};
-use crate::supervisor::{Exit, Process, Spawn};
+use crate::supervisor::{Exit, Fork, Process, Role, Spawn};
+use crate::template::Template;
 
 /// How long the end of a killed tree is waited for.
 const KILL_MAX: Duration = Duration::from_secs(5);
@@ -39,10 +40,24 @@ pub(crate) enum Happening {
 }
 
 impl FunctionProcess {
-    /// Starts it; gives our end of its runtime socket as well.
+    /// Starts it, from the function's template where there is one; gives our end of its runtime socket as well.
     pub(crate) async fn start(
         pool: &Pool,
+        prepared: &Arc<Prepared>,
+    ) -> io::Result<(Self, tokio::net::UnixStream)> {
+        if let Some(template) = pool.template(prepared).await {
+            match Self::open(pool, prepared, Some(&template)).await {
+                Err(error) => template.give_up(pool, &error),
+                started => return started,
+            }
+        }
+        Self::open(pool, prepared, None).await
+    }
+
+    async fn open(
+        pool: &Pool,
         prepared: &Prepared,
+        template: Option<&Template>,
     ) -> io::Result<(Self, tokio::net::UnixStream)> {
         let processes = pool.processes();
         let id = processes.name();
@@ -55,16 +70,21 @@ impl FunctionProcess {
         let log_stream = log_stream(pool.epoch_millis());
         let place =
             Place { id, log_stream: &log_stream, task_root: &prepared.task_root, tmp: tmp.path() };
-        let spawn = Spawn {
-            id,
-            program: prepared.program.clone(),
-            args: prepared.args.clone(),
-            env: Some(process_env::variables(pool.function(), pool.variables(), &place)),
-            cwd: prepared.task_root.clone(),
-            runtime: true,
-        };
+        let env = process_env::variables(pool.function(), pool.variables(), &place);
         let fds = [OwnedFd::from(theirs), output_end, error_end];
-        let process = processes.spawn(spawn, fds).await?;
+        let process = if let Some(template) = template {
+            processes.fork(Fork { id, template: template.id, env }, fds).await?
+        } else {
+            let spawn = Spawn {
+                id,
+                program: prepared.program.clone(),
+                args: prepared.args.clone(),
+                env: Some(env),
+                cwd: prepared.task_root.clone(),
+                role: Role::Environment,
+            };
+            processes.spawn(spawn, fds).await?
+        };
         let outputs = [output, error];
         let allowance = Allowance::new(Instant::now());
         Ok((Self { process, exit: None, outputs, allowance, tmp }, stream))

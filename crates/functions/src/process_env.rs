@@ -7,7 +7,7 @@ use std::path::Path;
 
 use stillwire_model::{Function, LOCAL_KEYS, Runtime};
 
-use crate::supervisor::MARK;
+use crate::supervisor::{MARK, mark};
 
 /// What distinguishes one environment of a function from another.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(crate) fn variables(
     function: &Function,
     ours: &BTreeMap<String, String>,
     place: &Place<'_>,
-) -> Vec<(String, String)> {
+) -> BTreeMap<String, String> {
     let mut all: BTreeMap<String, String> = BTreeMap::new();
     let mut put = |name: &str, value: &str| drop(all.insert(name.to_owned(), value.to_owned()));
     let tmp = place.tmp.to_string_lossy();
@@ -56,16 +56,17 @@ pub(crate) fn variables(
     put("AWS_LAMBDA_FUNCTION_NAME", function.name());
     put("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.memory_mb.to_string());
     put("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
-    put("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
+    let initialization = if function.snap_start { "snap-start" } else { "on-demand" };
+    put("AWS_LAMBDA_INITIALIZATION_TYPE", initialization);
     put("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{}", function.name()));
     put("AWS_LAMBDA_LOG_STREAM_NAME", place.log_stream);
     put("LAMBDA_TASK_ROOT", &place.task_root.to_string_lossy());
     put("LAMBDA_RUNTIME_DIR", "/var/runtime");
-    put(MARK, &place.id.to_string());
+    put(MARK, &mark(place.id));
     if matches!(function.runtime, Runtime::Python(_) | Runtime::Node(_)) {
         put("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{}", function.runtime));
     }
-    all.into_iter().collect()
+    all
 }
 
 #[cfg(test)]
@@ -92,6 +93,7 @@ mod tests {
             memory_mb: 128,
             timeout: Duration::from_secs(3),
             reserved_concurrency: None,
+            snap_start: false,
         };
         let ours = pairs(&[("AWS_ENDPOINT_URL", "http://ours"), ("AWS_REGION", "no")]);
         let place = Place {
@@ -100,7 +102,7 @@ mod tests {
             task_root: Path::new("/code"),
             tmp: Path::new("/tmp/x"),
         };
-        let all: BTreeMap<_, _> = variables(&function, &ours, &place).into_iter().collect();
+        let all = variables(&function, &ours, &place);
         for (name, value) in [
             ("TZ", "Europe/Berlin"),
             ("AWS_ENDPOINT_URL", "http://mine"),

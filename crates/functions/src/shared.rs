@@ -108,6 +108,7 @@ impl Shared {
         let (placed, work_dir) = (Arc::clone(function), self.config.work_dir.clone());
         let place = tokio::task::spawn_blocking(move || code::place(&placed, &work_dir));
         let roots = place.await.map_err(|error| error.to_string())??;
-        self.pythons.prepare(&self.processes, minor, &roots, pool.journal()).await
+        let wanted = (minor, function.snap_start);
+        self.pythons.prepare(&self.processes, wanted, &roots, pool.journal()).await
     }
 }

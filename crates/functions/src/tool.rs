@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::output::Output;
-use crate::supervisor::{Exit, Processes, Spawn};
+use crate::supervisor::{Exit, Processes, Role, Spawn};
 
 /// Lines of output that are kept.
 const LINES_MAX: usize = 200;
@@ -46,7 +46,7 @@ pub(crate) async fn run(
         args: tool.args,
         env: None,
         cwd: tool.cwd.to_owned(),
-        runtime: false,
+        role: Role::Tool,
     };
     let mut process = processes.spawn(spawn, [null, output_end, error_end]).await?;
     let mut lines = Vec::new();

@@ -31,6 +31,8 @@ pub struct Function {
     pub timeout: Duration,
     /// How many invocations may run at once; `None` is no limit of its own, 0 never runs.
     pub reserved_concurrency: Option<u32>,
+    /// Whether its environments begin after its code was loaded (`SnapStart`).
+    pub snap_start: bool,
 }
 
 impl Function {

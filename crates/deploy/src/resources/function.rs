@@ -77,6 +77,11 @@ pub(super) fn build(
     let reserved = piece
         .get("ReservedConcurrentExecutions")
         .map(|_| number(resolver, piece, "ReservedConcurrentExecutions", 0, 0..=u32::MAX));
+    // Choice: the service snapshots published versions only; here all invocations begin alike.
+    let snap_start = piece
+        .get("SnapStart")
+        .and_then(|settings| settings.get("ApplyOn")?.as_text())
+        .is_some_and(|on| on == "PublishedVersions");
     let environment = environment(resolver, piece);
     let code = code(resolver, sources, piece, &runtime, &handler);
     for (property, text) in [
@@ -108,6 +113,7 @@ pub(super) fn build(
         memory_mb: memory,
         timeout: Duration::from_secs(timeout.into()),
         reserved_concurrency: reserved,
+        snap_start,
     })
 }
 

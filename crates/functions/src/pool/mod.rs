@@ -22,6 +22,7 @@ use crate::failure::Failure;
 use crate::platform_log::{Journal, Usage};
 use crate::shared::Shared;
 use crate::supervisor::Processes;
+use crate::template::{Template, TemplateSlot};
 
 /// Invocations of one function that may wait.
 ///
@@ -77,6 +78,7 @@ pub(crate) struct Pool {
     problems: watch::Sender<Option<Vec<String>>>,
     /// How many environments have answered and are not free yet.
     settling: Arc<AtomicUsize>,
+    template: TemplateSlot,
     state: Mutex<State>,
 }
 
@@ -135,6 +137,7 @@ impl Pool {
             entry,
             problems,
             settling: Arc::default(),
+            template: TemplateSlot::default(),
             state: Mutex::new(state),
         }
     }
@@ -165,6 +168,20 @@ impl Pool {
 
     pub(crate) fn processes(&self) -> &Processes {
         &self.shared.processes
+    }
+
+    /// The template to fork from, where there is one.
+    pub(crate) async fn template(&self, prepared: &Arc<Prepared>) -> Option<Arc<Template>> {
+        self.template.get(self, prepared).await
+    }
+
+    /// Runs something of the function's beside its environments.
+    pub(crate) fn spawn(
+        &self,
+        what: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.shared.drain.spawn(what, task);
     }
 
     pub(crate) fn work_dir(&self) -> &Path {

@@ -447,20 +447,66 @@ def handle(handler, headers, body):
         return post("invocation/%s/error" % request_id, json.dumps(found).encode())
 
 
+class Hooks(object):
+    """What a function wants to run at a moment: call it to register something, also as a decorator."""
+
+    def __init__(self):
+        self.hooks = []
+
+    def __call__(self, function, *args, **kwargs):
+        self.hooks.append((function, args, kwargs))
+        return function
+
+    def get(self):
+        return self.hooks
+
+
+class HooksFinder(object):
+    """Lambda's runtime has `snapshot_restore_py`; where the function does not bring it, this stands in for it."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name == "snapshot_restore_py":
+            from importlib.machinery import ModuleSpec
+
+            return ModuleSpec(name, self)
+        return None
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        for moment in ("before_snapshot", "after_restore"):
+            setattr(module, "register_" + moment, Hooks())
+            setattr(module, "get_" + moment, getattr(module, "register_" + moment).get)
+
+
 def main():
     settings = json.loads(sys.argv[1])
-    link = Link(int(os.environ.pop("STILLWIRE_RUNTIME_FD")))
     handler_name = os.environ["_HANDLER"]
     # A save within the same second could not be told from the cached bytecode before it.
     sys.dont_write_bytecode = True
+    template = os.environ.pop("STILLWIRE_TEMPLATE_FD", None)
+    if template is not None:
+        from stillwire_template import serve
+
+        del sys.modules["stillwire_template"]
     sys.argv = [sys.argv[0], handler_name]
     # The first entry is the folder of this file.
     sys.path[0:1] = settings["first"]
     sys.path.extend(settings["last"])
     map_hosts(settings["hosts"], settings["aws"])
     sys.meta_path.insert(0, LoggingFinder())
+    sys.meta_path.append(HooksFinder())
+    handler, fault = None, None
+    if template is None:
+        number = int(os.environ.pop("STILLWIRE_RUNTIME_FD"))
+    else:
+        number, handler, fault = serve(int(template), settings, lambda: load(handler_name))
+    link = Link(number)
     try:
-        handler = load(handler_name)
+        if fault is not None:
+            raise Fault("Runtime.AfterRestoreError", "%s: %s" % (type(fault).__name__, fault))
+        handler = handler or load(handler_name)
     except Exception as error:
         found = caught(error, "")
         log_error(found)

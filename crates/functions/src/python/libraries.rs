@@ -15,9 +15,6 @@ use crate::tool::{self, Tool};
 
 /// How long an installation may take.
 const INSTALL_DEADLINE: Duration = Duration::from_mins(5);
-/// Bounds of the search for an import of boto3.
-const FILES_MAX: usize = 2000;
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// What to install, and where it will be found again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,41 +57,6 @@ impl Wanted {
             args: vec!["-r".to_owned(), file.to_string_lossy().into_owned()],
         })
     }
-}
-
-/// Whether the code says "boto" anywhere and does not bring it.
-pub(crate) fn needs_boto3(roots: &Roots) -> bool {
-    if roots.folders().any(|root| root.join("boto3").is_dir()) {
-        return false;
-    }
-    let mut left = FILES_MAX;
-    roots.folders().any(|root| mentions_boto(root, &mut left))
-}
-
-fn mentions_boto(folder: &Path, left: &mut usize) -> bool {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if *left == 0 {
-            // Too much to read: better an installation too many than an import that fails.
-            return true;
-        }
-        let Ok(kind) = entry.file_type() else { continue };
-        if kind.is_dir() {
-            let skipped = [".git", "node_modules", "__pycache__", ".venv"];
-            let skip = skipped.iter().any(|name| entry.file_name() == *name);
-            if !skip && mentions_boto(&path, left) {
-                return true;
-            }
-        } else if path.extension().is_some_and(|extension| extension == "py") {
-            *left -= 1;
-            let small = entry.metadata().is_ok_and(|data| data.len() <= FILE_BYTES_MAX);
-            let text = if small { fs::read(&path).unwrap_or_default() } else { Vec::new() };
-            if text.windows(4).any(|word| word == b"boto") {
-                return true;
-            }
-        }
-    }
-    false
 }
 
 /// The names in a requirements file, and whether each stands without a version. Options count as a name.

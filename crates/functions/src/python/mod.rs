@@ -2,6 +2,7 @@
 
 mod interpreter;
 mod libraries;
+mod mentions;
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
@@ -16,11 +17,16 @@ use self::interpreter::Interpreter;
 pub use self::interpreter::usual_places;
 use self::libraries::Wanted;
 pub(crate) use self::libraries::fingerprint;
-use crate::code::{Prepared, Roots};
+use self::mentions::Mentions;
+use crate::code::{Forks, Prepared, Roots};
 use crate::platform_log::Journal;
 use crate::supervisor::Processes;
 
 const BOOTSTRAP: &str = include_str!("bootstrap.py");
+const TEMPLATE: &str = include_str!("template.py");
+
+/// The oldest minor version whose sockets can take over descriptors, which templates need.
+const FORKS_FROM: u8 = 9;
 
 /// What was found and installed so far; each thing once, however many functions want it.
 #[derive(Debug)]
@@ -41,6 +47,8 @@ impl Pythons {
     pub(crate) fn new(config: &crate::Config) -> std::io::Result<Self> {
         let bootstrap = config.work_dir.join("bootstrap.py");
         std::fs::write(&bootstrap, BOOTSTRAP)?;
+        // The bootstrap imports it from beside itself.
+        std::fs::write(config.work_dir.join("stillwire_template.py"), TEMPLATE)?;
         Ok(Self {
             places: config.python_places.clone(),
             cache_dir: config.cache_dir.clone(),
@@ -62,7 +70,7 @@ impl Pythons {
     pub(crate) async fn prepare(
         &self,
         processes: &Processes,
-        minor: u8,
+        (minor, snap_start): (u8, bool),
         roots: &Roots,
         journal: &Journal,
     ) -> Result<(Prepared, Vec<String>), String> {
@@ -72,10 +80,10 @@ impl Pythons {
             .await?;
         self.tell_substitution(minor, &python, journal);
         let scanned = roots.clone();
-        let (wanted, needs_boto3) = {
+        let (wanted, mentions) = {
             let python = python.clone();
             let scan = tokio::task::spawn_blocking(move || {
-                (Wanted::requirements(&python, &scanned), libraries::needs_boto3(&scanned))
+                (Wanted::requirements(&python, &scanned), Mentions::find(&scanned))
             });
             scan.await.map_err(|error| error.to_string())?
         };
@@ -89,13 +97,13 @@ impl Pythons {
         }
         let mut last = Vec::new();
         let has_boto3 = python.has_boto3 || first.iter().any(|f| f.join("boto3").is_dir());
-        if needs_boto3 && !has_boto3 {
+        if mentions.boto && !has_boto3 {
             match self.folder(processes, &python, &Wanted::boto3(&python), journal).await {
                 Ok(folder) => last.push(folder),
                 Err(problem) => problems.push(problem),
             }
         }
-        Ok((self.command(&python, roots, &first, &last), problems))
+        Ok((self.command(&python, roots, (&first, &last), &mentions, snap_start), problems))
     }
 
     async fn folder(
@@ -126,8 +134,9 @@ impl Pythons {
         &self,
         python: &Interpreter,
         roots: &Roots,
-        first: &[PathBuf],
-        last: &[PathBuf],
+        (first, last): (&[PathBuf], &[PathBuf]),
+        mentions: &Mentions,
+        snap_start: bool,
     ) -> Prepared {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let texts = |paths: &[PathBuf]| paths.iter().map(|path| text(path)).collect::<Vec<_>>();
@@ -138,6 +147,9 @@ impl Pythons {
             "last": texts(last),
             "hosts": self.hosts.iter().map(host).collect::<Vec<_>>(),
             "aws": [self.aws.ip().to_string(), self.aws.port()],
+            "own": roots.folders().map(|path| text(path)).collect::<Vec<_>>(),
+            "services": mentions.boto.then_some(&mentions.services),
+            "snap_start": snap_start,
         });
         Prepared {
             program: python.program.clone(),
@@ -149,6 +161,13 @@ impl Pythons {
                 settings.to_string(),
             ],
             task_root: roots.root.clone(),
+            forks: if python.minor < FORKS_FROM {
+                Forks::Never
+            } else if snap_start || first.iter().any(|folder| folder.join("boto3").is_dir()) {
+                Forks::FromCode
+            } else {
+                Forks::FromLibraries
+            },
         }
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use stillwire_drain::Drain;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::protocol::{self, Channel, Exit, Report, Request, Spawn};
+use super::protocol::{self, Channel, Exit, Fork, Report, Request, Spawn};
 
 /// How long the supervisor may take for its answer to a spawn request.
 const SPAWN_DEADLINE: Duration = Duration::from_secs(10);
@@ -85,6 +85,8 @@ struct Shared {
 #[derive(Debug)]
 struct Watched {
     spawned: Option<oneshot::Sender<Result<u32, String>>>,
+    /// For a template: what keeps it from forking, once it knows.
+    ready: Option<oneshot::Sender<Option<String>>>,
     exited: Option<oneshot::Sender<Exit>>,
 }
 
@@ -130,7 +132,32 @@ impl Processes {
 
     /// Starts a process with these three descriptors: standard input or runtime socket, output, error.
     pub(crate) async fn spawn(&self, spawn: Spawn, fds: [OwnedFd; 3]) -> io::Result<Process> {
-        let id = spawn.id;
+        self.begin(spawn.id, Request::Spawn(spawn), fds, None).await
+    }
+
+    /// Starts a template; the second value resolves with what keeps it from forking, if anything does.
+    pub(crate) async fn spawn_template(
+        &self,
+        spawn: Spawn,
+        fds: [OwnedFd; 3],
+    ) -> io::Result<(Process, oneshot::Receiver<Option<String>>)> {
+        let (ready, problem) = oneshot::channel();
+        let process = self.begin(spawn.id, Request::Spawn(spawn), fds, Some(ready)).await?;
+        Ok((process, problem))
+    }
+
+    /// Starts an environment from a template that is ready.
+    pub(crate) async fn fork(&self, fork: Fork, fds: [OwnedFd; 3]) -> io::Result<Process> {
+        self.begin(fork.id, Request::Fork(fork), fds, None).await
+    }
+
+    async fn begin(
+        &self,
+        id: u64,
+        request: Request,
+        fds: [OwnedFd; 3],
+        ready: Option<oneshot::Sender<Option<String>>>,
+    ) -> io::Result<Process> {
         let (spawned, answer) = oneshot::channel();
         let (exited, exit) = oneshot::channel();
         let gone = || io::Error::other("the supervisor process is gone; restart stillwire");
@@ -138,9 +165,9 @@ impl Processes {
             .lock()
             .as_mut()
             .ok_or_else(gone)?
-            .insert(id, Watched { spawned: Some(spawned), exited: Some(exited) });
+            .insert(id, Watched { spawned: Some(spawned), ready, exited: Some(exited) });
         let asked = async {
-            self.0.requests.send((Request::Spawn(spawn), fds.into())).await.map_err(|_| gone())?;
+            self.0.requests.send((request, fds.into())).await.map_err(|_| gone())?;
             answer.await.map_err(|_| gone())
         };
         let pid = tokio::time::timeout(SPAWN_DEADLINE, asked)
@@ -163,6 +190,13 @@ impl Shared {
         let (id, answer) = match report {
             Report::Spawned { id, pid } => (id, Ok(pid)),
             Report::Failed { id, reason } => (id, Err(reason)),
+            Report::Ready { id, problem } => {
+                let waiting = watched.get_mut(&id).and_then(|process| process.ready.take());
+                if waiting.is_some_and(|waiting| waiting.send(problem).is_err()) {
+                    tracing::debug!(id, "a template was ready after its deadline");
+                }
+                return;
+            }
             Report::Exited { id, exit } => {
                 let waiting = watched.remove(&id).and_then(|process| process.exited);
                 // A receiver that is gone is a process nobody waits for any more.
@@ -232,8 +266,13 @@ async fn told(finish: &mut watch::Receiver<bool>) {
 }
 
 fn refuse(shared: &std::sync::Weak<Shared>, request: &Request, error: &io::Error) {
-    if let (Some(shared), Request::Spawn(spawn)) = (shared.upgrade(), request) {
-        shared.take(Report::Failed { id: spawn.id, reason: error.to_string() });
+    let id = match request {
+        Request::Spawn(spawn) => spawn.id,
+        Request::Fork(fork) => fork.id,
+        Request::Kill(_) => return,
+    };
+    if let Some(shared) = shared.upgrade() {
+        shared.take(Report::Failed { id, reason: error.to_string() });
     }
 }
 

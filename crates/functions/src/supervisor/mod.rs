@@ -7,12 +7,13 @@
 mod client;
 mod protocol;
 mod server;
+mod templates;
 mod trampoline;
 mod tree;
 
 pub use client::Supervisor;
 pub(crate) use client::{Process, Processes};
-pub(crate) use protocol::{Exit, Spawn};
+pub(crate) use protocol::{Exit, Fork, Role, Spawn};
 pub use server::run;
 pub use trampoline::enter;
-pub(crate) use tree::MARK;
+pub(crate) use tree::{MARK, mark};

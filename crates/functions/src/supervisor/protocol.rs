@@ -3,6 +3,7 @@
 //! One message is one packet of a `SOCK_SEQPACKET` socket: JSON text, and with a spawn request three file
 //! descriptors (`SCM_RIGHTS`). The kernel keeps the boundaries, so a message is whole or absent.
 
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -25,6 +26,8 @@ const PACKET_BYTES_MAX: usize = 160 * 1024;
 pub(super) enum Request {
     /// Start a process. Carries three descriptors: standard input (or the runtime socket), output and error.
     Spawn(Spawn),
+    /// Let a template fork a process. Carries three descriptors: the runtime socket, output and error.
+    Fork(Fork),
     /// Kill the process with this id, and all that descends from it.
     Kill(u64),
 }
@@ -39,11 +42,51 @@ pub(crate) struct Spawn {
     /// Its arguments.
     pub(crate) args: Vec<String>,
     /// Its whole environment; `None` is a tool that inherits the daemon's.
-    pub(crate) env: Option<Vec<(String, String)>>,
+    pub(crate) env: Option<BTreeMap<String, String>>,
     /// Its working directory.
     pub(crate) cwd: PathBuf,
-    /// Whether the first descriptor is a runtime socket, to be handed on under another number.
-    pub(crate) runtime: bool,
+    /// What it is.
+    pub(crate) role: Role,
+}
+
+/// What a process is started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Role {
+    /// A tool: its first descriptor is its standard input.
+    Tool,
+    /// An environment: its first descriptor is its runtime socket.
+    Environment,
+    /// A template, from which environments are forked: it talks to the supervisor, and has no first descriptor.
+    Template,
+}
+
+/// An environment to be forked from a template.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Fork {
+    /// The daemon's name for it; never used twice.
+    pub(crate) id: u64,
+    /// The template's name.
+    pub(crate) template: u64,
+    /// Its variables; the template has no others.
+    pub(crate) env: BTreeMap<String, String>,
+}
+
+/// What a template is told.
+#[derive(Debug, Serialize)]
+pub(super) struct ForkOrder<'a> {
+    pub(super) id: u64,
+    pub(super) env: &'a BTreeMap<String, String>,
+}
+
+/// What a template says.
+#[derive(Debug, Deserialize)]
+pub(super) enum TemplateReport {
+    /// It can fork; or it cannot, and ends, for this reason.
+    Ready { problem: Option<String> },
+    /// An environment runs.
+    Forked { id: u64, pid: u32 },
+    /// An environment could not be forked.
+    Failed { id: u64, reason: String },
 }
 
 /// What the supervisor reports.
@@ -51,6 +94,8 @@ pub(crate) struct Spawn {
 pub(super) enum Report {
     /// The process runs.
     Spawned { id: u64, pid: u32 },
+    /// A template can fork; or cannot, for this reason.
+    Ready { id: u64, problem: Option<String> },
     /// The process could not be started.
     Failed { id: u64, reason: String },
     /// The process ended, and nothing of its tree is left.

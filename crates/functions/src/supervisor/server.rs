@@ -12,8 +12,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::protocol::{Channel, Exit, Report, Request, Spawn};
-use super::trampoline::{MODE_RUNTIME, MODE_TOOL};
+use super::protocol::{Channel, Exit, Report, Request, Role, Spawn, TemplateReport, pair};
+use super::templates::Templates;
+use super::trampoline::{MODE_RUNTIME, MODE_TEMPLATE, MODE_TOOL};
 use super::tree::Tree;
 
 /// How often a tree is looked at again while it dies.
@@ -42,7 +43,12 @@ async fn serve() -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut child = signal(SignalKind::child())?;
-    let mut supervisor = Supervised { channel, running: HashMap::new() };
+    let mut supervisor = Supervised {
+        channel,
+        running: HashMap::new(),
+        templates: Templates::new(),
+        early: HashMap::new(),
+    };
     loop {
         tokio::select! {
             message = supervisor.channel.receive() => match message {
@@ -50,6 +56,9 @@ async fn serve() -> io::Result<()> {
                 Ok(None) => break,
                 Err(error) => tracing::warn!(%error, "a request could not be read"),
             },
+            (template, report) = supervisor.templates.report() => {
+                supervisor.hear(template, report).await;
+            }
             _ = child.recv() => supervisor.reap().await,
             _ = hangup.recv() => {}
             _ = interrupt.recv() => {}
@@ -71,6 +80,9 @@ struct Supervised {
     channel: Channel,
     /// The first process of each tree, by its pid.
     running: HashMap<i32, u64>,
+    templates: Templates,
+    /// Ends of processes that are not known: those of environments whose template has not told of them yet.
+    early: HashMap<i32, Exit>,
 }
 
 impl Supervised {
@@ -79,13 +91,22 @@ impl Supervised {
             Request::Spawn(spawn) => {
                 let id = spawn.id;
                 match start(spawn, fds) {
-                    Ok(pid) => {
+                    Ok((pid, template)) => {
+                        if let Some(socket) = template {
+                            self.templates.add(id, socket);
+                        }
                         self.running.insert(pid.cast_signed(), id);
                         self.report(Report::Spawned { id, pid }).await;
                     }
                     Err(error) => {
                         self.report(Report::Failed { id, reason: error.to_string() }).await;
                     }
+                }
+            }
+            Request::Fork(fork) => {
+                let id = fork.id;
+                if let Err(error) = self.templates.fork(&fork, &fds).await {
+                    self.report(Report::Failed { id, reason: error.to_string() }).await;
                 }
             }
             Request::Kill(id) => {
@@ -98,18 +119,58 @@ impl Supervised {
         }
     }
 
+    /// Takes what a template says; `None` is its end.
+    async fn hear(&mut self, template: u64, report: Option<TemplateReport>) {
+        match report {
+            Some(TemplateReport::Ready { problem }) => {
+                self.report(Report::Ready { id: template, problem }).await;
+            }
+            Some(TemplateReport::Forked { id, pid }) => {
+                self.templates.forked(template, id);
+                let root = pid.cast_signed();
+                self.running.insert(root, id);
+                self.report(Report::Spawned { id, pid }).await;
+                if let Some(exit) = self.early.remove(&root) {
+                    self.ended(root, exit).await;
+                }
+            }
+            Some(TemplateReport::Failed { id, reason }) => {
+                self.templates.forked(template, id);
+                self.report(Report::Failed { id, reason }).await;
+            }
+            None => {
+                for id in self.templates.remove(template) {
+                    let reason = "its template has ended".to_owned();
+                    self.report(Report::Failed { id, reason }).await;
+                }
+            }
+        }
+        if !self.templates.are_forking() {
+            self.early.clear();
+        }
+    }
+
     /// Collects what has ended: first processes, and orphans that came to us.
     async fn reap(&mut self) {
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             let pid = pid.as_raw_nonzero().get();
-            let Some(id) = self.running.remove(&pid) else { continue };
             let exit = match (status.exit_status(), status.terminating_signal()) {
                 (_, Some(signal)) => Exit::Signal(signal),
                 (code, None) => Exit::Code(code.unwrap_or_default()),
             };
-            sweep(|tree| tree.members(me(), pid, id)).await;
-            self.report(Report::Exited { id, exit }).await;
+            self.ended(pid, exit).await;
         }
+    }
+
+    async fn ended(&mut self, pid: i32, exit: Exit) {
+        let Some(id) = self.running.remove(&pid) else {
+            if self.templates.are_forking() {
+                self.early.insert(pid, exit);
+            }
+            return;
+        };
+        sweep(|tree| tree.members(me(), pid, id)).await;
+        self.report(Report::Exited { id, exit }).await;
     }
 
     async fn report(&self, report: Report) {
@@ -149,15 +210,25 @@ fn me() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
-fn start(spawn: Spawn, fds: Vec<OwnedFd>) -> io::Result<u32> {
+/// Gives the process id, and our end of a template's socket.
+fn start(spawn: Spawn, fds: Vec<OwnedFd>) -> io::Result<(u32, Option<OwnedFd>)> {
     let [input, output, error]: [OwnedFd; 3] =
         fds.try_into().map_err(|_| io::Error::other("a spawn request without its descriptors"))?;
+    let (mode, input, ours) = match spawn.role {
+        Role::Tool => (MODE_TOOL, input, None),
+        Role::Environment => (MODE_RUNTIME, input, None),
+        Role::Template => {
+            let (ours, theirs) = pair()?;
+            rustix::io::ioctl_fionbio(&theirs, false)?;
+            (MODE_TEMPLATE, theirs, Some(ours))
+        }
+    };
     // Not `current_exe`: the file may have been replaced by a newer build, this link still works.
     let mut command = Command::new("/proc/self/exe");
     command
         .arg("enter")
         .arg(me().to_string())
-        .arg(if spawn.runtime { MODE_RUNTIME } else { MODE_TOOL })
+        .arg(mode)
         .arg(&spawn.program)
         .args(&spawn.args)
         .current_dir(&spawn.cwd)
@@ -168,5 +239,5 @@ fn start(spawn: Spawn, fds: Vec<OwnedFd>) -> io::Result<u32> {
     if let Some(env) = spawn.env {
         command.env_clear().envs(env);
     }
-    Ok(command.spawn()?.id())
+    Ok((command.spawn()?.id(), ours))
 }

@@ -15,6 +15,11 @@ const RUNTIME_FD: &str = "STILLWIRE_RUNTIME_FD";
 
 /// The mode of [`enter`] that hands standard input on as a runtime socket.
 pub(super) const MODE_RUNTIME: &str = "runtime";
+/// Where a template finds the number of its socket to the supervisor.
+const TEMPLATE_FD: &str = "STILLWIRE_TEMPLATE_FD";
+
+/// The mode of [`enter`] that hands standard input on as a template's socket.
+pub(super) const MODE_TEMPLATE: &str = "template";
 /// The mode of [`enter`] that leaves standard input alone.
 pub(super) const MODE_TOOL: &str = "tool";
 
@@ -56,7 +61,12 @@ fn become_program(
     }
     let mut command = Command::new(program);
     command.args(args);
-    if mode == MODE_RUNTIME {
+    let variable = match mode.to_str() {
+        Some(MODE_RUNTIME) => Some(RUNTIME_FD),
+        Some(MODE_TEMPLATE) => Some(TEMPLATE_FD),
+        _ => None,
+    };
+    if let Some(variable) = variable {
         lower(Resource::Nofile, FILES_MAX)?;
         lower(Resource::Core, 0)?;
         // A plain `dup` is inherited by the program, and is not the standard input that handlers may read.
@@ -64,7 +74,7 @@ fn become_program(
         let null = std::fs::File::open("/dev/null")?;
         rustix::stdio::dup2_stdin(&null)?;
         let number = std::os::fd::AsRawFd::as_raw_fd(&socket).to_string();
-        command.env(RUNTIME_FD, number);
+        command.env(variable, number);
         let error = command.exec();
         drop(socket);
         return Err(error);

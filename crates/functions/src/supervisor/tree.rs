@@ -10,6 +10,13 @@ use std::fs;
 /// The variable that marks the processes of one environment.
 pub(crate) const MARK: &str = "STILLWIRE_ENVIRONMENT";
 
+/// What the variable says for an environment.
+///
+/// Always as long, so that a process that was forked can write its own over its template's.
+pub(crate) fn mark(id: u64) -> String {
+    format!("{id:020}")
+}
+
 /// One process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Process {
@@ -41,7 +48,7 @@ impl Tree {
 
     /// Those living descendants of `supervisor` that belong to the environment `id` with the first process `root`.
     pub(super) fn members(&self, supervisor: i32, root: i32, id: u64) -> Vec<i32> {
-        let mark = format!("{MARK}={id}");
+        let mark = format!("{MARK}={}", mark(id));
         let belongs = |pid: &i32| {
             *pid == root
                 || self.0.get(pid).is_some_and(|process| process.group == root)

@@ -118,6 +118,7 @@ impl House {
             memory_mb: 128,
             timeout: Duration::from_secs(10),
             reserved_concurrency: None,
+            snap_start: false,
         }
     }
 

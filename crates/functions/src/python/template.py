@@ -1,0 +1,163 @@
+"""A template process: it loads what the environments of a function have in common, and forks one for each that is wanted.
+
+What is loaded here costs each environment nothing but the pages that it changes. The function's own code is not part of
+it, unless the function asks for that (SnapStart): each environment runs that itself, as it would in a process of its own.
+
+It speaks JSON over the socket it inherited, one packet at a time, with the supervisor: orders come with three descriptors
+(the runtime socket, output, error), and the new environment itself tells its process id.
+"""
+
+import ctypes
+import gc
+import json
+import os
+import socket
+import sys
+import time
+
+# What boto3 brings along; a function may have brought its own copies.
+LIBRARIES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
+
+MARK = "STILLWIRE_ENVIRONMENT"
+PACKET_BYTES_MAX = 160 * 1024
+PR_SET_PDEATHSIG, SIGKILL = 1, 9
+
+
+class Unsound(Exception):
+    """Why no environment can be forked from this process."""
+
+
+def serve(number, settings, load):
+    """Loads, then forks until the socket ends.
+
+    Returns in each environment: its runtime socket, the handler if that was loaded, and what went wrong since.
+    """
+    control = socket.socket(fileno=number)
+    handler = None
+    try:
+        warm(settings["services"])
+        check(settings["own"], number)
+        if settings["snap_start"]:
+            handler = load()
+            run_hooks("before_snapshot", reversed)
+            check([], number)
+    except BaseException as error:
+        # Where it is the function's fault, an environment of its own will meet it too, and report it as Lambda does.
+        problem = str(error) if isinstance(error, Unsound) else "%s: %s" % (type(error).__name__, error)
+        tell(control, {"Ready": {"problem": problem}})
+        control.recv(1)  # until somebody has heard it
+        os._exit(0)
+    supervisor = os.getppid()
+    gc.collect()
+    gc.freeze()  # a later collection in an environment leaves shared pages alone
+    tell(control, {"Ready": {"problem": None}})
+    while True:
+        packet, descriptors, _, _ = socket.recv_fds(control, PACKET_BYTES_MAX, 3)
+        if not packet:
+            os._exit(0)
+        order = json.loads(packet)
+        try:
+            between = os.fork()
+        except OSError as error:
+            tell(control, {"Failed": {"id": order["id"], "reason": "cannot fork: %s" % error}})
+        else:
+            if between == 0:
+                # The environment becomes an orphan, which makes it the supervisor's child.
+                if os.fork() != 0:
+                    os._exit(0)
+                become(control, order, descriptors, supervisor)
+                return descriptors[0], handler, restored()
+            os.waitpid(between, 0)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def tell(control, report):
+    try:
+        control.send(json.dumps(report).encode())
+    except OSError:
+        os._exit(0)  # the supervisor is gone
+
+
+def warm(services):
+    """Loads boto3 where the function speaks of it, and the descriptions of the services that it names."""
+    if services is None:
+        return
+    try:
+        import boto3
+    except ImportError:
+        return
+    boto3.setup_default_session()
+    for kind, service in services:
+        try:
+            getattr(boto3, kind)(service)
+        except Exception:
+            pass  # the function will see for itself
+
+
+def check(own, control):
+    """Only a process with one thread and without connections is the same after a fork."""
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise Unsound("what it imports starts a thread")
+    with open("/proc/self/task/%d/children" % os.getpid()) as children:
+        if children.read().strip():
+            raise Unsound("what it imports starts a process")
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink("/proc/self/fd/" + name)
+        except OSError:
+            continue
+        if target.startswith("socket:") and int(name) != control:
+            raise Unsound("what it imports opens a socket")
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or ""
+        if name.partition(".")[0] not in LIBRARIES and file.startswith(tuple(own)):
+            raise Unsound("a library imports the function's own module %s" % name)
+
+
+def become(control, order, descriptors, supervisor):
+    """Makes this process the environment that the order describes."""
+    os.setpgid(0, 0)
+    os.dup2(descriptors[1], 1)
+    os.dup2(descriptors[2], 2)
+    os.close(descriptors[1])
+    os.close(descriptors[2])
+    os.environ.clear()
+    os.environ.update(order["env"])
+    mark(os.environ[MARK])
+    if "tempfile" in sys.modules:
+        sys.modules["tempfile"].tempdir = None  # the folder of the template, if anybody asked already
+    tell(control, {"Forked": {"id": order["id"], "pid": os.getpid()}})
+    control.close()
+    while os.getppid() != supervisor:
+        time.sleep(0.0002)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+    if os.getppid() != supervisor:
+        os._exit(0)
+
+
+def mark(value):
+    """Writes the mark to where the kernel reads a process's first variables: by it the supervisor finds strays."""
+    with open("/proc/self/environ", "rb") as environ:
+        at = environ.read().find(("%s=" % MARK).encode())
+    with open("/proc/self/stat") as stat:
+        start = int(stat.read().rpartition(")")[2].split()[47])  # env_start, field 50
+    if at >= 0 and start:
+        ctypes.memmove(start + at + len(MARK) + 1, value.encode(), len(value))
+
+
+def run_hooks(kind, order=iter):
+    hooks = sys.modules.get("snapshot_restore_py")
+    if hooks is None:
+        return
+    for function, args, kwargs in order(list(getattr(hooks, "get_" + kind)())):
+        function(*args, **kwargs)
+
+
+def restored():
+    """Runs what was to run after a restore; gives what it raises."""
+    try:
+        run_hooks("after_restore")
+    except Exception as error:
+        return error
+    return None
