@@ -1,5 +1,5 @@
 //! Measures the release build: start, round trip and memory; or the connection engine alone; or messages
-//! through the whole gateway.
+//! through the whole gateway; or environments of functions.
 
 use std::process::Command;
 
@@ -22,13 +22,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
                 &["build", "--release", "--manifest-path", &peers],
             ],
         ),
+        Some("functions") => ("functions.py", &[&["build", "--release"]]),
         Some("gateway") => (
             "gateway.py",
             &[&["build", "--release", "--package", "stillwire", "--package", "stillwire-bench"]],
         ),
         Some(other) => {
             return Err(Failure::new(format!(
-                "`{other}` is no benchmark: leave it out, or `engine [PART ...]`, `gateway [PART ...]`"
+                "`{other}` is no benchmark: leave it out, or `engine [PART ...]`, `gateway [PART ...]`, `functions [PART ...]`"
             )));
         }
     };

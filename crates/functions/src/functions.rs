@@ -37,6 +37,8 @@ pub struct Config {
     pub environments_max: usize,
     /// How long an environment may be idle; the last one of a function may longer.
     pub idle_timeout: Duration,
+    /// Whether environments are forked from templates, where that is sound.
+    pub templates: bool,
     /// Names that functions find at an address of ours (the host of an API).
     pub hosts: Vec<(String, SocketAddr)>,
     /// Where functions find every other name of AWS, so that no request leaves the machine by accident.

@@ -34,6 +34,9 @@ pub(crate) struct Config {
     /// What differs in a stage.
     #[serde(default)]
     stages: BTreeMap<String, Stage>,
+    /// How functions run.
+    #[serde(default)]
+    pub(crate) functions: Functions,
     /// How Stillwire stops.
     #[serde(default)]
     pub(crate) stop: Stop,
@@ -71,6 +74,18 @@ struct Stage {
     limits: Limits,
     #[serde(default)]
     management: Management,
+}
+
+/// How functions run.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Functions {
+    /// How many environments there may be, of all functions together.
+    pub(crate) environments: Option<u32>,
+    /// How long an environment may be idle before it is ended.
+    pub(crate) idle_timeout: Option<Time>,
+    /// Whether environments are forked from templates.
+    pub(crate) templates: Option<bool>,
 }
 
 /// How Stillwire stops.

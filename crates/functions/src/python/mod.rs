@@ -37,6 +37,7 @@ pub(crate) struct Pythons {
     /// What the bootstrap is told about names: our hosts, and where all others of AWS go.
     hosts: Vec<(String, SocketAddr)>,
     aws: SocketAddr,
+    templates: bool,
     interpreters: Once<u8, Interpreter>,
     folders: Once<PathBuf, PathBuf>,
     substitutions: Mutex<BTreeSet<u8>>,
@@ -55,6 +56,7 @@ impl Pythons {
             bootstrap,
             hosts: config.hosts.clone(),
             aws: config.aws,
+            templates: config.templates,
             interpreters: Once::default(),
             folders: Once::default(),
             substitutions: Mutex::default(),
@@ -161,7 +163,7 @@ impl Pythons {
                 settings.to_string(),
             ],
             task_root: roots.root.clone(),
-            forks: if python.minor < FORKS_FROM {
+            forks: if !self.templates || python.minor < FORKS_FROM {
                 Forks::Never
             } else if snap_start || first.iter().any(|folder| folder.join("boto3").is_dir()) {
                 Forks::FromCode

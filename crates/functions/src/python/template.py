@@ -8,6 +8,7 @@ It speaks JSON over the socket it inherited, one packet at a time, with the supe
 """
 
 import ctypes
+import functools
 import gc
 import json
 import os
@@ -80,7 +81,7 @@ def tell(control, report):
 
 
 def warm(services):
-    """Loads boto3 where the function speaks of it, and the descriptions of the services that it names."""
+    """Loads boto3 where the function speaks of it, and makes the clients that it names."""
     if services is None:
         return
     try:
@@ -88,11 +89,33 @@ def warm(services):
     except ImportError:
         return
     boto3.setup_default_session()
+    made = {}
     for kind, service in services:
         try:
-            getattr(boto3, kind)(service)
+            made[kind, service] = getattr(boto3, kind)(service)
         except Exception:
             pass  # the function will see for itself
+    for kind in ("client", "resource"):
+        setattr(boto3, kind, lend(boto3, kind, made))
+
+
+def lend(boto3, kind, made):
+    """`boto3.client` or `boto3.resource`, whose first call for a service gives what was made here.
+
+    That was never used, and is what the call would make: of the default session, without settings of its own.
+    """
+    make, session = getattr(boto3, kind), boto3.DEFAULT_SESSION
+
+    @functools.wraps(make)
+    def lent(*args, **kwargs):
+        others = {name for name, value in kwargs.items() if (name, value) != ("region_name", session.region_name)}
+        if len(args) == 1 and not others and boto3.DEFAULT_SESSION is session:
+            found = made.pop((kind, args[0]), None)
+            if found is not None:
+                return found
+        return make(*args, **kwargs)
+
+    return lent
 
 
 def check(own, control):

@@ -37,7 +37,7 @@ use tokio::time::Instant;
 
 use crate::cli::DevArgs;
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::dev::access_logs::AccessLogFiles;
 use crate::dev::addresses::Addresses;
 use crate::dev::data_dir::DataDir;
@@ -157,7 +157,7 @@ async fn start(
 
     let drain = Drain::new();
     let clock = Arc::new(SystemClock);
-    let config = functions_config(settings, &data, &addresses, &app)?;
+    let config = functions_config(settings, &own.functions, &data, &addresses, &app)?;
     let functions =
         Functions::start(config, supervisor, terminal.clone(), clock.clone(), drain.clone())?;
     functions.deploy(variables::for_functions(&app, &addresses, &authority, settings));
@@ -227,6 +227,7 @@ async fn start(
 
 fn functions_config(
     settings: &Settings,
+    own: &config::Functions,
     data: &DataDir,
     addresses: &Addresses,
     app: &App,
@@ -237,8 +238,9 @@ fn functions_config(
         work_dir: data.work_dir()?,
         python_places: usual_places(path, Some(&settings.home)),
         cores: available_parallelism().map_or(2, usize::from),
-        environments_max: ENVIRONMENTS_MAX,
-        idle_timeout: ENVIRONMENT_IDLE,
+        environments_max: own.environments.map_or(ENVIRONMENTS_MAX, |max| max as usize),
+        idle_timeout: own.idle_timeout.map_or(ENVIRONMENT_IDLE, |time| time.0),
+        templates: own.templates.unwrap_or(true),
         hosts: addresses.hosts(app),
         aws: addresses.aws(),
         reload: true,

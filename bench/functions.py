@@ -1,0 +1,132 @@
+"""Measures what environments of functions cost: forked from a template, and as processes of their own.
+
+Run by `cargo xtask bench functions [PART ...]`; the parts are the functions below. Both ways are measured in the same run,
+with the same handler. CPU is that of all processes below the supervisor, as the kernel's scheduler counts it.
+"""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import websockets
+
+from measure import RELEASE, ROOT, cpu_seconds, main
+
+ENVIRONMENTS = 50
+OWN = "processes of their own"
+HANDLER = """
+import boto3, time
+table = boto3.resource("dynamodb").Table("none")
+gateway = boto3.client("apigatewaymanagementapi", endpoint_url="http://localhost:1")
+def handler(event, context):
+    time.sleep(SECONDS)
+    return {"statusCode": 200, "body": "done"}
+"""
+
+
+def app(seconds, **more):
+    def resource(kind, **properties):
+        return {"Type": f"AWS::ApiGatewayV2::{kind}", "Properties": {"ApiId": {"Ref": "Api"}, **properties}}
+    return {"Resources": {
+        "Api": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {
+            "Name": "Api", "ProtocolType": "WEBSOCKET", "RouteSelectionExpression": "$request.body.action"}},
+        "Stage": resource("Stage", StageName="test", AutoDeploy=True),
+        "Function": {"Type": "AWS::Lambda::Function", "Properties": {
+            "Runtime": "python3.12", "Handler": "index.handler", "Timeout": 60,
+            "Code": {"ZipFile": HANDLER.replace("SECONDS", str(seconds))}, **more}},
+        "Integration": resource("Integration", IntegrationType="AWS_PROXY", IntegrationUri={"Fn::GetAtt": ["Function", "Arn"]}),
+        "Route": resource("Route", RouteKey="$default", RouteResponseSelectionExpression="$default",
+                          Target={"Fn::Join": ["/", ["integrations", {"Ref": "Integration"}]]}),
+        "Response": resource("RouteResponse", RouteId={"Ref": "Route"}, RouteResponseKey="$default"),
+    }}
+
+
+class Program:
+    """The program on an app; its functions are forked or not."""
+
+    def __init__(self, template, templates):
+        self.folder = Path(tempfile.mkdtemp())
+        path, ready = self.folder / "app.json", self.folder / "ready.json"
+        path.write_text(json.dumps(template))
+        (self.folder / "stillwire.toml").write_text(f"[functions]\ntemplates = {str(templates).lower()}\n")
+        environment = dict(os.environ, STILLWIRE_STATE_DIR=str(self.folder / "state"),
+                           STILLWIRE_CACHE_DIR=str(ROOT / "target/test-tools/cache"))
+        self.log = open(self.folder / "log", "w+")
+        self.process = subprocess.Popen(
+            [RELEASE / "stillwire", "dev", path, "--port", "0", "--in-memory", "--verbose", "--ready-file", ready],
+            stdout=self.log, stderr=self.log, env=environment)
+        while not ready.exists():
+            if self.process.poll() is not None:
+                sys.exit(Path(self.log.name).read_text())
+            time.sleep(0.01)
+        self.url = json.loads(ready.read_text())["apis"][0]["ws"]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(30)
+        self.log.close()
+        shutil.rmtree(self.folder)
+
+    def below(self):
+        """All processes below the supervisor."""
+        [supervisor] = children(self.process.pid)
+        return [pid for child in children(supervisor) for pid in [child, *children(child)]]
+
+    def inits(self):
+        """What the init phases took, in milliseconds."""
+        return [float(found) for found in re.findall(r"Init Duration: ([\d.]+) ms", Path(self.log.name).read_text())]
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def proportional(pids):
+    """The memory of these processes together, in MiB: shared pages count once."""
+    text = "".join(Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids)
+    return sum(int(found) for found in re.findall(r"^Pss:\s+(\d+) kB", text, re.M)) / 1024
+
+
+async def ask(url, count):
+    """So many messages at once, each over a connection of its own."""
+    sockets = [await websockets.connect(url, compression=None) for _ in range(count)]
+    await asyncio.gather(*(socket.send("{}") for socket in sockets))
+    await asyncio.gather(*(socket.recv() for socket in sockets))
+    for socket in sockets:
+        await socket.close()
+
+
+def environments():
+    """The first environment is there; then many are wanted at once."""
+    print("\n| environments of a function with boto3 | CPU for each further one | until all have answered | init, p50 / largest "
+          f"| memory of {ENVIRONMENTS} | |\n| --- | --- | --- | --- | --- | --- |")
+    found = {}
+    snap_start = {"SnapStart": {"ApplyOn": "PublishedVersions"}}
+    for name, templates, more in ((OWN, False, {}), ("forked from a template", True, {}),
+                                  ("forked with the handler loaded (SnapStart)", True, snap_start)):
+        with Program(app(seconds=3, **more), templates) as program:
+            asyncio.run(ask(program.url, 1))
+            before = sum(map(cpu_seconds, program.below()))
+            begin = time.perf_counter()
+            asyncio.run(ask(program.url, ENVIRONMENTS))
+            took = time.perf_counter() - begin
+            pids = program.below()
+            cpu = (sum(map(cpu_seconds, pids)) - before) / (ENVIRONMENTS - 1) * 1000
+            memory, inits = proportional(pids), program.inits()
+        found[name] = memory
+        print(f"| {name} | {cpu:.1f} ms | {took:.2f} s | {statistics.median(inits):.0f} / {max(inits):.0f} ms | {memory:,.0f} MiB | "
+              f"{memory / found[OWN]:.3f} |", flush=True)
+
+
+main(environments)
