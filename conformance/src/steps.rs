@@ -154,6 +154,8 @@ steps! {
     Http {
         http: String,
         stage: Option<String>,
+        /// Where to, instead of the stage's address.
+        endpoint: Option<String>,
         #[serde(default)] headers: Value,
         #[serde(default)] body: String,
         status: u16,
@@ -164,11 +166,12 @@ steps! {
         /// How often it is sent at most until the status comes.
         up_to: Option<usize>,
     }
-    /// Calls an operation through an SDK: `boto3`, `js`, or each of several.
+    /// Calls an operation through an SDK: `boto3` unless it says `js`, or each of both.
     Call {
         call: String,
-        sdks: Vec<Sdk>,
-        #[serde(default = "management")] service: String,
+        #[serde(default = "boto3")] sdks: Vec<Sdk>,
+        /// `@connections`, unless it is a service of the local AWS endpoint.
+        service: Option<String>,
         stage: Option<String>,
         endpoint: Option<String>,
         #[serde(default)] with: Map<String, Value>,
@@ -245,8 +248,8 @@ fn soon() -> String {
     "300ms".to_owned()
 }
 
-fn management() -> String {
-    "apigatewaymanagementapi".to_owned()
+fn boto3() -> Vec<Sdk> {
+    vec![Sdk::Boto3]
 }
 
 fn region() -> String {

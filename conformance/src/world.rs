@@ -98,12 +98,13 @@ impl World {
         texts.flat_map(|text| text.lines().map(read).collect::<Vec<_>>()).collect()
     }
 
-    /// An address of a stage: `ws`, `wss`, `http`, `https`, `id`.
+    /// An address of a stage, or of a custom domain's mapping by its key: `ws`, `wss`, `http`, `https`.
     pub(crate) fn address(&self, stage: &str, what: &str) -> Result<String> {
         let ready = lock(&self.ready);
-        let apis = ready["apis"].as_array().into_iter().flatten();
-        let api = apis.clone().find(|api| api["stage"] == stage);
-        let address = api.and_then(|api| api[what].as_str());
+        let all = |member: &str| ready[member].as_array().into_iter().flatten();
+        let api = all("apis").find(|api| api["stage"] == stage);
+        let place = api.or_else(|| all("domains").find(|domain| domain["key"] == stage));
+        let address = place.and_then(|place| place[what].as_str());
         address
             .map(str::to_owned)
             .ok_or_else(|| format!("the app has no {what} of a stage {stage:?}"))

@@ -49,6 +49,7 @@ def call(name, request):
     name, _, way = name.partition(" ")
     url = {
         "": f"https://{request['domainName']}/{request['stage']}",
+        "mapped": f"https://{request['domainName']}/v1",
         "variable": os.environ.get("API_URL", "").replace("wss://", "https://", 1),
         "nowhere": None,
     }[way]

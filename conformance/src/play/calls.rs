@@ -10,7 +10,7 @@ use crate::steps::{Call, Http, Sdk, Sign};
 
 impl Play<'_> {
     pub(super) fn http(&mut self, step: &Http) -> Result<()> {
-        let url = self.world.address(self.stage(step.stage.as_deref()), "http")?;
+        let url = self.endpoint(step.endpoint.as_deref(), step.stage.as_deref(), "http")?;
         let body = self.names.fill(&step.body)?;
         let mut lines = vec![format!("{} HTTP/1.1", self.names.fill(&step.http)?)];
         let headers = pairs(&step.headers)?;
@@ -47,15 +47,24 @@ impl Play<'_> {
         step.is.as_ref().map_or(Ok(()), |expected| self.expect_text(expected, &answer.body))
     }
 
+    /// Where a request goes: as it is written, else to a stage.
+    fn endpoint(&self, written: Option<&str>, stage: Option<&str>, scheme: &str) -> Result<String> {
+        match written {
+            Some(endpoint) => self.names.fill(endpoint),
+            None => self.world.address(self.stage(stage), scheme),
+        }
+    }
+
     pub(super) fn call(&mut self, step: &Call) -> Result<()> {
-        let endpoint = match &step.endpoint {
-            Some(endpoint) => self.names.fill(endpoint)?,
-            None => self.world.address(self.stage(step.stage.as_deref()), "https")?,
+        let (service, endpoint) = match &step.service {
+            Some(service) => (service.as_str(), Some("<aws>")),
+            None => ("apigatewaymanagementapi", step.endpoint.as_deref()),
         };
+        let endpoint = self.endpoint(endpoint, step.stage.as_deref(), "https")?;
         let keys = step.keys.clone().unwrap_or_else(|| ("key".to_owned(), "secret".to_owned()));
         let ca = self.world.ready("ca");
         for sdk in &step.sdks {
-            let question = json!({ "service": step.service, "endpoint": endpoint, "ca": ca, "region": "us-east-1",
+            let question = json!({ "service": service, "endpoint": endpoint, "ca": ca, "region": "us-east-1",
                 "keys": keys, "call": step.call, "with": self.names.fill_all(&step.with.clone().into())? });
             let answer = self.sdks.ask(*sdk, &question, &ca)?;
             let (member, expected) = match (&step.gives, &step.fails) {

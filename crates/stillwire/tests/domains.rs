@@ -13,19 +13,6 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_stillwire");
 
 const FORBIDDEN: &str = r#"{"message":"Forbidden"}"#;
 
-const ECHO: &str = r#"
-def handler(event, context):
-    return {"statusCode": 200, "body": event["body"]}
-"#;
-
-fn without_its_own_address(app: App) -> App {
-    app.resource(
-        "Api",
-        json!({ "Type": "AWS::ApiGatewayV2::Api", "Properties": {
-            "Name": "Api", "ProtocolType": "WEBSOCKET", "DisableExecuteApiEndpoint": true } }),
-    )
-}
-
 /// Tells what it knows, and posts to its client by the URLs that it is asked to try.
 const HANDLER: &str = r#"
 import json
@@ -179,23 +166,4 @@ fn a_stage_has_the_same_connections_however_its_clients_came() {
     assert_eq!((status, body), (403, json!({ "message": expected }).to_string()));
     // A page whose name was made to lead here is nobody's.
     assert_eq!(post(&domain, "evil.example.net", &format!("/{}", path(&known))).0, 403);
-}
-
-#[test]
-fn an_api_whose_own_address_is_disabled_is_forbidden_there() {
-    let app = without_its_own_address(App::new());
-    let app = app.function("echo", ECHO).two_way_route("$default", "echo");
-    let app = app.resource("Mapping", mapping(json!("ws.example.com"), "v1", "test"));
-    let stillwire = Stillwire::dev(PROGRAM, &app.template());
-    let refused = stillwire.try_connect("test", &[]).unwrap_err();
-    assert_eq!((refused.status, refused.body.as_str()), (403, FORBIDDEN));
-    for request in ["GET /test", "POST /test/@connections/AAAAAAAAAAAAAAA="] {
-        let head = format!("{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        let answer = raw(&stillwire.url("test", "ws"), head.as_bytes());
-        assert_eq!((answer.status, answer.body.as_str()), (403, FORBIDDEN), "{request}");
-    }
-    let (url, host) = (stillwire.url("test", "ws"), ("Host", "ws.example.com"));
-    let mut client = Client::open(&url.replace("/test", "/v1"), &[host]).expect("accepted");
-    client.send("hello");
-    assert_eq!(client.text(), "hello");
 }
