@@ -2,14 +2,19 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 use stillwire_testkit::tools;
 
 use crate::Result;
 use crate::steps::Sdk;
+
+/// How long an answer may take: longer than the SDKs themselves wait.
+const TIMEOUT: Duration = Duration::from_secs(40);
 
 /// The SDKs.
 #[derive(Debug)]
@@ -22,7 +27,7 @@ pub(crate) struct Sdks {
 #[derive(Debug)]
 struct Helper {
     process: Child,
-    answers: BufReader<ChildStdout>,
+    answers: Receiver<std::io::Result<String>>,
 }
 
 impl Sdks {
@@ -42,12 +47,15 @@ impl Sdks {
                 (&self.js, command)
             }
         };
-        let mut helper = helper.lock().unwrap_or_else(PoisonError::into_inner);
-        if helper.is_none() {
-            *helper = Some(Helper::start(command)?);
-        }
-        let helper = helper.as_mut().ok_or("it has just been started")?;
-        helper.ask(question).map_err(|error| format!("{sdk:?}: {error}"))
+        let mut place = helper.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut helper = match place.take() {
+            Some(helper) => helper,
+            None => Helper::start(command)?,
+        };
+        // One that did not answer is not asked again: its next answer would be to this question.
+        let answer = helper.ask(question).map_err(|error| format!("{sdk:?}: {error}"))?;
+        *place = Some(helper);
+        Ok(answer)
     }
 }
 
@@ -55,15 +63,18 @@ impl Helper {
     fn start(mut command: Command) -> Result<Self> {
         let process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut process = process.map_err(|error| format!("{command:?}: {error}"))?;
-        let answers = process.stdout.take().ok_or("its output is piped")?;
-        Ok(Self { process, answers: BufReader::new(answers) })
+        let output = process.stdout.take().ok_or("its output is piped")?;
+        // Read elsewhere, so that whoever waits can stop waiting; one question is answered at a time.
+        let (sender, answers) = sync_channel(1);
+        std::thread::spawn(move || {
+            BufReader::new(output).lines().try_for_each(|line| sender.send(line))
+        });
+        Ok(Self { process, answers })
     }
 
     fn ask(&mut self, question: &Value) -> std::result::Result<Value, Box<dyn std::error::Error>> {
         writeln!(self.process.stdin.as_mut().ok_or("its input is piped")?, "{question}")?;
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer)?;
-        Ok(serde_json::from_str(&answer)?)
+        Ok(serde_json::from_str(&self.answers.recv_timeout(TIMEOUT)??)?)
     }
 }
 

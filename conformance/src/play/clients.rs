@@ -38,22 +38,17 @@ impl Play<'_> {
         if !step.answer {
             return Ok(());
         }
-        match (self.answer()?, step.status.unwrap_or(101)) {
-            (None, 101) => self.check_101(step)?,
-            (Some(refused), status) if status != 101 => {
-                if refused.status != status {
-                    return Err(format!(
-                        "expected {status}, got {} {:?}",
-                        refused.status, refused.body
-                    ));
-                }
+        let expected = step.status.unwrap_or(101);
+        match self.answer()? {
+            None if expected == 101 => self.check_101(step)?,
+            None => return Err(format!("expected {expected}, got 101")),
+            Some(refused) if refused.status == expected => {
                 if let Some(body) = &step.body {
                     self.expect_text(body, &refused.body)?;
                 }
             }
-            (None, status) => return Err(format!("expected {status}, got 101")),
-            (Some(refused), _) => {
-                return Err(format!("expected 101, got {} {:?}", refused.status, refused.body));
+            Some(Refused { status, body }) => {
+                return Err(format!("expected {expected}, got {status} {body:?}"));
             }
         }
         self.learn_id();
