@@ -1,5 +1,7 @@
 //! Asks an authorizer whether a client may connect. Whatever is not a clear yes is a no.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use stillwire_model::{Api, Authorizer, IdentitySource, Invocation, Outcome, StageName, limits};
@@ -45,13 +47,14 @@ impl Denied {
     }
 }
 
-/// Calls the authorizer; gives its answer and how long it took, in milliseconds.
+/// Calls the authorizer, by this id; gives its answer and how long it took, in milliseconds.
 pub(crate) async fn authorize(
     authorizer: &Authorizer,
     peer: &Peer,
     api: &Api,
     request: &Request,
     moment: Moment<'_>,
+    request_id: &Arc<str>,
     shared: &Shared,
 ) -> Result<(Authorized, u64), Denied> {
     if let Some(missing) =
@@ -61,6 +64,7 @@ pub(crate) async fn authorize(
     }
     let began = Instant::now();
     let invocation = Invocation {
+        request_id: Arc::clone(request_id),
         function: authorizer.function.clone(),
         qualifier: None,
         payload: event::authorizer(peer, api, request, moment),

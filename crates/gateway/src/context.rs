@@ -4,6 +4,7 @@
 //! format".
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use stillwire_awswire::clf_time;
@@ -32,15 +33,46 @@ pub(crate) struct Fate {
     pub(crate) failure: Option<Failure>,
     pub(crate) integration: Option<IntegrationFate>,
     pub(crate) authorizer: Option<AuthorizerFate>,
+    /// Whether a signature was right.
+    pub(crate) authenticate: Option<Verdict>,
+    /// Whether a policy allowed it.
+    pub(crate) authorize: Option<Verdict>,
+}
+
+/// What a check led to, which takes no time that could be told in milliseconds.
+#[derive(Debug, Clone)]
+pub(crate) struct Verdict {
+    pub(crate) status: u16,
+    pub(crate) error: Option<String>,
+}
+
+impl Verdict {
+    /// Of a check that refuses with 403.
+    pub(crate) fn of<T>(checked: Result<T, impl ToString>) -> Self {
+        let error = checked.err().map(|error| error.to_string());
+        Self { status: if error.is_some() { 403 } else { 200 }, error }
+    }
+
+    /// `error`, `latency` or `status`.
+    fn variable(&self, name: &str) -> Option<Cow<'_, str>> {
+        match name {
+            "error" => self.error.as_deref().map(Cow::Borrowed),
+            "latency" => Some("0".into()),
+            "status" => Some(self.status.to_string().into()),
+            _ => None,
+        }
+    }
 }
 
 /// What became of a call of an integration.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct IntegrationFate {
     /// How long it took.
     pub(crate) latency: Duration,
     /// The status that the backend, or the function's own code, gave.
     pub(crate) status: Option<u16>,
+    /// The id of the call, where it was one of a function.
+    pub(crate) request_id: Option<Arc<str>>,
 }
 
 /// What became of a call of an authorizer.
@@ -50,6 +82,8 @@ pub(crate) struct AuthorizerFate {
     pub(crate) latency: u64,
     pub(crate) status: u16,
     pub(crate) error: Option<String>,
+    /// The id of the call, where it came to that.
+    pub(crate) request_id: Option<Arc<str>>,
 }
 
 impl Fate {
@@ -60,7 +94,7 @@ impl Fate {
 
     /// Whose fault it is that the request did not succeed.
     pub(crate) fn fault(&self) -> Option<Fault> {
-        match (&self.failure, self.integration) {
+        match (&self.failure, &self.integration) {
             (Some(failure), _) => Some(failure.fault()),
             (None, Some(called)) => {
                 called.status.filter(|it| *it >= 400).map(|_| Fault::Integration)
@@ -118,9 +152,9 @@ impl Context<'_> {
     }
 
     /// A variable that is known once the request is over.
-    pub(crate) fn variable_of(&self, name: &str, fate: &Fate) -> Option<Cow<'_, str>> {
+    pub(crate) fn variable_of<'a>(&'a self, name: &str, fate: &'a Fate) -> Option<Cow<'a, str>> {
         let number = |number: u64| Some(Cow::Owned(number.to_string()));
-        let (integration, authorizer) = (fate.integration, fate.authorizer.as_ref());
+        let (integration, authorizer) = (fate.integration.as_ref(), fate.authorizer.as_ref());
         match name {
             "status" => number(fate.status.into()),
             "error.message" => fate.failure.as_ref().map(|failure| failure.frame_text().into()),
@@ -147,12 +181,20 @@ impl Context<'_> {
                 };
                 integration.and_then(|_| number(status.into()))
             }
+            "integration.requestId" | "awsEndpointRequestId" => {
+                integration?.request_id.as_deref().map(Cow::Borrowed)
+            }
+            "authorizer.requestId" => authorizer?.request_id.as_deref().map(Cow::Borrowed),
             "authorizer.integrationLatency" | "authorizer.latency" => number(authorizer?.latency),
             "authorizer.integrationStatus" | "authorizer.status" => {
                 number(authorizer?.status.into())
             }
             "authorizer.error" => authorizer?.error.clone().map(Cow::Owned),
-            _ => self.variable(name),
+            _ => match name.split_once('.') {
+                Some(("authenticate", rest)) => fate.authenticate.as_ref()?.variable(rest),
+                Some(("authorize", rest)) => fate.authorize.as_ref()?.variable(rest),
+                _ => self.variable(name),
+            },
         }
     }
 }

@@ -66,10 +66,13 @@ async fn deliver(Departure { live, ending }: &Departure, shared: &Shared) {
     };
     let exchange = Exchange { context, api: &api, body: "", request: None };
     let began = Instant::now();
+    let mut id = None;
     let called = if integration::is_function(integration) {
         match integration::function_of(integration, &exchange) {
             Ok((function, qualifier)) => {
-                let invocation = Invocation { function, qualifier, payload, trace: None };
+                let request_id = Arc::clone(id.insert(integration::invocation_id()));
+                let invocation =
+                    Invocation { request_id, function, qualifier, payload, trace: None };
                 call(&invocation, integration.timeout, peer, shared).await
             }
             Err(failure) => Err(failure),
@@ -84,7 +87,8 @@ async fn deliver(Departure { live, ending }: &Departure, shared: &Shared) {
             Fate::of(failure)
         }
     };
-    fate.integration = Some(IntegrationFate { latency: began.elapsed(), status: None });
+    let latency = began.elapsed();
+    fate.integration = Some(IntegrationFate { latency, status: None, request_id: id });
     access::note(&api, Some(route), &context, &fate, shared);
 }
 

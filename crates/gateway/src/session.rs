@@ -1,7 +1,6 @@
 //! What an API's connection is for: each message becomes a call, and the answer, if any, goes back.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -149,8 +148,8 @@ struct Call {
     epoch_millis: u64,
 }
 
-/// What a call led to, and when it began.
-type Ran = (Result<Bytes, Failure>, Instant);
+/// What a call led to, when it began, and its id.
+type Ran = (Result<Bytes, Failure>, Instant, Arc<str>);
 
 impl Call {
     /// Calls the function; gives the wait for it.
@@ -171,19 +170,23 @@ impl Call {
         );
         let trace = Some(shared.ids.trace(self.epoch_millis).into());
         let exchange = self.asked("", live);
-        let call = integration::call(&self.integration, &exchange, payload, trace, shared);
+        let id = integration::invocation_id();
+        let named = Arc::clone(&id);
+        let call = integration::call(&self.integration, &exchange, payload, trace, named, shared);
         let began = Instant::now();
-        async move { (call.await, began) }
+        async move { (call.await, began, id) }
     }
 
-    fn answer_function(&self, (result, began): Ran, live: &Live, shared: &Shared) {
+    fn answer_function(&self, (result, began, id): Ran, live: &Live, shared: &Shared) {
         let status = result.as_ref().ok().and_then(|result| response::status(result));
         let reply = match result {
             Ok(result) if self.route.two_way => response::reply(&result),
             other => other.map(|_| None),
         };
         let reply = reply.and_then(|reply| self.outgoing(reply, live));
-        self.finish(reply, IntegrationFate { latency: began.elapsed(), status }, live, shared);
+        let latency = began.elapsed();
+        let integration = IntegrationFate { latency, status, request_id: Some(id) };
+        self.finish(reply, integration, live, shared);
     }
 
     fn asked<'a>(&'a self, body: &'a str, live: &'a Live) -> Exchange<'a> {
@@ -200,7 +203,7 @@ impl Call {
     ) {
         let answer = answer.and_then(|answer| {
             let reply = self.outgoing(answer.body, live)?;
-            Ok((reply, IntegrationFate { latency: Duration::ZERO, status: Some(answer.status) }))
+            Ok((reply, IntegrationFate { status: Some(answer.status), ..Default::default() }))
         });
         let fate = match answer {
             Ok((reply, integration)) => {
@@ -225,7 +228,8 @@ impl Call {
             integration::exchange(&self.integration, &self.asked(body, live), shared).await;
         let status = answer.as_ref().ok().map(|answer| answer.status);
         let reply = answer.and_then(|answer| self.outgoing(answer.body, live));
-        self.finish(reply, IntegrationFate { latency: began.elapsed(), status }, live, shared);
+        let latency = began.elapsed();
+        self.finish(reply, IntegrationFate { latency, status, request_id: None }, live, shared);
     }
 
     /// What an answer is as a message; a one-way route has none.

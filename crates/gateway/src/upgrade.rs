@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::admission::{Admission, Departure};
 use crate::authorizer::Denied;
 use crate::caller::NotAuthorized;
-use crate::context::{AuthorizerFate, Context, Fate, IntegrationFate, millis_since};
+use crate::context::{AuthorizerFate, Context, Fate, IntegrationFate, Verdict, millis_since};
 use crate::engine::{Answer, Arrival, Ticket, Welcome};
 use crate::event::{self, Moment};
 use crate::exchange::Exchange;
@@ -212,11 +212,17 @@ async fn ask(
         Authorization::None => None,
         Authorization::Custom(authorizer) => {
             let began = Instant::now();
+            let id = integration::invocation_id();
             let judged =
-                authorizer::authorize(authorizer, peer, api, &request, moment, shared).await;
+                authorizer::authorize(authorizer, peer, api, &request, moment, &id, shared).await;
             let status = judged.as_ref().map_or_else(Denied::status, |_| 200);
             let error = judged.as_ref().err().map(Denied::to_string);
-            fate.authorizer = Some(AuthorizerFate { latency: millis_since(began), status, error });
+            let latency = millis_since(began);
+            let request_id = (!matches!(judged, Err(Denied::NoIdentity(_)))).then_some(id);
+            fate.authorizer = Some(AuthorizerFate { latency, status, error, request_id });
+            if let Ok(_) | Err(Denied::Forbidden { .. }) = &judged {
+                fate.authorize = Some(Verdict::of(judged.as_ref()));
+            }
             match judged {
                 Ok((authorized, millis)) => {
                     peer.authorized = Some(Box::new(authorized));
@@ -231,12 +237,14 @@ async fn ask(
         Authorization::Iam => {
             let checked =
                 shared.keys.check(&arrival.head, b"", &api.region, shared.clock.epoch_millis());
+            fate.authenticate = Some(Verdict::of(checked.as_ref()));
             let access_key = checked.map_err(|error| {
                 tracing::warn!(stage = %peer.stage(), %error, "refused: its signature does not let it in");
                 Refusal { status: 403, said: Said::Reason(caller::message(&error)) }
             })?;
             let resource = event::connect_arn(api, peer.stage());
             let authorized = shared.keys.authorize(&access_key, INVOKE, resource, api);
+            fate.authorize = Some(Verdict::of(authorized.as_ref()));
             authorized.map_err(|refused| {
                 tracing::warn!(stage = %peer.stage(), %refused, "refused: its key may not connect");
                 Refusal { status: 403, said: Said::NotAuthorized(refused) }
@@ -261,16 +269,19 @@ async fn ask(
     let exchange =
         Exchange { context: context_of(peer, request_id), api, body: "", request: Some(&request) };
     let began = Instant::now();
+    let mut called = None;
     let answer = if integration::is_function(integration) {
         let payload = event::connect(peer, api, &request, moment, authorizer_millis);
         let trace = Some(Arc::clone(&request.trace));
-        let result = integration::call(integration, &exchange, payload, trace, shared).await;
+        let id = Arc::clone(called.insert(integration::invocation_id()));
+        let result = integration::call(integration, &exchange, payload, trace, id, shared).await;
         result.and_then(|result| ProxyResponse::parse(&result))
     } else {
         integration::exchange(integration, &exchange, shared).await
     };
     let status = answer.as_ref().ok().map(|answer| answer.status);
-    fate.integration = Some(IntegrationFate { latency: began.elapsed(), status });
+    let latency = began.elapsed();
+    fate.integration = Some(IntegrationFate { latency, status, request_id: called });
     let answer = answer.map_err(|failure| {
         tracing::warn!(stage = %peer.stage(), request = request_id, %failure, "refused: $connect failed");
         let status = failure.handshake_status();

@@ -34,6 +34,8 @@ pub trait Invoke: Send + Sync + fmt::Debug {
 /// One call of a function.
 #[derive(Debug, Clone)]
 pub struct Invocation {
+    /// What logs call it by: unique, as Lambda's request ids are.
+    pub request_id: Arc<str>,
     /// Which function.
     pub function: FunctionArn,
     /// The alias or version the caller named, if any.

@@ -209,7 +209,7 @@ impl Pool {
             if self.function.reserved_concurrency == Some(0) || state.queue.len() >= QUEUE_MAX {
                 return Err(self.throttled());
             }
-            let request_id = uuid::Uuid::new_v4().to_string().into();
+            let request_id = Arc::clone(&invocation.request_id);
             state.queue.push_back(Work { request_id, invocation, reply, since: Instant::now() });
         }
         self.pump();

@@ -176,6 +176,7 @@ pub(crate) fn arn(name: &str) -> FunctionArn {
 
 pub(crate) fn invocation(name: &str, event: &str) -> Invocation {
     Invocation {
+        request_id: uuid::Uuid::new_v4().to_string().into(),
         function: arn(name),
         qualifier: None,
         payload: Bytes::copy_from_slice(event.as_bytes()),

@@ -36,7 +36,7 @@ pub(crate) fn function_of(
     }
 }
 
-/// Starts a call and gives the wait for its result.
+/// Starts a call of this id and gives the wait for its result.
 ///
 /// The invocation begins before this returns, so that calls begin in the order they are made. When the wait is
 /// cut short the function runs on and its result is discarded.
@@ -45,11 +45,12 @@ pub(crate) fn call(
     exchange: &Exchange<'_>,
     payload: Bytes,
     trace: Option<Arc<str>>,
+    request_id: Arc<str>,
     shared: &Shared,
 ) -> impl Future<Output = Result<Bytes, Failure>> + Send + use<> {
     let limit = integration.timeout;
     let started = function_of(integration, exchange).map(|(function, qualifier)| {
-        shared.invoke.invoke(Invocation { function, qualifier, payload, trace })
+        shared.invoke.invoke(Invocation { request_id, function, qualifier, payload, trace })
     });
     async move {
         match timeout(limit, started?).await {

@@ -19,7 +19,7 @@ use stillwire_model::{
 
 use crate::exchange::Exchange;
 use crate::integration::backend::Answered;
-use crate::integration::http;
+use crate::integration::{http, invocation_id};
 use crate::rescue::Failure;
 use crate::shared::Shared;
 
@@ -99,7 +99,8 @@ struct Call {
 impl Call {
     async fn run(self, is_event: bool, shared: &Shared) -> Result<Answered, Failure> {
         let Self { function, qualifier, body } = self;
-        let invocation = Invocation { function, qualifier, payload: body, trace: None };
+        let request_id = invocation_id();
+        let invocation = Invocation { request_id, function, qualifier, payload: body, trace: None };
         let called = shared.invoke.invoke(invocation);
         if is_event {
             shared.drain.spawn("event", async move {

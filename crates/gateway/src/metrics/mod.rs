@@ -137,7 +137,7 @@ impl StageMetrics {
                 Some(Fault::Execution) => requests.execution_errors.add(),
                 None => {}
             }
-            let Some(called) = fate.integration else { return };
+            let Some(called) = &fate.integration else { return };
             if route.is_some_and(|route| route.key == RouteKey::Connect) {
                 requests.connects.add();
             }
@@ -257,7 +257,9 @@ mod tests {
     fn whose_fault_it_was_is_counted() {
         let (metrics, api) = (StageMetrics::default(), api(&["$connect"], false));
         let connect = route(&api, "$connect");
-        let called = |status| Some(IntegrationFate { latency: Duration::from_millis(3), status });
+        let called = |status| {
+            Some(IntegrationFate { latency: Duration::from_millis(3), status, request_id: None })
+        };
         let over = |fate: Fate| metrics.over(&api, Some(&connect), &fate);
         over(Fate { status: 200, integration: called(Some(200)), ..Fate::default() });
         over(Fate { status: 403, integration: called(Some(403)), ..Fate::default() });
