@@ -18,7 +18,7 @@ from pathlib import Path
 
 import websockets
 
-from measure import RELEASE, ROOT, cpu_seconds, main
+from measure import LOAD, REFERENCE, RELEASE, ROOT, ROUNDS, cpu_seconds, main, median
 
 ENVIRONMENTS = 50
 OWN = "processes of their own"
@@ -32,7 +32,11 @@ def handler(event, context):
 """
 
 
-def app(seconds, **more):
+ECHO = "def handler(event, context):\n    return {'statusCode': 200, 'body': event['body']}\n"
+MESSAGE_BYTES = 64
+
+
+def app(code, **more):
     def resource(kind, **properties):
         return {"Type": f"AWS::ApiGatewayV2::{kind}", "Properties": {"ApiId": {"Ref": "Api"}, **properties}}
     return {"Resources": {
@@ -41,7 +45,7 @@ def app(seconds, **more):
         "Stage": resource("Stage", StageName="test", AutoDeploy=True),
         "Function": {"Type": "AWS::Lambda::Function", "Properties": {
             "Runtime": "python3.12", "Handler": "index.handler", "Timeout": 60,
-            "Code": {"ZipFile": HANDLER.replace("SECONDS", str(seconds))}, **more}},
+            "Code": {"ZipFile": code}, **more}},
         "Integration": resource("Integration", IntegrationType="AWS_PROXY", IntegrationUri={"Fn::GetAtt": ["Function", "Arn"]}),
         "Route": resource("Route", RouteKey="$default", RouteResponseSelectionExpression="$default",
                           Target={"Fn::Join": ["/", ["integrations", {"Ref": "Integration"}]]}),
@@ -52,7 +56,7 @@ def app(seconds, **more):
 class Program:
     """The program on an app; its functions are forked or not."""
 
-    def __init__(self, template, templates):
+    def __init__(self, template, templates=True):
         self.folder = Path(tempfile.mkdtemp())
         path, ready = self.folder / "app.json", self.folder / "ready.json"
         path.write_text(json.dumps(template))
@@ -77,6 +81,11 @@ class Program:
         self.process.wait(30)
         self.log.close()
         shutil.rmtree(self.folder)
+
+    def place(self):
+        """Address and target, as loads take them."""
+        address, _, target = self.url.removeprefix("ws://").replace("localhost", "127.0.0.1").partition("/")
+        return address, "/" + target
 
     def below(self):
         """All processes below the supervisor."""
@@ -115,7 +124,7 @@ def environments():
     snap_start = {"SnapStart": {"ApplyOn": "PublishedVersions"}}
     for name, templates, more in ((OWN, False, {}), ("forked from a template", True, {}),
                                   ("forked with the handler loaded (SnapStart)", True, snap_start)):
-        with Program(app(seconds=3, **more), templates) as program:
+        with Program(app(HANDLER.replace("SECONDS", "3"), **more), templates) as program:
             asyncio.run(ask(program.url, 1))
             before = sum(map(cpu_seconds, program.below()))
             begin = time.perf_counter()
@@ -129,4 +138,60 @@ def environments():
               f"{memory / found[OWN]:.3f} |", flush=True)
 
 
-main(environments)
+def load(address, target, kind, *numbers):
+    return json.loads(subprocess.check_output([LOAD, kind, address, target, *map(str, numbers)], text=True).splitlines()[-1])
+
+
+def bare_message(count):
+    """A message to a server that only echoes."""
+    with subprocess.Popen(list(map(str, REFERENCE)), stdout=subprocess.PIPE, text=True) as server:
+        found = load(server.stdout.readline().strip(), "/", "trips", MESSAGE_BYTES, count)
+        server.kill()
+    return found
+
+
+def bare_cycle(count):
+    """An event to a function without anything between."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "index.py").write_text(ECHO)
+        settings = {"first": [folder], "last": [], "hosts": [], "aws": ["127.0.0.1", 9]}
+        bootstrap = ROOT / "crates/functions/src/python/bootstrap.py"
+        words = [RELEASE / "cycle", str(count), "python3.12", "-u", "-s", bootstrap, json.dumps(settings)]
+        environment = dict(os.environ, _HANDLER="index.handler")
+        return json.loads(subprocess.check_output(words, env=environment, text=True))
+
+
+def echo_app(**more):
+    return Program(app(ECHO, **more))
+
+
+def trips():
+    """What one user waits for, beside the sum of its parts."""
+    count, found = 4000, {"message": [], "cycle": [], "both": []}
+    for _ in range(ROUNDS):
+        found["message"].append(bare_message(count))
+        found["cycle"].append(bare_cycle(count))
+        with echo_app() as program:
+            found["both"].append(load(*program.place(), "trips", MESSAGE_BYTES, count))
+    middle = {name: median(runs) for name, runs in found.items()}
+    parts = middle["message"]["p50"] + middle["cycle"]["p50"]
+    print("\n| one at a time | p50 | p99 | p50 of the two bare ones together |\n| --- | --- | --- | --- |")
+    for name, title in (("message", "message to a raw-epoll echo"), ("cycle", "bare Runtime API cycle of a Python function"),
+                        ("both", "message through the gateway and a Python function")):
+        of = middle[name]
+        print(f"| {title} | {of['p50']:.0f} us | {of['p99']:.0f} us | {of['p50'] / parts:.2f} |", flush=True)
+
+
+def worker():
+    """One worker, ten connections."""
+    found = {"cycle": [], "both": []}
+    for _ in range(ROUNDS):
+        found["cycle"].append(bare_cycle(20_000))
+        with echo_app(ReservedConcurrentExecutions=1) as program:
+            found["both"].append(load(*program.place(), "echo", 10, 1, MESSAGE_BYTES, 3, 0))
+    cycle, both = (statistics.median(run["count"] / run["seconds"] for run in found[name]) for name in ("cycle", "both"))
+    print("\n| one worker | messages/s | of the bare cycle |\n| --- | --- | --- |")
+    print(f"| bare Runtime API cycle | {cycle:,.0f} | 1.00 |\n| 10 connections through the gateway | {both:,.0f} | {both / cycle:.2f} |")
+
+
+main(environments, trips, worker)

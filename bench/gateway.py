@@ -96,22 +96,34 @@ class Pushpin(Server):
 
     def __init__(self, backend, port=17_999):
         self.folder = Path(tempfile.mkdtemp())
-        config = Path("/etc/pushpin/pushpin.conf").read_text()
-        config = config.replace("/var/run/pushpin", str(self.folder)).replace("/var/log/pushpin", str(self.folder))
-        (self.folder / "pushpin.conf").write_text(config.replace("routesfile=routes", f"routesfile={self.folder}/routes"))
+        # As Debian runs it: zurl, its HTTP client, is a service of its own.
+        zurl = self.config("zurl.conf", "/etc/zurl.conf", ("/var/run/zurl", self.folder))
+        inside = self.config("internal.conf", "/usr/lib/pushpin/internal.conf", ("/var/run/zurl", self.folder))
         (self.folder / "routes").write_text(f"* {backend.address},over_http\n")
-        words = ["pushpin", "--config", self.folder / "pushpin.conf", "--port", f"127.0.0.1:{port}", "--loglevel", "0"]
-        self.process = subprocess.Popen(pinned(0, words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        pushpin = self.config("pushpin.conf", "/etc/pushpin/pushpin.conf", ("{libdir}/internal.conf", inside), (
+            "/var/run/pushpin", self.folder), ("/var/log/pushpin", self.folder), ("routesfile=routes", f"routesfile={self.folder}/routes"))
+        commands = ["zurl", f"--config={zurl}"], [
+            "pushpin", "--config", pushpin, "--port", f"127.0.0.1:{port}", "--loglevel", "0"]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.processes = [subprocess.Popen(pinned(0, words), **quiet) for words in commands]
         self.address = f"127.0.0.1:{port}"
         time.sleep(3)
 
+    def config(self, name, original, *changes):
+        text = Path(original).read_text()
+        for before, after in changes:
+            text = text.replace(before, str(after))
+        (self.folder / name).write_text(text)
+        return self.folder / name
+
     def pids(self):
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [self.process.pid, *map(int, children)]
+        own = [process.pid for process in self.processes]
+        return own + [int(child) for pid in own for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(30)
+        for process in reversed(self.processes):
+            process.terminate()
+            process.wait(30)
         shutil.rmtree(self.folder)
 
 

@@ -22,7 +22,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
                 &["build", "--release", "--manifest-path", &peers],
             ],
         ),
-        Some("functions") => ("functions.py", &[&["build", "--release"]]),
+        Some("functions") => (
+            "functions.py",
+            &[&["build", "--release", "--package", "stillwire", "--package", "stillwire-bench"]],
+        ),
         Some("gateway") => (
             "gateway.py",
             &[&["build", "--release", "--package", "stillwire", "--package", "stillwire-bench"]],

@@ -4,6 +4,7 @@
 //!   can do, not how long a user waits; `IDLE` more connections stay silent.
 //! * `load paced ADDRESS TARGET CONNECTIONS RATE BYTES SECONDS`: an open loop, which does not wait for the server:
 //!   a message's time counts from when it was due.
+//! * `load trips ADDRESS TARGET BYTES COUNT`: round trips of one connection, one after the other.
 //! * `load churn ADDRESS TARGET AT_ONCE SECONDS`: connects, upgrades, leaves.
 //! * `load posts ADDRESS TARGET CONNECTIONS AT_ONCE BYTES SECONDS`: `POST /ID`, one by one, over kept connections.
 //! * `load broadcast ADDRESS TARGET CONNECTIONS ROUNDS BYTES`: `POST /broadcast`, and waits until all have it.
@@ -20,6 +21,7 @@ mod churn;
 mod echo;
 mod paced;
 mod posts;
+mod trips;
 
 use std::error::Error;
 
@@ -42,6 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("paced", &[connections, rate, bytes, seconds]) => {
             paced::run(address, target, connections, rate, bytes, seconds)
         }
+        ("trips", &[bytes, count]) => trips::run(address, target, bytes, count),
         ("churn", &[at_once, seconds]) => churn::run(address, target, at_once, seconds),
         ("posts", &[connections, at_once, bytes, seconds]) => {
             posts::run(address, target, connections, at_once, bytes, seconds)
