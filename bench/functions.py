@@ -44,7 +44,7 @@ def app(code, **more):
             "Name": "Api", "ProtocolType": "WEBSOCKET", "RouteSelectionExpression": "$request.body.action"}},
         "Stage": resource("Stage", StageName="test", AutoDeploy=True),
         "Function": {"Type": "AWS::Lambda::Function", "Properties": {
-            "Runtime": "python3.12", "Handler": "index.handler", "Timeout": 60,
+            "Runtime": f"python3.{sys.version_info.minor}", "Handler": "index.handler", "Timeout": 60,
             "Code": {"ZipFile": code}, **more}},
         "Integration": resource("Integration", IntegrationType="AWS_PROXY", IntegrationUri={"Fn::GetAtt": ["Function", "Arn"]}),
         "Route": resource("Route", RouteKey="$default", RouteResponseSelectionExpression="$default",
@@ -65,7 +65,7 @@ class Program:
                            STILLWIRE_CACHE_DIR=str(ROOT / "target/test-tools/cache"))
         self.log = open(self.folder / "log", "w+")
         self.process = subprocess.Popen(
-            [RELEASE / "stillwire", "dev", path, "--port", "0", "--in-memory", "--verbose", "--ready-file", ready],
+            [RELEASE / "stillwire", "dev", path, "--port", "0", "--in-memory", "--ready-file", ready],
             stdout=self.log, stderr=self.log, env=environment)
         while not ready.exists():
             if self.process.poll() is not None:
@@ -156,7 +156,7 @@ def bare_cycle(count):
         (Path(folder) / "index.py").write_text(ECHO)
         settings = {"first": [folder], "last": [], "hosts": [], "aws": ["127.0.0.1", 9]}
         bootstrap = ROOT / "crates/functions/src/python/bootstrap.py"
-        words = [RELEASE / "cycle", str(count), "python3.12", "-u", "-s", bootstrap, json.dumps(settings)]
+        words = [RELEASE / "cycle", str(count), sys.executable, "-u", "-s", bootstrap, json.dumps(settings)]
         environment = dict(os.environ, _HANDLER="index.handler")
         return json.loads(subprocess.check_output(words, env=environment, text=True))
 

@@ -18,7 +18,8 @@ use crate::phase::{Phase, Running, Step};
 use crate::platform_log::Usage;
 use crate::pool::{Pool, Turn, Work};
 use crate::process::{FunctionProcess, Happening};
-use crate::runtime_api::{self, Answer, Call, CallKind, Served};
+use crate::runtime_api::{Answer, Call, CallKind, Served};
+use crate::runtime_link;
 use crate::supervisor::Exit;
 
 /// How long a process may take to end after its connection did, or the other way round.
@@ -113,7 +114,7 @@ impl Environment {
             kill: start.kill,
             process,
             calls,
-            connection: Some(runtime_api::serve(stream, sender)),
+            connection: Some(runtime_link::serve(stream, sender)),
             phase: Some(Phase::Init),
             mailbox: None,
             deadline: started + start.init_limit,

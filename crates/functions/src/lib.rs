@@ -21,6 +21,9 @@ mod process;
 mod process_env;
 mod python;
 mod runtime_api;
+#[expect(dead_code, reason = "until runtimes of others are started")]
+mod runtime_http;
+mod runtime_link;
 mod shared;
 pub mod supervisor;
 mod template;

@@ -20,6 +20,9 @@ use crate::template::Template;
 /// How long the end of a killed tree is waited for.
 const KILL_MAX: Duration = Duration::from_secs(5);
 
+/// How often its memory is looked at: a look costs as much as a short invocation.
+const MEMORY_LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// A function's process with what belongs to it alone.
 #[derive(Debug)]
 pub(crate) struct FunctionProcess {
@@ -27,7 +30,15 @@ pub(crate) struct FunctionProcess {
     exit: Option<Exit>,
     outputs: [Output; 2],
     allowance: Allowance,
+    peak: Peak,
     tmp: TempDir,
+}
+
+/// The most memory that was seen, and when somebody looked.
+#[derive(Debug, Default)]
+struct Peak {
+    mb: u64,
+    looked: Option<Instant>,
 }
 
 /// What a process does by itself.
@@ -87,7 +98,7 @@ impl FunctionProcess {
         };
         let outputs = [output, error];
         let allowance = Allowance::new(Instant::now());
-        Ok((Self { process, exit: None, outputs, allowance, tmp }, stream))
+        Ok((Self { process, exit: None, outputs, allowance, peak: Peak::default(), tmp }, stream))
     }
 
     /// The next thing it does by itself.
@@ -117,9 +128,16 @@ impl FunctionProcess {
         self.take_output(journal, request_id, false);
     }
 
-    /// The most memory it ever had; 0 when that can no longer be known.
-    pub(crate) fn peak_memory_mb(&self) -> u64 {
-        peak_memory_mb(self.process.pid).unwrap_or_default()
+    /// The most memory it ever had, as far as was seen.
+    pub(crate) fn peak_memory_mb(&mut self) -> u64 {
+        let now = Instant::now();
+        if self.peak.looked.is_none_or(|then| now.duration_since(then) >= MEMORY_LOOK_EVERY) {
+            self.peak.looked = Some(now);
+            if let Some(seen) = peak_memory_mb(self.process.pid) {
+                self.peak.mb = seen;
+            }
+        }
+        self.peak.mb
     }
 
     /// Kills it with its tree, logs its last words and removes its folder.

@@ -1,32 +1,26 @@
-//! The Runtime API, version 2018-06-01: HTTP on one side, calls to an environment's task on the other.
+//! The Runtime API, version 2018-06-01: what runtimes ask, and what they are answered.
 //!
-//! It knows no state: whether a call fits the moment is decided by the environment, which owns the state.
-//! Any stream will do; today it is the socket a bootstrap inherited, a listener for other clients fits as well.
+//! It knows no state: whether a call fits the moment is decided by the environment, which owns the state. Our own bootstraps
+//! come by `runtime_link`, all others by `runtime_http`.
 //!
 //! Source: AWS Lambda Developer Guide, "Using the Lambda runtime API"; the public emulator for errors.
 
 use std::pin::Pin;
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use bytes::Bytes;
+use hyper::StatusCode;
 use stillwire_model::limits;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 /// The largest header block. A runtime may send its stack traces in one header (below 1 MB).
-const HEADER_BYTES_MAX: usize = 1280 * 1024;
+pub(crate) const HEADER_BYTES_MAX: usize = 1280 * 1024;
 /// The largest answer that is read to its end, though it is refused; beyond it the connection is closed.
-const DISCARD_BYTES_MAX: usize = 256 * 1024 * 1024;
+pub(crate) const DISCARD_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// The largest error object.
 const ERROR_BYTES_MAX: usize = limits::INVOKE_RESPONSE_BYTES_MAX;
 
 const ROOT: &str = "/2018-06-01/";
-const MODE: &str = "lambda-runtime-function-response-mode";
+pub(crate) const MODE: &str = "lambda-runtime-function-response-mode";
 
 /// What a runtime asks of its environment; each is to be answered.
 #[derive(Debug)]
@@ -63,9 +57,9 @@ pub(crate) enum CallKind {
 /// An answer: status, extra headers and body.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    status: StatusCode,
-    headers: Vec<(&'static str, String)>,
-    body: Bytes,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
@@ -102,6 +96,34 @@ impl Answer {
         Self::error(StatusCode::FORBIDDEN, "InvalidStateTransition", &message)
     }
 
+    /// The answer as it goes over the wire.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        let Self { status, headers, body } = self;
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(status.as_str().as_bytes());
+        out.extend_from_slice(b" \r\ncontent-type: application/json\r\n");
+        for (name, value) in headers {
+            if value.bytes().any(|byte| byte < b' ' && byte != b'\t' || byte == 0x7f) {
+                tracing::debug!(name, "a value that no header can carry");
+                continue;
+            }
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"content-length: ");
+        out.extend_from_slice(body.len().to_string().as_bytes());
+        out.extend_from_slice(b"\r\n\r\n");
+        out.extend_from_slice(body);
+    }
+
+    /// A response in a mode that does not exist.
+    fn invalid_mode() -> Self {
+        let (kind, message) = ("InvalidFunctionResponseMode", "Invalid function response mode");
+        Self::error(StatusCode::BAD_REQUEST, kind, message)
+    }
+
     fn error(status: StatusCode, kind: &str, message: &str) -> Self {
         let body = serde_json::json!({ "errorMessage": message, "errorType": kind }).to_string();
         Self { status, headers: Vec::new(), body: body.into() }
@@ -112,115 +134,58 @@ impl Answer {
     }
 }
 
+/// What a path asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Next,
+    /// For this invocation.
+    Response(String),
+    /// For this invocation.
+    Error(String),
+    InitError,
+    Ping,
+    Unknown,
+}
+
+impl Asked {
+    pub(crate) fn of(method: &str, path: &str) -> Self {
+        let fields: Vec<&str> = path.strip_prefix(ROOT).unwrap_or_default().split('/').collect();
+        match (method, fields.as_slice()) {
+            ("GET", ["runtime", "invocation", "next"]) => Self::Next,
+            ("POST", ["runtime", "invocation", id, "response"]) => Self::Response((*id).to_owned()),
+            ("POST", ["runtime", "invocation", id, "error"]) => Self::Error((*id).to_owned()),
+            ("POST", ["runtime", "init", "error"]) => Self::InitError,
+            ("GET", ["ping"]) => Self::Ping,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The most that its body may have; what is larger is read and refused.
+    pub(crate) fn body_bytes_max(&self) -> usize {
+        match self {
+            Self::Response(_) => limits::INVOKE_RESPONSE_BYTES_MAX,
+            Self::Error(_) | Self::InitError => ERROR_BYTES_MAX,
+            Self::Next | Self::Ping | Self::Unknown => 0,
+        }
+    }
+
+    /// The call, given the body, which is `None` where that was too large; or a refusal that needs no environment.
+    pub(crate) fn call(self, mode: Option<&[u8]>, body: Option<Bytes>) -> Result<CallKind, Answer> {
+        match self {
+            Self::Next => Ok(CallKind::Next),
+            Self::Response(_) if mode.is_some_and(|mode| mode != b"streaming") => {
+                Err(Answer::invalid_mode())
+            }
+            Self::Response(id) => Ok(CallKind::Response { id, body }),
+            Self::Error(id) => {
+                body.map(|body| CallKind::Error { id, body }).ok_or_else(Answer::too_large)
+            }
+            Self::InitError => body.map(CallKind::InitError).ok_or_else(Answer::too_large),
+            Self::Ping => Err(Answer::event(Vec::new(), Bytes::from_static(b"pong"))),
+            Self::Unknown => Err(Answer::not_found()),
+        }
+    }
+}
+
 /// A served connection; ends with its peer.
 pub(crate) type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Serves one connection of a runtime.
-pub(crate) fn serve<S>(stream: S, calls: mpsc::Sender<Call>) -> Served
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let service = service_fn(move |request| {
-        let calls = calls.clone();
-        async move { answer(request, &calls).await }
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .max_header_size(HEADER_BYTES_MAX)
-        .max_buf_size(2 * HEADER_BYTES_MAX)
-        .auto_date_header(false)
-        .half_close(true)
-        .serve_connection(TokioIo::new(stream), service);
-    Box::pin(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a runtime's connection");
-        }
-    })
-}
-
-/// Why a connection cannot go on.
-#[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error("the body did not arrive")]
-    Body(#[source] hyper::Error),
-    #[error("a body of more than {DISCARD_BYTES_MAX} bytes")]
-    Endless,
-    #[error("the environment is over")]
-    Over,
-}
-
-async fn answer(
-    request: Request<Incoming>,
-    calls: &mpsc::Sender<Call>,
-) -> Result<Response<Full<Bytes>>, Broken> {
-    let answer = match read(request).await? {
-        Ok(kind) => {
-            let (answer, answered) = oneshot::channel();
-            calls.send(Call { kind, answer }).await.map_err(|_| Broken::Over)?;
-            answered.await.map_err(|_| Broken::Over)?
-        }
-        Err(refusal) => refusal,
-    };
-    let mut response = Response::new(Full::new(answer.body));
-    *response.status_mut() = answer.status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    for (name, value) in answer.headers {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(HeaderName::from_static(name), value);
-        } else {
-            tracing::debug!(name, "a value that no header can carry");
-        }
-    }
-    Ok(response)
-}
-
-/// Reads a request; an inner error is a refusal that needs no environment.
-async fn read(request: Request<Incoming>) -> Result<Result<CallKind, Answer>, Broken> {
-    let (head, body) = request.into_parts();
-    let path = head.uri.path().strip_prefix(ROOT).unwrap_or_default();
-    let fields: Vec<&str> = path.split('/').collect();
-    let streaming = head.headers.get(MODE).is_none_or(|mode| mode == "streaming");
-    Ok(match (&head.method, fields.as_slice()) {
-        (&Method::GET, ["runtime", "invocation", "next"]) => Ok(CallKind::Next),
-        (&Method::POST, ["runtime", "invocation", id, "response"]) => {
-            let id = (*id).to_owned();
-            let body = collect(body, limits::INVOKE_RESPONSE_BYTES_MAX).await?;
-            if streaming {
-                Ok(CallKind::Response { id, body })
-            } else {
-                let (kind, message) =
-                    ("InvalidFunctionResponseMode", "Invalid function response mode");
-                Err(Answer::error(StatusCode::BAD_REQUEST, kind, message))
-            }
-        }
-        (&Method::POST, ["runtime", "invocation", id, "error"]) => {
-            let id = (*id).to_owned();
-            collect(body, ERROR_BYTES_MAX)
-                .await?
-                .map(|body| CallKind::Error { id, body })
-                .ok_or_else(Answer::too_large)
-        }
-        (&Method::POST, ["runtime", "init", "error"]) => collect(body, ERROR_BYTES_MAX)
-            .await?
-            .map(CallKind::InitError)
-            .ok_or_else(Answer::too_large),
-        (&Method::GET, ["ping"]) => Err(Answer::event(Vec::new(), Bytes::from_static(b"pong"))),
-        _ => Err(Answer::not_found()),
-    })
-}
-
-/// The body, or `None` for one that is too large; that is read all the same, so that its sender gets an answer.
-async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Option<Bytes>, Broken> {
-    let (mut kept, mut size) = (BytesMut::new(), 0_usize);
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(Broken::Body)?.into_data() else { continue };
-        size = size.saturating_add(data.len());
-        if size > DISCARD_BYTES_MAX {
-            return Err(Broken::Endless);
-        }
-        if size <= bytes_max {
-            kept.extend_from_slice(&data);
-        }
-    }
-    Ok((size <= bytes_max).then(|| kept.freeze()))
-}

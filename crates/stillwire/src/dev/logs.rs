@@ -91,7 +91,7 @@ impl fmt::Debug for Terminal {
 fn write(waiting: Receiver<String>) {
     for line in waiting {
         // A terminal that has gone away wants no more lines; the receiver goes on so that nobody waits.
-        writeln!(io::stderr(), "{line}").ok();
+        io::stderr().write_all(format!("{line}\n").as_bytes()).ok();
     }
 }
 

@@ -70,10 +70,17 @@ pub(crate) fn run(args: &DevArgs) -> Result<ExitCode> {
     // First of all, while this process is small and has one thread: it starts all others.
     let supervisor =
         Supervisor::launch(&program, &["supervise"]).context("cannot start the supervisor")?;
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = Builder::new_multi_thread().worker_threads(workers()).enable_all().build()?;
     let ended = runtime.block_on(serve(args, &settings, supervisor, &program));
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
+}
+
+/// Threads for everything that waits for nothing but sockets.
+///
+/// Functions want the other cores, and handing a message from thread to thread costs more than serving it.
+fn workers() -> usize {
+    (available_parallelism().map_or(1, usize::from) / 2).max(1)
 }
 
 async fn serve(
