@@ -54,11 +54,20 @@ async fn converse(mut stream: UnixStream, calls: &mpsc::Sender<Call>) -> Result<
             }
             Err(refusal) => refusal,
         };
-        output.clear();
         answer.encode(&mut output);
-        stream.write_all(&output).await?;
-        output.shrink_to(BUFFER_BYTES); // an event may have been large
+        // A bootstrap that has asked for the next event already waits for that, not for the end of the last one: both
+        // answers go in one write, and wake it once.
+        if !has_asked_more(&input) {
+            stream.write_all(&output).await?;
+            output.clear();
+            output.shrink_to(BUFFER_BYTES); // an event may have been large
+        }
     }
+}
+
+/// Whether another request is there that has no body.
+fn has_asked_more(input: &[u8]) -> bool {
+    matches!(parse(input), Ok(Some((Head { length: 0, .. }, _))))
 }
 
 /// What comes before a body.
