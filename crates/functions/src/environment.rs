@@ -26,7 +26,7 @@ use crate::supervisor::Exit;
 const PARTING_MAX: Duration = Duration::from_secs(1);
 /// How often, and after which pause, a new environment looks whether one that has just answered is free again:
 /// a caller that sends the next event at once should find it, and not pay for a process.
-const SETTLING_LOOKS: u32 = 10;
+const SETTLING_LOOKS: u32 = 20;
 /// See [`SETTLING_LOOKS`].
 const SETTLING_PAUSE: Duration = Duration::from_millis(1);
 /// Calls of a runtime that may wait; one connection asks one thing at a time.

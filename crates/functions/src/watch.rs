@@ -226,8 +226,7 @@ async fn settle(watcher: Arc<Watcher>, shared: Arc<Shared>, target: Arc<Target>,
             pool.journal().notice(problem);
         }
         *lock(&target.files) = files;
-        pool.journal().notice(format!("reloaded {} ({name} changed)", pool.function().name()));
-        pool.settled(seen, Some(preparation));
+        pool.settled(seen, Some((preparation, format!("{name} changed"))));
     } else {
         pool.settled(seen, None);
     }

@@ -7,7 +7,7 @@ mod common;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::House;
+use common::{House, join_all};
 use stillwire_model::{Code, LogSource};
 use tokio::time::Instant;
 
@@ -81,12 +81,35 @@ async fn a_save_without_a_change_replaces_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_syntax_error_is_the_answer_until_it_is_mended() {
+async fn code_that_cannot_be_loaded_is_told_once_and_the_old_code_serves_on() {
     let house = House::with(|config| config.reload = true);
     house.write("app.py", &answer("1"));
     house.add(house.function("f", "app.handler")).await;
+    assert_eq!(house.returned("f", "0").await, "1");
     house.write("app.py", "def handler(e, c)\n");
     tokio::time::sleep(Duration::from_millis(5)).await;
+    for _ in 0..3 {
+        assert_eq!(house.returned("f", "0").await, "1");
+    }
+    let told = house.logs.texts(LogSource::Notice);
+    assert_eq!(
+        told.iter().filter(|line| line.contains("f is not reloaded")).count(),
+        1,
+        "{told:?}"
+    );
+    let errors = house.logs.texts(LogSource::Function);
+    let is_error = |line: &&String| line.contains("Runtime.UserCodeSyntaxError");
+    assert_eq!(errors.iter().filter(is_error).count(), 1, "{errors:?}");
+    house.write("app.py", &answer("2"));
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(house.returned("f", "0").await, "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_was_never_loaded_is_the_answer_until_it_is_mended() {
+    let house = House::with(|config| config.reload = true);
+    house.write("app.py", "def handler(e, c)\n");
+    house.add(house.function("f", "app.handler")).await;
     for _ in 0..2 {
         let error = house.failed("f", "0").await;
         assert_eq!(error["errorType"], "Runtime.UserCodeSyntaxError");
@@ -94,6 +117,18 @@ async fn a_syntax_error_is_the_answer_until_it_is_mended() {
     house.write("app.py", &answer("2"));
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert_eq!(house.returned("f", "0").await, "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_waited_for_new_code_get_it() {
+    let house = House::with(|config| config.reload = true);
+    house.write("app.py", &answer("1"));
+    house.add(house.function("f", "app.handler")).await;
+    assert_eq!(house.returned("f", "0").await, "1");
+    house.write("app.py", &answer("2"));
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let answers = join_all((0..5).map(|_| house.returned("f", "0.2"))).await;
+    assert_eq!(answers, ["2"; 5]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

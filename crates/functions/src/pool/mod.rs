@@ -84,8 +84,14 @@ pub(crate) struct Pool {
 
 #[derive(Debug)]
 struct State {
-    /// Counts changes of the code.
+    /// Which version of the code serves.
     generation: u64,
+    /// How many versions there were.
+    generations: u64,
+    /// A newer version that has to show first that it can be loaded. Meanwhile invocations wait for it.
+    trial: Option<Trial>,
+    /// The code on disk cannot be loaded: only environments that are there can serve.
+    broken: bool,
     preparation: Preparation,
     /// When the code was first and last seen changing, while that is not settled.
     changing: Option<(Instant, Instant)>,
@@ -100,6 +106,17 @@ struct State {
     suppressed: bool,
     /// No longer deployed: works off its queue and ends.
     closed: bool,
+}
+
+/// A version of the code on trial.
+#[derive(Debug)]
+struct Trial {
+    generation: u64,
+    prepared: Arc<Prepared>,
+    /// Why there is a new version.
+    why: String,
+    /// An environment was started on it.
+    begun: bool,
 }
 
 #[derive(Debug)]
@@ -119,6 +136,9 @@ impl Pool {
         let journal = Journal::new(Arc::clone(&shared.logs), function.arn.clone());
         let state = State {
             generation: 1,
+            generations: 1,
+            trial: None,
+            broken: false,
             preparation: Preparation::Pending,
             changing: None,
             queue: VecDeque::new(),
@@ -235,12 +255,23 @@ impl Pool {
                 Preparation::Ready(prepared) if state.changing.is_none() => Arc::clone(prepared),
                 _ => return,
             };
-            state.deliver();
             let reserved = self.function.reserved_concurrency.map_or(usize::MAX, |n| n as usize);
-            let least = usize::from(warm_up && state.live == 0 && reserved > 0 && !state.closed);
-            while state.starting < state.queue.len().max(least) && state.live < reserved {
+            let wanted = if let Some(trial) = &state.trial {
+                usize::from(!trial.begun)
+            } else {
+                state.deliver();
+                let least =
+                    usize::from(warm_up && state.live == 0 && reserved > 0 && !state.closed);
+                let waiting = if state.broken && state.live > 0 { 0 } else { state.queue.len() };
+                let room = reserved.saturating_sub(state.live);
+                waiting.max(least).saturating_sub(state.starting).min(room)
+            };
+            for _ in 0..wanted {
                 let Ok(permit) = Arc::clone(&self.shared.environments).try_acquire_owned() else {
-                    starved = !state.queue.is_empty();
+                    starved = !state.queue.is_empty() || state.trial.is_some();
+                    if state.trial.is_some() && !state.idle.is_empty() {
+                        state.idle.remove(0); // nobody else may have any to spare
+                    }
                     break;
                 };
                 state.starting += 1;
@@ -250,21 +281,23 @@ impl Pool {
                 } else {
                     limits::FUNCTION_INIT_TIMEOUT
                 };
-                let start = Start {
-                    pool: Arc::clone(self),
-                    generation: state.generation,
-                    prepared: Arc::clone(&prepared),
-                    init_limit,
-                    kill: self.shared.kill.subscribe(),
+                let (generation, prepared) = match &mut state.trial {
+                    Some(trial) => {
+                        trial.begun = true;
+                        (trial.generation, Arc::clone(&trial.prepared))
+                    }
+                    None => (state.generation, Arc::clone(&prepared)),
                 };
-                starts.push((start, permit));
+                let (pool, kill) = (Arc::clone(self), self.shared.kill.subscribe());
+                starts.push((Start { pool, generation, prepared, init_limit, kill }, permit));
             }
         }
         for (start, permit) in starts {
             let pool = Arc::clone(self);
+            let generation = start.generation;
             self.shared.drain.spawn("environment", async move {
                 let (end, ready) = environment::run(start).await;
-                pool.ended(end, ready, permit);
+                pool.ended(end, (generation, ready), permit);
             });
         }
         if starved {
@@ -277,31 +310,27 @@ impl Pool {
         let state = self.lock();
         let alone = state.live == 1;
         let needed = state.queue.len() >= state.starting || alone;
-        state.generation == generation && needed && !*self.shared.kill.borrow()
+        let on_trial = state.trial.as_ref().is_some_and(|trial| trial.generation == generation);
+        (on_trial || state.generation == generation && needed) && !*self.shared.kill.borrow()
     }
 
     /// An environment has nothing to do; `first` says that its init phase is just over.
-    pub(crate) fn ready(&self, generation: u64, first: bool) -> Turn {
+    pub(crate) fn ready(self: &Arc<Self>, generation: u64, first: bool) -> Turn {
         let starving = self.shared.is_starving();
-        let mut state = self.lock();
-        if first {
-            state.starting -= 1;
-            state.suppressed = false;
+        let (turn, proven) = {
+            let mut state = self.lock();
+            let mut proven = false;
+            if first {
+                state.starting -= 1;
+                state.suppressed = false;
+                proven = self.prove(&mut state, generation);
+            }
+            (state.turn(generation, starving), proven)
+        };
+        if proven {
+            self.pump(); // what waited for it may be more than one can serve
         }
-        if generation != state.generation {
-            return Turn::Retire;
-        }
-        if state.changing.is_none()
-            && let Some(work) = state.queue.pop_front()
-        {
-            return Turn::Work(Box::new(work));
-        }
-        if starving || state.closed && state.queue.is_empty() {
-            return Turn::Retire;
-        }
-        let (mailbox, work) = oneshot::channel();
-        state.idle.push(Idle { mailbox, since: Instant::now() });
-        Turn::Wait(work)
+        turn
     }
 
     /// Work that an environment took and could not begin.
@@ -310,14 +339,21 @@ impl Pool {
         self.pump();
     }
 
-    fn ended(self: &Arc<Self>, end: End, ready: bool, permit: OwnedSemaphorePermit) {
+    fn ended(
+        self: &Arc<Self>,
+        end: End,
+        (generation, ready): (u64, bool),
+        permit: OwnedSemaphorePermit,
+    ) {
         {
             let mut state = self.lock();
             state.live -= 1;
+            let was_on_trial = !ready && self.disprove(&mut state, generation, &end);
             if !ready {
                 state.starting -= 1;
             }
             match end {
+                _ if was_on_trial => {}
                 End::Retired => {}
                 End::InitFailed(failure) => {
                     state.suppressed = false;
@@ -401,6 +437,39 @@ impl Pool {
 }
 
 impl State {
+    /// Whether there are environments that serve, or could.
+    fn serves(&self) -> bool {
+        self.live > self.starting
+    }
+
+    /// What an environment that has nothing to do does next.
+    fn turn(&mut self, generation: u64, starving: bool) -> Turn {
+        if generation != self.generation {
+            return Turn::Retire;
+        }
+        if self.changing.is_none()
+            && self.trial.is_none()
+            && let Some(work) = self.queue.pop_front()
+        {
+            return Turn::Work(Box::new(work));
+        }
+        if starving || self.closed && self.queue.is_empty() {
+            return Turn::Retire;
+        }
+        let (mailbox, work) = oneshot::channel();
+        self.idle.push(Idle { mailbox, since: Instant::now() });
+        Turn::Wait(work)
+    }
+
+    /// Another version of the code serves from now on.
+    fn replace(&mut self, generation: u64, preparation: Preparation) {
+        self.generation = generation;
+        self.preparation = preparation;
+        self.trial = None;
+        self.broken = false;
+        self.idle.clear();
+    }
+
     /// Gives the head of the queue to idle environments, newest first.
     fn deliver(&mut self) {
         while let Some(work) = self.queue.pop_front() {

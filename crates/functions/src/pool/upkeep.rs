@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Idle, Pool, Preparation, Work};
+use crate::environment::End;
+
+use super::{Idle, Pool, Preparation, State, Trial, Work};
 
 /// How long one may wait: longer than any caller does, long enough for libraries to be installed.
 const QUEUE_WAIT_MAX: Duration = Duration::from_mins(5);
@@ -23,21 +25,62 @@ impl Pool {
         self.lock().changing
     }
 
-    /// The change seen until `seen` is settled. With a new preparation the environments are replaced.
-    pub(crate) fn settled(self: &Arc<Self>, seen: Instant, renewed: Option<Preparation>) {
+    /// The change seen until `seen` is settled. With a new preparation, and why there is one, the environments are
+    /// replaced: at once, or where some serve, once one has loaded the new code.
+    pub(crate) fn settled(self: &Arc<Self>, seen: Instant, renewed: Option<(Preparation, String)>) {
+        let mut replaced = None;
         {
             let mut state = self.lock();
             if state.changing.is_some_and(|(_, last)| last <= seen) {
                 state.changing = None;
             }
-            if let Some(preparation) = renewed {
-                state.generation += 1;
-                state.preparation = preparation;
+            if let Some((preparation, why)) = renewed {
+                state.generations += 1;
+                let generation = state.generations;
                 state.suppressed = false;
-                state.idle.clear();
+                match preparation {
+                    Preparation::Ready(prepared) if state.serves() => {
+                        state.trial = Some(Trial { generation, prepared, why, begun: false });
+                    }
+                    preparation => {
+                        state.replace(generation, preparation);
+                        replaced = Some(why);
+                    }
+                }
             }
         }
+        if let Some(why) = replaced {
+            self.tell_reload(&why);
+        }
         self.move_on(true);
+    }
+
+    fn tell_reload(&self, why: &str) {
+        self.journal.notice(format!("reloaded {} ({why})", self.function.name()));
+    }
+
+    /// An environment of this generation has loaded its code. Where it was on trial, it replaces those before it.
+    pub(super) fn prove(&self, state: &mut State, generation: u64) -> bool {
+        let trial = state.trial.take_if(|trial| trial.generation == generation);
+        let Some(trial) = trial else { return false };
+        state.replace(generation, Preparation::Ready(trial.prepared));
+        self.tell_reload(&trial.why);
+        true
+    }
+
+    /// An environment of this generation has ended before it was ready. Where it was on trial, nothing is replaced.
+    pub(super) fn disprove(&self, state: &mut State, generation: u64, end: &End) -> bool {
+        let trial = state.trial.take_if(|trial| trial.generation == generation);
+        let Some(Trial { why, .. }) = trial else { return false };
+        if !matches!(end, End::Retired) {
+            state.broken = true;
+            self.journal.notice(format!(
+                "{} is not reloaded ({why}): the new code cannot be loaded; \
+                 what was loaded before serves on until that is mended",
+                self.function.name()
+            ));
+        }
+        true
     }
 
     /// Ends when its queue is empty.
@@ -45,6 +88,7 @@ impl Pool {
         {
             let mut state = self.lock();
             state.closed = true;
+            state.trial = None;
             state.idle.clear();
         }
         self.pump();
