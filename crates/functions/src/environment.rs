@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::code::Prepared;
 use crate::failure::Failure;
+use crate::memory::PROCESSES_MAX;
 use crate::phase::{Phase, Running, Step};
 use crate::platform_log::Usage;
 use crate::pool::{Pool, Turn, Work};
@@ -29,6 +30,10 @@ const PARTING_MAX: Duration = Duration::from_secs(1);
 const SETTLING_LOOKS: u32 = 20;
 /// See [`SETTLING_LOOKS`].
 const SETTLING_PAUSE: Duration = Duration::from_millis(1);
+/// How often an environment that works is looked at for how much memory it takes.
+const MEMORY_LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The same for one that rests: threads of it may go on.
+const RESTING_LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Calls of a runtime that may wait; one connection asks one thing at a time.
 const CALLS_MAX: usize = 4;
 
@@ -93,6 +98,8 @@ struct Environment {
     phase: Option<Phase>,
     mailbox: Option<oneshot::Receiver<Work>>,
     deadline: Instant,
+    /// When to look at its memory.
+    memory_look: Instant,
     started: Instant,
     /// Held during the init phase.
     init: Option<tokio::sync::OwnedSemaphorePermit>,
@@ -118,6 +125,7 @@ impl Environment {
             phase: Some(Phase::Init),
             mailbox: None,
             deadline: started + start.init_limit,
+            memory_look: started + MEMORY_LOOK_EVERY,
             started,
             init: Some(permit),
             ready: false,
@@ -138,7 +146,7 @@ impl Environment {
                     Happening::Exit => self.on_exit(),
                 },
                 () = served(&mut self.connection) => self.on_connection_end(),
-                () = tokio::time::sleep_until(self.deadline) => self.on_deadline(),
+                () = tokio::time::sleep_until(self.deadline.min(self.memory_look)) => self.on_time(),
                 () = killed(&mut self.kill) => ControlFlow::Break(End::Retired),
             };
             if let ControlFlow::Break(end) = flow {
@@ -245,6 +253,7 @@ impl Environment {
         reply(waiting, Answer::event(headers, event));
         let now = Instant::now();
         self.deadline = now + limit;
+        self.memory_look = now + MEMORY_LOOK_EVERY;
         self.phase = Some(Phase::Running(Running {
             request_id: work.request_id,
             caller: work.reply,
@@ -269,6 +278,32 @@ impl Environment {
             return self.crashed();
         }
         self.deadline = self.deadline.min(Instant::now() + PARTING_MAX);
+        ControlFlow::Continue(())
+    }
+
+    fn on_time(&mut self) -> ControlFlow<End> {
+        let now = Instant::now();
+        if now >= self.deadline {
+            return self.on_deadline();
+        }
+        let rests = matches!(self.phase, Some(Phase::Idle(_)));
+        self.memory_look = now + if rests { RESTING_LOOK_EVERY } else { MEMORY_LOOK_EVERY };
+        let limit = u64::from(self.pool.function().memory_mb);
+        let taken = self.process.memory.now();
+        let excess = if taken.mb > limit {
+            format!(
+                "more than its memory of {limit} MB: it is ended; `MemorySize` sets how much it may have"
+            )
+        } else if taken.processes > PROCESSES_MAX {
+            format!("more than {PROCESSES_MAX} processes: it is ended")
+        } else {
+            return ControlFlow::Continue(());
+        };
+        if self.process.exit().is_none() {
+            let name = self.pool.function().name();
+            self.pool.journal().notice(format!("an environment of {name} takes {excess}"));
+            self.process.kill();
+        }
         ControlFlow::Continue(())
     }
 
@@ -327,7 +362,7 @@ impl Environment {
         let usage = Usage {
             duration: finished.since.elapsed(),
             memory_mb: self.pool.function().memory_mb,
-            peak_mb: self.process.peak_memory_mb(),
+            peak_mb: self.process.memory.peak_mb().min(self.pool.function().memory_mb.into()),
             init: self.init_took.take(),
         };
         self.pool.journal().end(&finished.request_id, &usage, finished.failure.as_ref());

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::code::Prepared;
+use crate::memory::Memory;
 use crate::output::{Allowance, Output, Verdict};
 use crate::platform_log::Journal;
 use crate::pool::Pool;
@@ -20,9 +21,6 @@ use crate::template::Template;
 /// How long the end of a killed tree is waited for.
 const KILL_MAX: Duration = Duration::from_secs(5);
 
-/// How often its memory is looked at: a look costs as much as a short invocation.
-const MEMORY_LOOK_EVERY: Duration = Duration::from_millis(100);
-
 /// A function's process with what belongs to it alone.
 #[derive(Debug)]
 pub(crate) struct FunctionProcess {
@@ -30,15 +28,9 @@ pub(crate) struct FunctionProcess {
     exit: Option<Exit>,
     outputs: [Output; 2],
     allowance: Allowance,
-    peak: Peak,
+    /// Its memory.
+    pub(crate) memory: Memory,
     tmp: TempDir,
-}
-
-/// The most memory that was seen, and when somebody looked.
-#[derive(Debug, Default)]
-struct Peak {
-    mb: u64,
-    looked: Option<Instant>,
 }
 
 /// What a process does by itself.
@@ -96,9 +88,10 @@ impl FunctionProcess {
             };
             processes.spawn(spawn, fds).await?
         };
+        let memory = Memory::new(process.pid);
         let outputs = [output, error];
         let allowance = Allowance::new(Instant::now());
-        Ok((Self { process, exit: None, outputs, allowance, peak: Peak::default(), tmp }, stream))
+        Ok((Self { process, exit: None, outputs, allowance, memory, tmp }, stream))
     }
 
     /// The next thing it does by itself.
@@ -128,16 +121,9 @@ impl FunctionProcess {
         self.take_output(journal, request_id, false);
     }
 
-    /// The most memory it ever had, as far as was seen.
-    pub(crate) fn peak_memory_mb(&mut self) -> u64 {
-        let now = Instant::now();
-        if self.peak.looked.is_none_or(|then| now.duration_since(then) >= MEMORY_LOOK_EVERY) {
-            self.peak.looked = Some(now);
-            if let Some(seen) = peak_memory_mb(self.process.pid) {
-                self.peak.mb = seen;
-            }
-        }
-        self.peak.mb
+    /// Kills it with its tree; its exit follows.
+    pub(crate) fn kill(&self) {
+        self.process.kill();
     }
 
     /// Kills it with its tree, logs its last words and removes its folder.
@@ -187,11 +173,4 @@ fn log_stream(epoch_millis: u64) -> String {
         .map(|time| time.strftime("%Y/%m/%d").to_string())
         .unwrap_or_default();
     format!("{day}/[$LATEST]{}", uuid::Uuid::new_v4().simple())
-}
-
-fn peak_memory_mb(pid: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib.div_ceil(1024))
 }

@@ -295,3 +295,31 @@ async fn warm_invocations_are_quick() {
         .await;
     assert!(times[500] < Duration::from_millis(20));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_takes_more_than_its_memory_is_ended_and_others_are_not() {
+    let house = House::new();
+    house.write(
+        "app.py",
+        "import subprocess, sys, time\ndef handler(event, context):\n    kept = []\n    \
+         if event == 'child': subprocess.run([sys.executable, '-c', 'x = b\"x\" * 200_000_000; import time; time.sleep(20)'])\n    \
+         while event == 'hog':\n        kept.append(b'x' * 8_000_000)\n        time.sleep(0.02)\n    return event\n",
+    );
+    house.add(house.function("hog", "app.handler")).await;
+    house.add(house.function("other", "app.handler")).await;
+    for event in ["\"hog\"", "\"child\""] {
+        let (error, other) = tokio::join!(house.failed("hog", event), house.returned("other", "1"));
+        assert_eq!(error["errorType"], "Runtime.ExitError", "{error}");
+        assert!(error["errorMessage"].as_str().unwrap().ends_with("signal: killed"), "{error}");
+        assert_eq!(other, "1");
+    }
+    assert_eq!(house.returned("hog", "2").await, "2");
+    let notices = house.logs.texts(LogSource::Notice);
+    assert!(
+        notices.iter().any(|line| line.contains("more than its memory of 128 MB")),
+        "{notices:?}"
+    );
+    let reports = house.logs.texts(LogSource::Platform);
+    let full = "Memory Size: 128 MB\tMax Memory Used: 128 MB";
+    assert!(reports.iter().any(|line| line.contains(full)), "{reports:?}");
+}
