@@ -8,15 +8,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stillwire_model::Outcome;
+use stillwire_model::{Invoked, Outcome};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::code::Prepared;
 use crate::failure::Failure;
 use crate::memory::PROCESSES_MAX;
-use crate::phase::{Phase, Running, Step};
-use crate::platform_log::Usage;
+use crate::phase::{Awaited, Phase, Running, Settling, Step};
+use crate::platform_log::{Journal, Usage};
 use crate::pool::{Pool, Turn, Work};
 use crate::process::{FunctionProcess, Happening};
 use crate::runtime_api::{Answer, Call, CallKind, Served};
@@ -107,6 +107,8 @@ struct Environment {
     ready: bool,
     /// What init took, until the first report told it.
     init_took: Option<Duration>,
+    /// The function's log; during an invocation whose caller wants the end of it, one that remembers it.
+    journal: Journal,
 }
 
 impl Environment {
@@ -130,6 +132,7 @@ impl Environment {
             init: Some(permit),
             ready: false,
             init_took: None,
+            journal: pool.journal().clone(),
             pool,
         })
     }
@@ -163,8 +166,8 @@ impl Environment {
                 Ok((waiting, finished)) => {
                     self.phase = Some(Phase::Idle(waiting));
                     if let Some(finished) = finished {
-                        self.drain_outputs();
-                        self.report(&finished);
+                        self.drain_outputs_of(&finished.request_id);
+                        self.report(finished);
                     }
                     self.become_ready()
                 }
@@ -174,9 +177,9 @@ impl Environment {
         match phase.outcome(kind) {
             Step::Outcome { running, outcome, failure, accepted } => {
                 reply(answer, accepted);
-                let (settling, caller) = running.settle(failure);
-                settle(caller, outcome);
-                self.phase = Some(settling);
+                let (settling, told) = running.settle(outcome, failure);
+                self.tell(told);
+                self.phase = Some(Phase::Settling(settling));
                 ControlFlow::Continue(())
             }
             Step::InitError(failure) => {
@@ -231,7 +234,7 @@ impl Environment {
         let Some(Phase::Idle(waiting)) = self.phase.take() else {
             unreachable!("work is taken in the idle phase only");
         };
-        let function = self.pool.function();
+        let function = Arc::clone(self.pool.function());
         let limit = function.timeout;
         let deadline_ms = self.pool.epoch_millis() + u64::try_from(limit.as_millis()).unwrap_or(0);
         let version = work.invocation.qualifier.clone();
@@ -247,8 +250,14 @@ impl Environment {
         if let Some(trace) = &work.invocation.trace {
             headers.push(("lambda-runtime-trace-id", trace.to_string()));
         }
+        if let Some(context) = &work.invocation.client_context {
+            headers.push(("lambda-runtime-client-context", context.to_string()));
+        }
         self.drain_outputs();
-        self.pool.journal().start(&work.request_id, "$LATEST");
+        if work.invocation.log_tail {
+            self.journal = self.pool.journal().with_tail();
+        }
+        self.journal.start(&work.request_id, &function.version);
         let event = work.invocation.payload.clone();
         reply(waiting, Answer::event(headers, event));
         let now = Instant::now();
@@ -259,6 +268,8 @@ impl Environment {
             caller: work.reply,
             since: now,
             settling: Arc::clone(self.pool.settling()),
+            place: work.place,
+            log_tail: work.invocation.log_tail,
         }));
         ControlFlow::Continue(())
     }
@@ -316,14 +327,14 @@ impl Environment {
             Some(Phase::Running(running)) => {
                 let limit = self.pool.function().timeout;
                 let failure = Failure::Timeout(limit);
-                self.pool.journal().timeout(&running.request_id, self.pool.epoch_millis(), limit);
+                self.journal.timeout(&running.request_id, self.pool.epoch_millis(), limit);
                 self.fail(running, failure);
                 ControlFlow::Break(End::Retired)
             }
             Some(Phase::Settling(mut settling)) => {
                 let limit = self.pool.function().timeout;
                 settling.failure = Some(Failure::Timeout(limit));
-                self.report(&settling);
+                self.report(settling);
                 ControlFlow::Break(End::Retired)
             }
             _ => ControlFlow::Break(End::InitTimeout(self.init_limit)),
@@ -341,7 +352,7 @@ impl Environment {
             }
             Some(Phase::Settling(mut settling)) => {
                 settling.failure = Some(failure);
-                self.report(&settling);
+                self.report(settling);
                 ControlFlow::Break(End::Retired)
             }
             Some(Phase::Init) => ControlFlow::Break(End::InitFailed(failure)),
@@ -351,26 +362,44 @@ impl Environment {
 
     fn fail(&mut self, running: Running, failure: Failure) {
         let object = failure.object(&running.request_id);
-        let (settling, caller) = running.settle(Some(failure));
-        settle(caller, Outcome::Failed(object));
-        if let Phase::Settling(settling) = settling {
-            self.report(&settling);
-        }
+        let (settling, told) = running.settle(Outcome::Failed(object), Some(failure));
+        self.tell(told);
+        self.report(settling);
     }
 
-    fn report(&mut self, finished: &crate::phase::Settling) {
+    /// The invocation is over: its report, and what its caller waits for.
+    fn report(&mut self, mut finished: Settling) {
         let usage = Usage {
             duration: finished.since.elapsed(),
             memory_mb: self.pool.function().memory_mb,
             peak_mb: self.process.memory.peak_mb().min(self.pool.function().memory_mb.into()),
             init: self.init_took.take(),
         };
-        self.pool.journal().end(&finished.request_id, &usage, finished.failure.as_ref());
+        self.journal.end(&finished.request_id, &usage, finished.failure.as_ref());
+        self.tell(finished.awaited.take().map(|awaited| *awaited));
+        if self.journal.has_tail() {
+            self.journal = self.pool.journal().clone();
+        }
+    }
+
+    /// Gives the caller its outcome.
+    fn tell(&self, awaited: Option<Awaited>) {
+        let Some((caller, outcome)) = awaited else { return };
+        let version = Arc::clone(&self.pool.function().version);
+        let invoked = Invoked { outcome, version, log_tail: self.journal.tail() };
+        if caller.send(Ok(invoked)).is_err() {
+            tracing::trace!("a caller went away before the outcome");
+        }
     }
 
     fn drain_outputs(&mut self) {
         let id = self.phase.as_ref().and_then(Phase::request_id);
-        self.process.log_output(self.pool.journal(), id);
+        self.process.log_output(&self.journal, id);
+    }
+
+    /// Logs what an invocation wrote that has just ended.
+    fn drain_outputs_of(&mut self, id: &Arc<str>) {
+        self.process.log_output(&self.journal, Some(id));
     }
 
     /// Ends the process and cleans up.
@@ -398,12 +427,6 @@ impl Environment {
 fn reply(answer: oneshot::Sender<Answer>, with: Answer) {
     if answer.send(with).is_err() {
         tracing::debug!("a runtime hung up before its answer");
-    }
-}
-
-fn settle(caller: oneshot::Sender<crate::pool::Reply>, outcome: Outcome) {
-    if caller.send(Ok(outcome)).is_err() {
-        tracing::trace!("a caller went away before the outcome");
     }
 }
 

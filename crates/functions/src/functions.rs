@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use stillwire_drain::Drain;
 use stillwire_model::{
-    BoxFuture, Clock, Function, FunctionArn, FunctionLogs, Invocation, Invoke, InvokeError, Outcome,
+    BoxFuture, Clock, FunctionArn, FunctionLogs, FunctionRelease, Invocation, Invoke, InvokeError,
+    Invoked,
 };
 
-use crate::pool::Pool;
+use crate::group::Group;
+use crate::pool::{Concurrency, Pool};
 use crate::shared::Shared;
 use crate::supervisor::Supervisor;
 use crate::watch::Watcher;
@@ -103,31 +105,43 @@ impl Functions {
     ///
     /// Functions that did not change keep their environments; invocations of the others that are under way end
     /// on the old code. Returns at once: interpreters, packages and first environments follow in the background.
-    pub fn deploy(&self, functions: Vec<(Arc<Function>, BTreeMap<String, String>)>) {
+    pub fn deploy(&self, releases: Vec<(FunctionRelease, BTreeMap<String, String>)>) {
         let shared = &self.0.shared;
         let mut fresh = Vec::new();
-        let old = {
-            let mut pools = shared.pools.write().unwrap_or_else(PoisonError::into_inner);
+        let mut old = Vec::new();
+        {
+            let mut groups = shared.groups.write().unwrap_or_else(PoisonError::into_inner);
             let mut next = HashMap::new();
-            for (function, variables) in functions {
-                let arn = function.arn.clone();
-                let kept = pools.remove(&arn).filter(|pool| {
-                    let same = **pool.function() == *function && *pool.variables() == variables;
-                    if !same {
-                        pool.close();
+            for (release, variables) in releases {
+                let before = groups.remove(&release.latest.arn);
+                let reserved = release.latest.reserved_concurrency;
+                let concurrency = before.as_ref().map(|group| Arc::clone(&group.concurrency));
+                let concurrency =
+                    concurrency.unwrap_or_else(|| Arc::new(Concurrency::new(reserved)));
+                concurrency.set(reserved);
+                let mut pools: Vec<Arc<Pool>> =
+                    before.iter().flat_map(Group::pools).cloned().collect();
+                let group = Group::new(&release, Arc::clone(&concurrency), |function| {
+                    let same = |pool: &Arc<Pool>| {
+                        pool.function().runs_as(function) && *pool.variables() == variables
+                    };
+                    if let Some(kept) = pools.iter().position(same) {
+                        return pools.swap_remove(kept);
                     }
-                    same
-                });
-                let pool = kept.unwrap_or_else(|| {
-                    let pool = Arc::new(Pool::new(Arc::clone(shared), function, variables));
+                    let (function, variables) = (Arc::clone(function), variables.clone());
+                    let concurrency = Arc::clone(&concurrency);
+                    let pool =
+                        Arc::new(Pool::new(Arc::clone(shared), function, variables, concurrency));
                     fresh.push(Arc::clone(&pool));
                     pool
                 });
-                next.insert(arn, pool);
+                old.extend(pools);
+                next.insert(release.latest.arn.clone(), group);
             }
-            std::mem::replace(&mut *pools, next)
-        };
-        for pool in old.into_values() {
+            let gone = std::mem::replace(&mut *groups, next);
+            old.extend(gone.values().flat_map(Group::pools).cloned());
+        }
+        for pool in old {
             pool.close();
         }
         for pool in fresh {
@@ -162,16 +176,20 @@ impl Functions {
 
     /// How many environments each function has, of any state.
     pub fn environments(&self) -> BTreeMap<FunctionArn, usize> {
-        let pools = self.0.shared.all_pools();
-        pools.iter().map(|pool| (pool.function().arn.clone(), pool.live())).collect()
+        let mut environments = BTreeMap::new();
+        for pool in self.0.shared.all_pools() {
+            *environments.entry(pool.function().arn.clone()).or_default() += pool.live();
+        }
+        environments
     }
 
     /// Takes no more invocations, waits for those under way at most `grace`, then ends every process.
     pub async fn stop(&self, grace: Duration) {
         let shared = &self.0.shared;
         let pools: Vec<Arc<Pool>> = {
-            let mut pools = shared.pools.write().unwrap_or_else(PoisonError::into_inner);
-            pools.drain().map(|(_, pool)| pool).collect()
+            let mut groups = shared.groups.write().unwrap_or_else(PoisonError::into_inner);
+            let groups = std::mem::take(&mut *groups);
+            groups.values().flat_map(Group::pools).cloned().collect()
         };
         for pool in &pools {
             pool.close();
@@ -199,15 +217,11 @@ async fn all_ended(shared: &Shared) {
 }
 
 impl Invoke for Functions {
-    fn invoke(&self, invocation: Invocation) -> BoxFuture<'static, Result<Outcome, InvokeError>> {
+    fn invoke(&self, invocation: Invocation) -> BoxFuture<'static, Result<Invoked, InvokeError>> {
         let function = invocation.function.clone();
         // In the queue before the future is polled: the order of the calls is the order of the starts.
-        let submitted = self
-            .0
-            .shared
-            .pool(&function)
-            .ok_or_else(|| InvokeError::UnknownFunction(function.clone()))
-            .and_then(|pool| pool.submit(invocation));
+        let pool = self.0.shared.pool(&function, invocation.qualifier.as_deref());
+        let submitted = pool.and_then(|pool| pool.submit(invocation));
         Box::pin(async move {
             submitted?.await.unwrap_or_else(|_| {
                 let reason = "the invocation was lost: stillwire is stopping".to_owned();
@@ -220,7 +234,7 @@ impl Invoke for Functions {
 impl Drop for Owner {
     fn drop(&mut self) {
         // The pools hold the shared part, which holds the pools.
-        self.shared.pools.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.shared.groups.write().unwrap_or_else(PoisonError::into_inner).clear();
         self.shared.kill.send_replace(true);
         self.shared.processes.finish();
     }

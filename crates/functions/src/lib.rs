@@ -13,6 +13,7 @@ mod entry;
 mod environment;
 mod failure;
 mod functions;
+mod group;
 mod memory;
 mod output;
 mod phase;

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::failure::Failure;
-use crate::pool::Reply;
+use crate::pool::{Place, Reply};
 use crate::runtime_api::{Answer, CallKind};
 
 /// Where an environment stands.
@@ -36,6 +36,10 @@ pub(crate) struct Running {
     pub(crate) since: Instant,
     /// How many environments of the function are settling.
     pub(crate) settling: Arc<AtomicUsize>,
+    /// Its share of the function's concurrency.
+    pub(crate) place: Place,
+    /// Whether the caller wants the end of the log, which is only there when the invocation is over.
+    pub(crate) log_tail: bool,
 }
 
 /// An invocation with an outcome.
@@ -44,8 +48,13 @@ pub(crate) struct Settling {
     pub(crate) request_id: Arc<str>,
     pub(crate) since: Instant,
     pub(crate) failure: Option<Failure>,
+    /// Who gets the outcome together with the end of the log, once that is written.
+    pub(crate) awaited: Option<Box<Awaited>>,
     _counted: Counted,
 }
+
+/// A caller and its outcome.
+pub(crate) type Awaited = (oneshot::Sender<Reply>, Outcome);
 
 /// Counts one settling environment for as long as it settles.
 #[derive(Debug)]
@@ -72,14 +81,22 @@ pub(crate) enum Step {
 type Refusal = (Phase, Box<(oneshot::Sender<Answer>, Answer)>);
 
 impl Running {
-    /// The outcome is known: the state after it, and who waits for the outcome.
-    pub(crate) fn settle(self, failure: Option<Failure>) -> (Phase, oneshot::Sender<Reply>) {
-        let Self { request_id, caller, since, settling } = self;
+    /// The outcome is known: the state after it, and whom to tell now.
+    pub(crate) fn settle(
+        self,
+        outcome: Outcome,
+        failure: Option<Failure>,
+    ) -> (Settling, Option<Awaited>) {
+        let Self { request_id, caller, since, settling, place, log_tail } = self;
+        // Whoever hears of the outcome may invoke again at once.
+        drop(place);
         settling.fetch_add(1, Ordering::Relaxed);
-        (
-            Phase::Settling(Settling { request_id, since, failure, _counted: Counted(settling) }),
-            caller,
-        )
+        let (awaited, told) = match (caller, outcome) {
+            later if log_tail => (Some(Box::new(later)), None),
+            now => (None, Some(now)),
+        };
+        let settled = Settling { request_id, since, failure, awaited, _counted: Counted(settling) };
+        (settled, told)
     }
 }
 

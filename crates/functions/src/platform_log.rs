@@ -3,9 +3,11 @@
 //! Source: AWS Lambda, the text log format.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+use stillwire_model::limits::LOG_TAIL_BYTES_MAX;
 use stillwire_model::{FunctionArn, FunctionLogs, LogLine, LogSource};
 
 use crate::failure::{Failure, timed_out};
@@ -15,6 +17,21 @@ use crate::failure::{Failure, timed_out};
 pub(crate) struct Journal {
     logs: Arc<dyn FunctionLogs>,
     function: FunctionArn,
+    /// What the caller of the present invocation wants to read of it.
+    tail: Option<Arc<Mutex<Tail>>>,
+}
+
+/// The end of a log.
+#[derive(Debug, Default)]
+struct Tail(Vec<u8>);
+
+impl Tail {
+    fn add(&mut self, line: &str) {
+        self.0.extend_from_slice(line.as_bytes());
+        self.0.push(b'\n');
+        let over = self.0.len().saturating_sub(LOG_TAIL_BYTES_MAX);
+        self.0.drain(..over);
+    }
 }
 
 /// What one invocation took.
@@ -33,7 +50,23 @@ pub(crate) struct Usage {
 impl Journal {
     /// The log of `function`.
     pub(crate) fn new(logs: Arc<dyn FunctionLogs>, function: FunctionArn) -> Self {
-        Self { logs, function }
+        Self { logs, function, tail: None }
+    }
+
+    /// The same log, whose end is remembered from here on.
+    pub(crate) fn with_tail(&self) -> Self {
+        Self { tail: Some(Arc::default()), ..self.clone() }
+    }
+
+    /// Whether its end is remembered.
+    pub(crate) fn has_tail(&self) -> bool {
+        self.tail.is_some()
+    }
+
+    /// The end of the log, where it is remembered.
+    pub(crate) fn tail(&self) -> Option<Bytes> {
+        let tail = self.tail.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Bytes::copy_from_slice(&tail.0))
     }
 
     /// A line of the function's own output.
@@ -82,6 +115,11 @@ impl Journal {
     }
 
     fn line(&self, request_id: Option<&Arc<str>>, source: LogSource, text: String) {
+        if source != LogSource::Notice
+            && let Some(tail) = &self.tail
+        {
+            tail.lock().unwrap_or_else(PoisonError::into_inner).add(&text);
+        }
         let function = self.function.clone();
         self.logs.line(LogLine { function, request_id: request_id.cloned(), source, text });
     }

@@ -70,7 +70,7 @@ impl FunctionProcess {
         let stream = tokio::net::UnixStream::from_std(ours)?;
         let (output, output_end) = Output::open()?;
         let (error, error_end) = Output::open()?;
-        let log_stream = log_stream(pool.epoch_millis());
+        let log_stream = log_stream(pool.epoch_millis(), &pool.function().version);
         let place =
             Place { id, log_stream: &log_stream, task_root: &prepared.task_root, tmp: tmp.path() };
         let env = process_env::variables(pool.function(), pool.variables(), &place);
@@ -165,12 +165,12 @@ impl FunctionProcess {
     }
 }
 
-/// `YYYY/MM/DD/[$LATEST]` and 32 hexadecimal digits.
-fn log_stream(epoch_millis: u64) -> String {
+/// `YYYY/MM/DD/[$LATEST]`, or the number of the version, and 32 hexadecimal digits.
+fn log_stream(epoch_millis: u64, version: &str) -> String {
     let day = i64::try_from(epoch_millis)
         .ok()
         .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok())
         .map(|time| time.strftime("%Y/%m/%d").to_string())
         .unwrap_or_default();
-    format!("{day}/[$LATEST]{}", uuid::Uuid::new_v4().simple())
+    format!("{day}/[{version}]{}", uuid::Uuid::new_v4().simple())
 }

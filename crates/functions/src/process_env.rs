@@ -55,7 +55,7 @@ pub(crate) fn variables(
     put("AWS_SESSION_TOKEN", LOCAL_KEYS.session_token);
     put("AWS_LAMBDA_FUNCTION_NAME", function.name());
     put("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.memory_mb.to_string());
-    put("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
+    put("AWS_LAMBDA_FUNCTION_VERSION", &function.version);
     let initialization = if function.snap_start { "snap-start" } else { "on-demand" };
     put("AWS_LAMBDA_INITIALIZATION_TYPE", initialization);
     put("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{}", function.name()));
@@ -73,7 +73,7 @@ pub(crate) fn variables(
 mod tests {
     use std::time::Duration;
 
-    use stillwire_model::{Code, FunctionArn};
+    use stillwire_model::{Code, FunctionArn, LATEST};
 
     use super::*;
 
@@ -86,6 +86,7 @@ mod tests {
             stack: "s".into(),
             logical_id: "F".into(),
             arn: FunctionArn::new("aws", "eu-west-1", "1", "chat"),
+            version: LATEST.into(),
             runtime: Runtime::Python(11),
             handler: "a.b".to_owned(),
             code: Code::Image(String::new()),

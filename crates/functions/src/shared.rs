@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use stillwire_drain::Drain;
-use stillwire_model::{Clock, FunctionArn, FunctionLogs, Runtime};
+use stillwire_model::{Clock, FunctionArn, FunctionLogs, InvokeError, Runtime};
 use tokio::sync::{Semaphore, watch};
 
 use crate::Config;
 use crate::code;
+use crate::group::Group;
 use crate::pool::{Pool, Preparation};
 use crate::python::Pythons;
 use crate::supervisor::Processes;
@@ -29,7 +30,7 @@ pub(crate) struct Shared {
     /// Ends every environment at once.
     pub(crate) kill: watch::Sender<bool>,
     pub(crate) pythons: Pythons,
-    pub(crate) pools: RwLock<HashMap<FunctionArn, Arc<Pool>>>,
+    pub(crate) groups: RwLock<HashMap<FunctionArn, Group>>,
     /// A function met the limit of all environments and waits for one to end.
     starving: AtomicBool,
 }
@@ -52,17 +53,29 @@ impl Shared {
             clock,
             drain,
             kill: watch::Sender::new(false),
-            pools: RwLock::default(),
+            groups: RwLock::default(),
             starving: AtomicBool::new(false),
         })
     }
 
-    pub(crate) fn pool(&self, function: &FunctionArn) -> Option<Arc<Pool>> {
-        self.pools.read().unwrap_or_else(PoisonError::into_inner).get(function).cloned()
+    /// The environments that an invocation goes to.
+    pub(crate) fn pool(
+        &self,
+        function: &FunctionArn,
+        qualifier: Option<&str>,
+    ) -> Result<Arc<Pool>, InvokeError> {
+        let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
+        let group =
+            groups.get(function).ok_or_else(|| InvokeError::UnknownFunction(function.clone()))?;
+        group.pool(qualifier).cloned().ok_or_else(|| InvokeError::UnknownQualifier {
+            function: function.clone(),
+            qualifier: qualifier.unwrap_or_default().to_owned(),
+        })
     }
 
     pub(crate) fn all_pools(&self) -> Vec<Arc<Pool>> {
-        self.pools.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
+        groups.values().flat_map(Group::pools).cloned().collect()
     }
 
     /// Ends an idle environment of another function, now or as soon as one is idle.

@@ -216,7 +216,7 @@ async fn five_slow_invocations_run_at_once_and_delay_nobody() {
     house.returned("echo", "1").await;
     let echo = echo.elapsed();
     for outcome in slow.await.unwrap() {
-        assert_eq!(outcome.unwrap(), Outcome::Returned("\"slept\"".into()));
+        assert_eq!(outcome.unwrap().outcome, Outcome::Returned("\"slept\"".into()));
     }
     let all = start.elapsed();
     println!("five 2-second invocations took {all:?}, an echo beside them {echo:?}");

@@ -10,6 +10,7 @@
 mod common;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::House;
@@ -79,7 +80,7 @@ async fn an_interpreter_of_another_version_takes_over_and_says_so_once() {
 async fn without_any_interpreter_the_function_is_unavailable_and_the_deployment_says_why() {
     let house = House::with(|config| config.python_places = vec!["/nowhere".into()]);
     house.write("app.py", "");
-    house.functions.deploy(vec![(house.function("f", "app.handler").into(), [].into())]);
+    house.functions.deploy(vec![(Arc::new(house.function("f", "app.handler")).into(), [].into())]);
     let problems = house.functions.prepare().await;
     assert_eq!(problems.len(), 1);
     assert!(problems[0].text.ends_with("install python3.11"), "{problems:?}");

@@ -63,18 +63,20 @@ pub(crate) async fn authorize(
         return Err(Denied::NoIdentity(missing.clone()));
     }
     let began = Instant::now();
-    let invocation = Invocation {
-        request_id: Arc::clone(request_id),
-        function: authorizer.function.clone(),
-        qualifier: None,
-        payload: event::authorizer(peer, api, request, moment),
-        trace: Some(request.trace.clone()),
-    };
-    let result = match timeout(limits::AUTHORIZER_TIMEOUT, shared.invoke.invoke(invocation)).await {
-        Ok(Ok(Outcome::Returned(result))) => result,
-        Ok(Ok(Outcome::Failed(error))) => return Err(failure(&error)),
+    let payload = event::authorizer(peer, api, request, moment);
+    let (function, qualifier) = (authorizer.function.clone(), authorizer.qualifier.clone());
+    let (request_id, trace) = (Arc::clone(request_id), Some(request.trace.clone()));
+    let invocation =
+        Invocation { trace, ..Invocation::new(request_id, function, qualifier, payload) };
+    let invoked = match timeout(limits::AUTHORIZER_TIMEOUT, shared.invoke.invoke(invocation)).await
+    {
+        Ok(Ok(invoked)) => invoked,
         Ok(Err(error)) => return Err(Denied::Failed(error.to_string())),
         Err(_) => return Err(Denied::Failed("it took longer than 10 s".to_owned())),
+    };
+    let result = match invoked.outcome {
+        Outcome::Returned(result) => result,
+        Outcome::Failed(error) => return Err(failure(&error)),
     };
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     judge(&result, &event::connect_arn(api, peer.stage())).map(|authorized| (authorized, millis))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stillwire_drain::Drain;
-use stillwire_model::{Invocation, InvokeError, Outcome};
+use stillwire_model::{Invocation, InvokeError, Invoked, Outcome};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 
@@ -71,8 +71,7 @@ async fn deliver(Departure { live, ending }: &Departure, shared: &Shared) {
         match integration::function_of(integration, &exchange) {
             Ok((function, qualifier)) => {
                 let request_id = Arc::clone(id.insert(integration::invocation_id()));
-                let invocation =
-                    Invocation { request_id, function, qualifier, payload, trace: None };
+                let invocation = Invocation::new(request_id, function, qualifier, payload);
                 call(&invocation, integration.timeout, peer, shared).await
             }
             Err(failure) => Err(failure),
@@ -103,12 +102,12 @@ async fn call(
     for attempt in 0.. {
         // Nobody waits for the result; the limit frees this place for another's goodbye.
         let problem = match timeout(limit, shared.invoke.invoke(invocation.clone())).await {
-            Ok(Ok(Outcome::Returned(_))) => break,
+            Ok(Ok(Invoked { outcome: Outcome::Returned(_), .. })) => break,
             Err(_) => {
                 tracing::warn!(connection = %peer.id, %function, "$disconnect still runs; not waited for");
                 return Err(Failure::TimedOut);
             }
-            Ok(Ok(Outcome::Failed(_))) => {
+            Ok(Ok(Invoked { outcome: Outcome::Failed(_), .. })) => {
                 // It ran; that it failed is in the function's log, and running it twice may do harm.
                 tracing::warn!(connection = %peer.id, %function, "$disconnect: the function failed");
                 return Err(Failure::FunctionFailed);

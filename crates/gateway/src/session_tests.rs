@@ -10,8 +10,8 @@ use stillwire_awswire::{ConnectionId, RequestIds};
 use stillwire_drain::Drain;
 use stillwire_model::{
     AccessLog, AccessLogs, Api, ApiId, BoxFuture, Clock, FunctionArn, Integration, Invocation,
-    Invoke, InvokeError, LogFormat, Outcome, Reply, Route, RouteKey, SelectionExpression, Stage,
-    StageName, TableApi, Throttle, limits,
+    Invoke, InvokeError, Invoked, LATEST, LogFormat, Outcome, Reply, Route, RouteKey,
+    SelectionExpression, Stage, StageName, TableApi, Throttle, limits,
 };
 use stillwire_outbound::Outbound;
 use tokio::sync::mpsc;
@@ -64,13 +64,13 @@ struct Scripted {
 }
 
 impl Invoke for Scripted {
-    fn invoke(&self, invocation: Invocation) -> BoxFuture<'static, Result<Outcome, InvokeError>> {
+    fn invoke(&self, invocation: Invocation) -> BoxFuture<'static, Result<Invoked, InvokeError>> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         self.payloads.lock().unwrap().push(invocation.payload);
         let (answer, delay) = (self.answer.clone(), self.delay);
         Box::pin(async move {
             tokio::time::sleep(delay).await;
-            answer
+            answer.map(|outcome| Invoked { outcome, version: LATEST.into(), log_tail: None })
         })
     }
 }

@@ -258,6 +258,8 @@ pub struct Authorizer {
     pub name: String,
     /// The function that decides.
     pub function: FunctionArn,
+    /// The alias or version of it that is named, if any.
+    pub qualifier: Option<String>,
     /// What must be present and not empty in the handshake; else 401 without a call.
     pub identity_sources: Vec<IdentitySource>,
 }

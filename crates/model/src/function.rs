@@ -17,6 +17,8 @@ pub struct Function {
     pub logical_id: Arc<str>,
     /// Its ARN; the last field is its name.
     pub arn: FunctionArn,
+    /// Its version: [`LATEST`], or a number.
+    pub version: Arc<str>,
     /// What runs it.
     pub runtime: Runtime,
     /// Where its entry point is, in the runtime's own notation (`websocket.handler`).
@@ -35,7 +37,47 @@ pub struct Function {
     pub snap_start: bool,
 }
 
+/// The version that is not published: what a function is now.
+///
+/// Source: AWS Lambda Developer Guide, "Manage Lambda function versions".
+pub const LATEST: &str = "$LATEST";
+
+/// A function with its published versions, and the names for them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionRelease {
+    /// What it is now.
+    pub latest: Arc<Function>,
+    /// Its published versions.
+    pub versions: Vec<Arc<Function>>,
+    /// Its aliases, by name.
+    pub aliases: BTreeMap<String, Alias>,
+}
+
+/// A name for a version of a function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alias {
+    /// The version.
+    pub version: String,
+    /// A second version and the share of invocations that goes to it, from 0 to 1.
+    ///
+    /// Source: AWS Lambda API, `AliasRoutingConfiguration` (one additional version at most).
+    pub second: Option<(String, f64)>,
+}
+
+impl From<Arc<Function>> for FunctionRelease {
+    /// A function of which nothing was published.
+    fn from(latest: Arc<Function>) -> Self {
+        Self { latest, versions: Vec::new(), aliases: BTreeMap::new() }
+    }
+}
+
 impl Function {
+    /// Whether a process of `self` can go on as one of `other`: only how many there may be differs, if anything.
+    pub fn runs_as(&self, other: &Self) -> bool {
+        let reserved_concurrency = other.reserved_concurrency;
+        Self { reserved_concurrency, ..self.clone() } == *other
+    }
+
     /// The function's name.
     pub fn name(&self) -> &str {
         self.arn.name()

@@ -28,7 +28,7 @@ pub use definition::{
 };
 pub use domain::{ApiMapping, ApiMappingKey, Domain, DomainName};
 pub use expression::{InvalidExpression, Part, PathStep, SelectionExpression};
-pub use function::{Code, Function, InvalidRuntime, Runtime};
+pub use function::{Alias, Code, Function, FunctionRelease, InvalidRuntime, LATEST, Runtime};
 pub use ids::{ApiId, FunctionArn, InvalidArn, InvalidId, StageName};
 pub use integration::{
     ContentHandling, Integration, IntegrationResponse, IntegrationTarget, InvalidContentHandling,
@@ -37,8 +37,9 @@ pub use integration::{
 };
 pub use keys::{LOCAL_KEYS, LocalKeys};
 pub use ports::{
-    AccessLogs, ApiHost, BoxFuture, Clock, ControlApi, ControlReply, ControlRequest, FunctionLogs,
-    Invocation, Invoke, InvokeError, LogLine, LogSource, Metrics, Outcome, Reply, TableApi,
+    AccessLogs, ApiHost, BoxFuture, Clock, ControlApi, ControlReply, ControlRequest, FunctionHost,
+    FunctionLogs, Invocation, Invoke, InvokeError, Invoked, LambdaApi, LambdaReply, LambdaRequest,
+    LogLine, LogSource, Metrics, Outcome, Reply, TableApi,
 };
 pub use stage::{AccessLog, InvalidLogFormat, LogFormat, LogPiece, RouteSettings, Stage, Throttle};
 pub use table::{DeletionPolicy, Table};

@@ -132,7 +132,63 @@ pub const INVOKE_REQUEST_BYTES_MAX: usize = 6 * 1024 * 1024;
 /// Source: AWS Lambda Runtime API as the public emulator implements it: 6 MiB and 100 bytes.
 pub const INVOKE_RESPONSE_BYTES_MAX: usize = 6 * 1024 * 1024 + 100;
 
+/// The largest event of an asynchronous invocation, in bytes.
+///
+/// Source: AWS Lambda quotas, "Invocation payload" (1 MB, asynchronous).
+pub const EVENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// How much of the end of a log a caller is given, in bytes.
+///
+/// Source: AWS Lambda API, `Invoke`, `X-Amz-Log-Result` (the last 4 KB).
+pub const LOG_TAIL_BYTES_MAX: usize = 4096;
+
+/// The longest client context, in bytes, as base64.
+///
+/// Source: AWS Lambda API, `Invoke`, `ClientContext` (3,583 bytes).
+pub const CLIENT_CONTEXT_BYTES_MAX: usize = 3583;
+
+/// How long an event waits before a function that failed is tried again.
+///
+/// Source: AWS Lambda Developer Guide, "Invoking a Lambda function asynchronously": one minute before the first
+/// repetition, two before the second.
+pub const EVENT_RETRY_DELAYS: [Duration; 2] = [Duration::from_mins(1), Duration::from_mins(2)];
+
+/// How long an event that was throttled waits before it is tried again; twice as long each further time, up to
+/// [`EVENT_THROTTLE_DELAY_MAX`].
+///
+/// Source: as above: from one second to five minutes.
+pub const EVENT_THROTTLE_DELAY: Duration = Duration::from_secs(1);
+
+/// The longest wait of a throttled event. Source: as above.
+pub const EVENT_THROTTLE_DELAY_MAX: Duration = Duration::from_mins(5);
+
+/// How old an event may become before it is given up, unless its function says less.
+///
+/// Source: AWS Lambda API, `MaximumEventAgeInSeconds` (60 to 21,600).
+pub const EVENT_AGE_MAX: Duration = Duration::from_hours(6);
+
+/// Events of one function that may wait or run.
+///
+/// Choice: Lambda states no number; what is refused is told to its sender with 429.
+pub const EVENTS_PER_FUNCTION_MAX: usize = 1000;
+
+/// Bytes of events that all functions together may keep waiting.
+///
+/// Choice: some hundred of the largest events; the bound keeps one sender from filling the machine.
+pub const EVENTS_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Events of one function that run at once; what is over waits.
+///
+/// Choice: enough for one machine, and it leaves environments to those who wait for an answer.
+pub const EVENTS_RUNNING_MAX: usize = 16;
+
+/// How often an event may lead to a further one through destinations.
+///
+/// Source: AWS Lambda Developer Guide, "Use Lambda recursive loop detection" (16 times).
+pub const EVENT_CHAIN_MAX: u32 = 16;
+
 const _: () = assert!(FRAME_BYTES_MAX <= MESSAGE_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX <= OUTBOX_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX * 6 < INVOKE_REQUEST_BYTES_MAX); // a message, escaped, fits an invocation
+const _: () = assert!(EVENT_BYTES_MAX <= INVOKE_REQUEST_BYTES_MAX);
 const _: () = assert!(FUNCTION_TIMEOUT.as_secs() <= FUNCTION_TIMEOUT_MAX.as_secs());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{ApiDefinition, ApiId, DomainDefinition, FunctionArn};
+use crate::{ApiDefinition, ApiId, DomainDefinition, FunctionArn, FunctionRelease};
 
 /// A boxed future, so that ports can be used as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -28,7 +28,7 @@ pub trait Invoke: Send + Sync + fmt::Debug {
     /// # Cancel safety
     /// Dropping the future does not cancel the invocation: it runs to its end and the outcome is discarded, as
     /// on Lambda when the caller goes away.
-    fn invoke(&self, invocation: Invocation) -> BoxFuture<'static, Result<Outcome, InvokeError>>;
+    fn invoke(&self, invocation: Invocation) -> BoxFuture<'static, Result<Invoked, InvokeError>>;
 }
 
 /// One call of a function.
@@ -44,6 +44,44 @@ pub struct Invocation {
     pub payload: Bytes,
     /// The tracing header to hand on (`Root=1-…`), if the caller has one.
     pub trace: Option<Arc<str>>,
+    /// What the caller says about itself, as JSON text that fits a header.
+    pub client_context: Option<Arc<str>>,
+    /// Whether the caller wants the end of the log.
+    pub log_tail: bool,
+    /// Whether it may wait while the function's reserved concurrency is used up. Else it is throttled then.
+    pub waits: bool,
+}
+
+impl Invocation {
+    /// An invocation that waits for its turn, and has nothing but an event.
+    pub fn new(
+        request_id: Arc<str>,
+        function: FunctionArn,
+        qualifier: Option<String>,
+        payload: Bytes,
+    ) -> Self {
+        Self {
+            request_id,
+            function,
+            qualifier,
+            payload,
+            trace: None,
+            client_context: None,
+            log_tail: false,
+            waits: true,
+        }
+    }
+}
+
+/// An invocation that ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invoked {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The version that ran: `$LATEST`, or a number.
+    pub version: Arc<str>,
+    /// The end of its log, at most [`LOG_TAIL_BYTES_MAX`](crate::limits::LOG_TAIL_BYTES_MAX), if that was wanted.
+    pub log_tail: Option<Bytes>,
 }
 
 /// How an invocation that ran has ended.
@@ -62,6 +100,14 @@ pub enum InvokeError {
     /// No such function is deployed.
     #[error("function not found: {0}")]
     UnknownFunction(FunctionArn),
+    /// The function has no such version or alias.
+    #[error("function not found: {function}:{qualifier}")]
+    UnknownQualifier {
+        /// Which function.
+        function: FunctionArn,
+        /// What was named.
+        qualifier: String,
+    },
     /// The function's concurrency or the queue before it is used up.
     #[error("{function}: rate exceeded ({reason})")]
     Throttled {
@@ -177,6 +223,49 @@ pub struct ControlReply {
     pub error: Option<&'static str>,
     /// The JSON text, or nothing.
     pub body: String,
+}
+
+/// The Lambda API as SDKs see it.
+pub trait LambdaApi: Send + Sync + fmt::Debug {
+    /// Answers one request.
+    ///
+    /// # Cancel safety
+    /// A request that was accepted is carried out even when the future is dropped.
+    fn call(&self, request: LambdaRequest) -> BoxFuture<'static, LambdaReply>;
+}
+
+/// A request to the Lambda API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LambdaRequest {
+    /// The HTTP method.
+    pub method: String,
+    /// The path as it was sent, still percent-encoded, without the query.
+    pub path: String,
+    /// The query as it was sent, without `?`.
+    pub query: String,
+    /// The headers whose values are text, with names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// An answer of the Lambda API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LambdaReply {
+    /// The HTTP status.
+    pub status: u16,
+    /// Its headers, with names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Runs the functions that the Lambda API makes and changes.
+///
+/// Its methods may wait for locks, so they are not for threads that serve connections.
+pub trait FunctionHost: Send + Sync + fmt::Debug {
+    /// Makes these the functions, in place of those until now. What did not change runs on.
+    fn deploy(&self, releases: Vec<FunctionRelease>);
 }
 
 /// Serves the APIs that a control plane builds.

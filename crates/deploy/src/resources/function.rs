@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stillwire_model::{Code, Function, FunctionArn, Runtime, limits};
+use stillwire_model::{Code, Function, FunctionArn, LATEST, Runtime, limits};
 
 use super::Piece;
 use crate::assets::tidy;
@@ -106,6 +106,7 @@ pub(super) fn build(
         stack: Arc::from(resolver.unit(piece.unit).scope.stack.as_str()),
         logical_id: Arc::from(piece.id),
         arn,
+        version: LATEST.into(),
         runtime,
         handler,
         code: code?,

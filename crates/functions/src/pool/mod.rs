@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use stillwire_model::{Function, Invocation, InvokeError, Outcome, limits};
+use stillwire_model::{Function, Invocation, InvokeError, Invoked, Outcome, limits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
@@ -33,7 +33,7 @@ const RESERVED: &str = "ReservedFunctionConcurrentInvocationLimitExceeded";
 const UNRESERVED: &str = "ConcurrentInvocationLimitExceeded";
 
 /// What the caller of an invocation gets.
-pub(crate) type Reply = Result<Outcome, InvokeError>;
+pub(crate) type Reply = Result<Invoked, InvokeError>;
 
 /// An invocation on its way to an environment.
 #[derive(Debug)]
@@ -41,7 +41,54 @@ pub(crate) struct Work {
     pub(crate) request_id: Arc<str>,
     pub(crate) invocation: Invocation,
     pub(crate) reply: oneshot::Sender<Reply>,
+    pub(crate) place: Place,
     since: Instant,
+}
+
+/// How many invocations of a function may run at once, and how many are under way: those of all its versions.
+///
+/// Source: AWS Lambda Developer Guide, "Configuring reserved concurrency": the limit is the function's, not a version's.
+#[derive(Debug)]
+pub(crate) struct Concurrency {
+    /// [`usize::MAX`] where there is no limit.
+    reserved: AtomicUsize,
+    under_way: AtomicUsize,
+}
+
+/// The share of one invocation, for as long as it waits or runs.
+#[derive(Debug)]
+pub(crate) struct Place(Arc<Concurrency>);
+
+impl Concurrency {
+    pub(crate) fn new(reserved: Option<u32>) -> Self {
+        let concurrency =
+            Self { reserved: AtomicUsize::new(usize::MAX), under_way: AtomicUsize::new(0) };
+        concurrency.set(reserved);
+        concurrency
+    }
+
+    /// Changes the limit.
+    pub(crate) fn set(&self, reserved: Option<u32>) {
+        let limit = reserved.map_or(usize::MAX, |limit| limit as usize);
+        self.reserved.store(limit, Ordering::Relaxed);
+    }
+
+    fn limit(&self) -> usize {
+        self.reserved.load(Ordering::Relaxed)
+    }
+
+    /// A place for one more; `None` where it may not wait and all that may run do.
+    fn enter(self: &Arc<Self>, waits: bool) -> Option<Place> {
+        let before = self.under_way.fetch_add(1, Ordering::Relaxed);
+        let place = Place(Arc::clone(self));
+        (waits || before < self.limit()).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What an environment does next.
@@ -73,6 +120,7 @@ pub(crate) struct Pool {
     function: Arc<Function>,
     variables: BTreeMap<String, String>,
     journal: Journal,
+    concurrency: Arc<Concurrency>,
     entry: Entry,
     /// What the author should know; `None` until the preparation is over.
     problems: watch::Sender<Option<Vec<String>>>,
@@ -131,6 +179,7 @@ impl Pool {
         shared: Arc<Shared>,
         function: Arc<Function>,
         variables: BTreeMap<String, String>,
+        concurrency: Arc<Concurrency>,
     ) -> Self {
         let entry = Entry::new(&function);
         let journal = Journal::new(Arc::clone(&shared.logs), function.arn.clone());
@@ -154,6 +203,7 @@ impl Pool {
             function,
             variables,
             journal,
+            concurrency,
             entry,
             problems,
             settling: Arc::default(),
@@ -226,11 +276,13 @@ impl Pool {
             if let Preparation::Failed(reason) = &state.preparation {
                 return Err(self.unavailable(reason.clone()));
             }
-            if self.function.reserved_concurrency == Some(0) || state.queue.len() >= QUEUE_MAX {
+            if self.concurrency.limit() == 0 || state.queue.len() >= QUEUE_MAX {
                 return Err(self.throttled());
             }
+            let place = self.concurrency.enter(invocation.waits).ok_or_else(|| self.throttled())?;
             let request_id = Arc::clone(&invocation.request_id);
-            state.queue.push_back(Work { request_id, invocation, reply, since: Instant::now() });
+            let since = Instant::now();
+            state.queue.push_back(Work { request_id, invocation, reply, place, since });
         }
         self.pump();
         Ok(outcome)
@@ -255,7 +307,7 @@ impl Pool {
                 Preparation::Ready(prepared) if state.changing.is_none() => Arc::clone(prepared),
                 _ => return,
             };
-            let reserved = self.function.reserved_concurrency.map_or(usize::MAX, |n| n as usize);
+            let reserved = self.concurrency.limit();
             let wanted = if let Some(trial) = &state.trial {
                 usize::from(!trial.begun)
             } else {
@@ -386,10 +438,13 @@ impl Pool {
             peak_mb: 0,
             init: None,
         };
-        self.journal.start(&work.request_id, "$LATEST");
-        self.journal.end(&work.request_id, &usage, Some(failure));
-        let object = failure.object(&work.request_id);
-        work.answer(Ok(Outcome::Failed(object)));
+        let journal =
+            if work.invocation.log_tail { self.journal.with_tail() } else { self.journal.clone() };
+        journal.start(&work.request_id, &self.function.version);
+        journal.end(&work.request_id, &usage, Some(failure));
+        let outcome = Outcome::Failed(failure.object(&work.request_id));
+        let version = Arc::clone(&self.function.version);
+        work.answer(Ok(Invoked { outcome, version, log_tail: journal.tail() }));
     }
 
     /// Interpreter, libraries and code are known, or known to be missing.
@@ -421,7 +476,7 @@ impl Pool {
     }
 
     fn throttled(&self) -> InvokeError {
-        let reserved = self.function.reserved_concurrency.is_some();
+        let reserved = self.concurrency.limit() != usize::MAX;
         let reason = if reserved { RESERVED } else { UNRESERVED };
         InvokeError::Throttled { function: self.function.arn.clone(), reason }
     }
@@ -486,8 +541,10 @@ impl State {
 }
 
 impl Work {
-    fn answer(self, reply: Reply) {
-        if self.reply.send(reply).is_err() {
+    fn answer(self, answer: Reply) {
+        let Self { reply, place, .. } = self;
+        drop(place);
+        if reply.send(answer).is_err() {
             tracing::trace!("a caller went away before the outcome");
         }
     }

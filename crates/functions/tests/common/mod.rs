@@ -13,8 +13,8 @@ use stillwire_drain::Drain;
 use stillwire_functions::supervisor::Supervisor;
 use stillwire_functions::{Config, Functions};
 use stillwire_model::{
-    Clock, Code, Function, FunctionArn, FunctionLogs, Invocation, Invoke, InvokeError, LogLine,
-    LogSource, Outcome, Runtime,
+    Clock, Code, Function, FunctionArn, FunctionLogs, Invocation, Invoke, InvokeError, LATEST,
+    LogLine, LogSource, Outcome, Runtime,
 };
 use tempfile::TempDir;
 
@@ -112,6 +112,7 @@ impl House {
             stack: "test".into(),
             logical_id: name.into(),
             arn: arn(name),
+            version: LATEST.into(),
             runtime: Runtime::Python(11),
             handler: handler.to_owned(),
             code: Code::Directory { root: self.code.path().to_owned(), source: None },
@@ -136,12 +137,13 @@ impl House {
             deployed.push((Arc::new(function), pairs.collect()));
             deployed.clone()
         };
-        self.functions.deploy(all);
+        let releases = all.into_iter().map(|(function, variables)| (function.into(), variables));
+        self.functions.deploy(releases.collect());
         self.functions.prepare().await;
     }
 
     pub(crate) async fn invoke(&self, name: &str, event: &str) -> Result<Outcome, InvokeError> {
-        self.functions.invoke(invocation(name, event)).await
+        self.functions.invoke(invocation(name, event)).await.map(|invoked| invoked.outcome)
     }
 
     pub(crate) async fn returned(&self, name: &str, event: &str) -> String {
@@ -175,13 +177,10 @@ pub(crate) fn arn(name: &str) -> FunctionArn {
 }
 
 pub(crate) fn invocation(name: &str, event: &str) -> Invocation {
-    Invocation {
-        request_id: uuid::Uuid::new_v4().to_string().into(),
-        function: arn(name),
-        qualifier: None,
-        payload: Bytes::copy_from_slice(event.as_bytes()),
-        trace: Some("Root=1-2-3".into()),
-    }
+    let payload = Bytes::copy_from_slice(event.as_bytes());
+    let trace = Some("Root=1-2-3".into());
+    let request_id = uuid::Uuid::new_v4().to_string().into();
+    Invocation { trace, ..Invocation::new(request_id, arn(name), None, payload) }
 }
 
 pub(crate) fn is_alive(pid: u32) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use stillwire_model::{
-    FunctionArn, Integration, IntegrationTarget, Invocation, Outcome, function_of_uri,
+    FunctionArn, Integration, IntegrationTarget, Invocation, Invoked, Outcome, function_of_uri,
 };
 use tokio::time::timeout;
 
@@ -50,12 +50,13 @@ pub(crate) fn call(
 ) -> impl Future<Output = Result<Bytes, Failure>> + Send + use<> {
     let limit = integration.timeout;
     let started = function_of(integration, exchange).map(|(function, qualifier)| {
-        shared.invoke.invoke(Invocation { request_id, function, qualifier, payload, trace })
+        let invocation = Invocation::new(request_id, function, qualifier, payload);
+        shared.invoke.invoke(Invocation { trace, ..invocation })
     });
     async move {
         match timeout(limit, started?).await {
-            Ok(Ok(Outcome::Returned(result))) => Ok(result),
-            Ok(Ok(Outcome::Failed(_))) => Err(Failure::FunctionFailed),
+            Ok(Ok(Invoked { outcome: Outcome::Returned(result), .. })) => Ok(result),
+            Ok(Ok(Invoked { outcome: Outcome::Failed(_), .. })) => Err(Failure::FunctionFailed),
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(Failure::TimedOut),
         }

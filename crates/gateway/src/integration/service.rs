@@ -99,8 +99,7 @@ struct Call {
 impl Call {
     async fn run(self, is_event: bool, shared: &Shared) -> Result<Answered, Failure> {
         let Self { function, qualifier, body } = self;
-        let request_id = invocation_id();
-        let invocation = Invocation { request_id, function, qualifier, payload: body, trace: None };
+        let invocation = Invocation::new(invocation_id(), function, qualifier, body);
         let called = shared.invoke.invoke(invocation);
         if is_event {
             shared.drain.spawn("event", async move {
@@ -110,7 +109,7 @@ impl Call {
             });
             return Ok(Answered::new(202, Bytes::new()));
         }
-        match called.await? {
+        match called.await?.outcome {
             Outcome::Returned(result) => Ok(Answered::new(200, result)),
             Outcome::Failed(error) => {
                 let message = message_of(&error);

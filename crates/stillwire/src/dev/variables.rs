@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stillwire_listen::Authority;
-use stillwire_model::{App, Function, Stack};
+use stillwire_model::{App, Function, FunctionRelease, Stack};
 
 use crate::dev::addresses::Addresses;
 use crate::settings::Settings;
@@ -15,7 +15,7 @@ pub(crate) fn for_functions(
     addresses: &Addresses,
     authority: &Authority,
     settings: &Settings,
-) -> Vec<(Arc<Function>, BTreeMap<String, String>)> {
+) -> Vec<(FunctionRelease, BTreeMap<String, String>)> {
     let common = common(addresses, authority, settings);
     app.stacks
         .iter()
@@ -27,7 +27,8 @@ pub(crate) fn for_functions(
                     .entry("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI".to_owned())
                     .or_insert(url);
             }
-            let with = move |function: &Arc<Function>| (Arc::clone(function), variables.clone());
+            let with =
+                move |function: &Arc<Function>| (Arc::clone(function).into(), variables.clone());
             stack.functions.iter().map(with)
         })
         .collect()

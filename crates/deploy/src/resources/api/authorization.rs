@@ -48,7 +48,7 @@ impl ApiBuilder<'_, '_> {
             return Authorization::Unsupported(reason);
         }
         let uri = piece.text("AuthorizerUri").unwrap_or_default();
-        let Some((function, _)) = function_of_uri(&uri) else {
+        let Some((function, qualifier)) = function_of_uri(&uri) else {
             let reason = format!(
                 "the authorizer's {uri:?} is not a function that runs here: nobody gets in"
             );
@@ -64,7 +64,13 @@ impl ApiBuilder<'_, '_> {
         }
         self.fate(piece, Action::Runs, &format!("calls {}", function.name()));
         let name = piece.text("Name").unwrap_or_else(|| piece.id.to_owned());
-        Authorization::Custom(Arc::new(Authorizer { id, name, function, identity_sources }))
+        Authorization::Custom(Arc::new(Authorizer {
+            id,
+            name,
+            function,
+            qualifier,
+            identity_sources,
+        }))
     }
 
     /// Where the API takes keys from.
