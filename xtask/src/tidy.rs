@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use crate::run::{Failure, cargo, output, workspace};
 
 /// Which crates of ours each crate may use: the arrows of ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("bench", &["websocket"]),
     ("conformance", &["testkit"]),
     ("drain", &[]),
     ("model", &[]),
     ("websocket", &[]),
     ("awswire", &[]),
-    ("outbound", &[]),
+    ("outbound", &["awswire"]),
     ("velocity", &[]),
     ("schema", &[]),
     ("listen", &["drain"]),
@@ -25,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("functions", &["drain", "model"]),
     ("tables", &["model"]),
     ("control", &["awswire", "model"]),
+    ("lambda", &["awswire", "drain", "model", "outbound"]),
     ("front", &["awswire", "drain", "listen", "model"]),
     ("deploy", &["model", "schema", "velocity"]),
     ("testkit", &["websocket"]),
@@ -38,8 +39,10 @@ const ARROWS: [(&str, &[&str]); 19] = [
             "front",
             "functions",
             "gateway",
+            "lambda",
             "listen",
             "model",
+            "outbound",
             "tables",
             "testkit",
             "websocket",

@@ -1,14 +1,16 @@
-//! AWS manners: the ids, times, error envelopes and signatures that all services share.
+//! AWS manners: the ids, times, names, error envelopes and signatures that all services share.
 //!
 //! What the services *do* is none of its business.
 
 mod error;
 mod ids;
+mod service;
 mod signature;
 mod time;
 
 pub use error::{ErrorBody, ServiceError};
 pub use ids::{ConnectionId, InvalidConnectionId, RequestIds};
+pub use service::{endpoint_of, endpoint_variable, service_of_host};
 pub use signature::{
     CredentialScope, Credentials, Expected, InvalidAuthorization, Mismatch, Payload, RawRequest,
     Secret, SignatureError, SigningScope, Verified, presign, sign, verify,

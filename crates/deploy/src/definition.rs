@@ -1,4 +1,5 @@
-//! APIs as they are written ([`ApiDefinition`]): read into APIs, and taken out of templates.
+//! APIs and functions as they are written ([`ApiDefinition`], [`FunctionDefinition`]): read into APIs, and taken out of
+//! templates.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,7 +8,8 @@ use std::sync::Arc;
 
 use serde_json::Map;
 use stillwire_model::{
-    Api, ApiDefinition, ApiId, ApiKeys, ApiPart, Function, Serves, StageDefinition, StageName,
+    Api, ApiDefinition, ApiId, ApiKeys, ApiPart, Function, FunctionArn, FunctionDefinition,
+    FunctionPart, Serves, Stack, StageDefinition, StageName,
 };
 
 use crate::json::{Node, Position, Value};
@@ -151,6 +153,41 @@ fn definition(
         }
     }
     Some(definition)
+}
+
+/// The last words of the types of resources about a function.
+const FUNCTION_PARTS: [&str; 4] = ["Version", "Alias", "Permission", "EventInvokeConfig"];
+
+/// The definitions of a template's functions, as far as they run.
+pub(crate) fn functions(
+    resolver: &Resolver<'_>,
+    pieces: &[Piece<'_>],
+    stacks: &[Stack],
+) -> Vec<FunctionDefinition> {
+    let mut definitions: BTreeMap<FunctionArn, FunctionDefinition> = BTreeMap::new();
+    for function in stacks.iter().flat_map(|stack| &stack.functions) {
+        let arn = function.arn.as_str();
+        let piece = pieces.iter().find(|piece| {
+            piece.kind() == "AWS::Lambda::Function"
+                && resources::function_arn(resolver, piece) == arn
+        });
+        let properties = piece.map(plain).unwrap_or_default();
+        let definition =
+            FunctionDefinition { function: Arc::clone(function), properties, parts: Vec::new() };
+        definitions.insert(function.arn.clone(), definition);
+    }
+    for piece in pieces {
+        let kind = piece.kind().strip_prefix("AWS::Lambda::");
+        let Some(kind) = kind.filter(|kind| FUNCTION_PARTS.contains(kind)) else { continue };
+        let name = piece.text("FunctionName").unwrap_or_default();
+        let arn = resolver.unit(piece.unit).scope.function_arn(&name);
+        let Ok((arn, _)) = FunctionArn::parse(&arn) else { continue };
+        if let Some(definition) = definitions.get_mut(&arn) {
+            let (kind, id) = (kind.to_owned(), piece.id.to_owned());
+            definition.parts.push(FunctionPart { kind, id, properties: plain(piece) });
+        }
+    }
+    definitions.into_values().collect()
 }
 
 /// The properties of a resource without positions.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stillwire_model::{ApiDefinition, App, Output, Stack};
+use stillwire_model::{ApiDefinition, App, FunctionDefinition, Output, Stack};
 
 use crate::assembly::Reading;
 use crate::definition;
@@ -36,6 +36,8 @@ pub struct Loaded {
     pub app: App,
     /// Its APIs as the templates write them.
     pub definitions: Vec<ApiDefinition>,
+    /// Its functions as the templates write them.
+    pub functions: Vec<FunctionDefinition>,
     /// Every resource of every chosen template, in the templates' order.
     pub resources: Vec<ResourceRow>,
     /// What differs from AWS, or may surprise.
@@ -102,11 +104,12 @@ impl<'w> Loading<'w> {
             self.check_depends_on(*index);
         }
         let mut built = resources::build(&mut self.resolver, &mut self.sources, &pieces);
-        let stacks = order.iter().map(|index| self.stack(*index, &mut built)).collect();
+        let stacks: Vec<Stack> = order.iter().map(|index| self.stack(*index, &mut built)).collect();
         self.check_names(&built);
         Problems::check(std::mem::take(&mut self.resolver.problems))?;
         let rows = rows(world, &order, &built);
         let definitions = definition::definitions(&self.resolver, &pieces);
+        let functions = definition::functions(&self.resolver, &pieces, &stacks);
         // What the CDK noted about a stack that was not chosen is of no interest.
         let names: Vec<&str> =
             order.iter().map(|index| self.resolver.unit(*index).display_name.as_str()).collect();
@@ -115,7 +118,7 @@ impl<'w> Loading<'w> {
             notice.location.stack.as_deref().is_none_or(|stack| names.contains(&stack))
         });
         notices.extend(self.resolver.notices);
-        Ok(Loaded { app: App { stacks }, definitions, resources: rows, notices })
+        Ok(Loaded { app: App { stacks }, definitions, functions, resources: rows, notices })
     }
 
     /// Whether a nested stack is created: its condition holds, and so does its parent's.

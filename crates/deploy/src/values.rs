@@ -71,7 +71,10 @@ impl Resolver<'_> {
                 let (region, suffix) = (&scope.region, scope.url_suffix());
                 format!("https://sqs.{region}.{suffix}/{}/{name}", scope.account)
             }
-            "AWS::Lambda::Version" => format!("{}:1", self.function_arn(unit, id, "FunctionName")?),
+            "AWS::Lambda::Version" => {
+                let function = self.function_arn(unit, id, "FunctionName")?;
+                format!("{function}:{}", self.version(unit, id, &function)?)
+            }
             "AWS::Lambda::Alias" => {
                 let name = self.property_text(unit, id, "Name")?.unwrap_or_default();
                 format!("{}:{name}", self.function_arn(unit, id, "FunctionName")?)
@@ -134,6 +137,24 @@ impl Resolver<'_> {
         Ok(self.unit(unit).scope.function_arn(&text))
     }
 
+    /// The number of a version: the versions of a function are published as the template orders them.
+    fn version(&mut self, unit: usize, id: &str, function: &str) -> Result<usize, Failed> {
+        let world = self.world;
+        let mut number = 0;
+        for (other, resource) in crate::resources::in_template_order(world, unit) {
+            if resource.kind == "AWS::Lambda::Version"
+                && self.is_active(unit, &resource.node)?
+                && self.function_arn(unit, other, "FunctionName")? == function
+            {
+                number += 1;
+                if other == id {
+                    break;
+                }
+            }
+        }
+        Ok(number)
+    }
+
     /// What `Fn::GetAtt` of a resource gives.
     pub(crate) fn attribute(
         &mut self,
@@ -177,7 +198,9 @@ impl Resolver<'_> {
             ("AWS::Lambda::Function", "Arn") => {
                 scope.arn("lambda", &format!("function:{reference}"))
             }
-            ("AWS::Lambda::Version", "Version") => "1".to_owned(),
+            ("AWS::Lambda::Version", "Version") => {
+                reference.rsplit(':').next().unwrap_or_default().to_owned()
+            }
             ("AWS::Lambda::Version" | "AWS::Lambda::Url", "FunctionArn")
             | ("AWS::Lambda::Alias", "AliasArn")
             | ("AWS::Lambda::LayerVersion", "LayerVersionArn")

@@ -6,7 +6,7 @@
 mod apigateway;
 mod dynamodb;
 mod identity;
-mod service;
+mod lambda;
 mod unserved;
 
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use stillwire_awswire::CredentialScope;
+use stillwire_awswire::{CredentialScope, service_of_host};
 use stillwire_drain::Drain;
 use stillwire_listen::http::{BodyError, body};
 use stillwire_listen::{Accepted, Door, http as serving, is_own_host};
-use stillwire_model::{ControlApi, Metrics, TableApi};
+use stillwire_model::{ControlApi, LambdaApi, Metrics, TableApi, limits};
 use uuid::Uuid;
 
-/// The largest request any service here takes. Source: DynamoDB quotas, "Request size" (16 MB).
+/// The largest request that services here take, but for Lambda, which has a limit of its own. Source: DynamoDB quotas, "Request size" (16 MB).
 const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Source: Prometheus, "Exposition formats", text format.
@@ -42,6 +42,8 @@ pub struct Rooms {
     pub tables: Arc<dyn TableApi>,
     /// API Gateway's control plane.
     pub control: Arc<dyn ControlApi>,
+    /// Lambda.
+    pub lambda: Arc<dyn LambdaApi>,
     /// What `GET /metrics` shows.
     pub metrics: Arc<dyn Metrics>,
 }
@@ -92,7 +94,12 @@ impl Front {
                 _ => {}
             }
         }
-        let body = match body(incoming, REQUEST_BYTES_MAX).await {
+        let bytes_max = if lambda::is_for(&caller) {
+            limits::LAMBDA_REQUEST_BYTES_MAX
+        } else {
+            REQUEST_BYTES_MAX
+        };
+        let body = match body(incoming, bytes_max).await {
             Ok(body) => body,
             Err(BodyError::TooLarge) => return text(StatusCode::PAYLOAD_TOO_LARGE, ""),
             Err(BodyError::Incomplete) => return text(StatusCode::BAD_REQUEST, ""),
@@ -102,6 +109,9 @@ impl Front {
         }
         if apigateway::is_for(&caller, parts.uri.path()) {
             return apigateway::answer(self.rooms.control.as_ref(), &parts, body).await;
+        }
+        if lambda::is_for(&caller) {
+            return lambda::answer(self.rooms.lambda.as_ref(), &parts, body).await;
         }
         if identity::is_for(&caller, &body) {
             return identity::answer(&caller, &self.account);
@@ -127,7 +137,7 @@ impl Caller {
     pub(crate) fn service(&self) -> Option<&str> {
         match &self.scope {
             Some(scope) => Some(&scope.service),
-            None => service::of_host(&self.host),
+            None => service_of_host(&self.host),
         }
     }
 }

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
 use serde_json::json;
+use stillwire_awswire::endpoint_variable;
 
-use crate::{Caller, reply, service};
+use crate::{Caller, reply};
 
 /// SDKs do not retry 501, so the caller learns it at once.
 const STATUS: u16 = 501;
@@ -15,7 +16,7 @@ const CODE: &str = "NotImplemented";
 pub(crate) fn answer(caller: &Caller) -> Response<Full<Bytes>> {
     let message = match caller.service() {
         Some(name) => {
-            let variable = service::endpoint_variable(name);
+            let variable = endpoint_variable(name);
             format!(
                 "Stillwire does not serve {name}. To use one that you run, start Stillwire with \
                  {variable}=http://HOST:PORT in its environment; nothing is sent to AWS."

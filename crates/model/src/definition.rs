@@ -1,12 +1,13 @@
-//! APIs as they are written: parts with ids and properties, before anything is checked or served.
+//! APIs and functions as they are written: parts with ids and properties, before anything is checked or served.
 //!
-//! Templates and the control plane both end here, so that one reader makes [`Api`](crate::Api)s of both.
+//! Templates and the control planes both end here, so that one reader makes [`Api`](crate::Api)s of both.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::{ApiId, StageName};
+use crate::{ApiId, Function, StageName};
 
 /// An API as it is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,4 +78,26 @@ pub struct MappingDefinition {
     pub api: ApiId,
     /// Its stage.
     pub stage: StageName,
+}
+
+/// A function as a template writes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionDefinition {
+    /// What runs.
+    pub function: Arc<Function>,
+    /// Its properties, without functions of the template language.
+    pub properties: Map<String, Value>,
+    /// What else the template says about it.
+    pub parts: Vec<FunctionPart>,
+}
+
+/// A version, alias, permission or another resource about a function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionPart {
+    /// The last word of its type (`Alias` of `AWS::Lambda::Alias`).
+    pub kind: String,
+    /// Its logical id.
+    pub id: String,
+    /// Its properties, as above.
+    pub properties: Map<String, Value>,
 }

@@ -174,6 +174,57 @@ impl fmt::Display for Runtime {
     }
 }
 
+/// Variables that Lambda sets itself and refuses in a template.
+///
+/// Source: AWS Lambda Developer Guide, "Reserved environment variables".
+const RESERVED_VARIABLES: [&str; 18] = [
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_LAMBDA_RUNTIME_API",
+    "LAMBDA_TASK_ROOT",
+    "LAMBDA_RUNTIME_DIR",
+];
+
+/// A name that no environment variable of a function may have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidVariable {
+    /// Lambda sets it itself.
+    #[error("the environment variable {0} is reserved by Lambda")]
+    Reserved(String),
+    /// It is not shaped like a name.
+    #[error("{0:?} is not the name of an environment variable")]
+    Shape(String),
+}
+
+/// Whether a function may have an environment variable of this name.
+///
+/// # Errors
+/// When Lambda sets it itself, or it is no name.
+///
+/// Source: AWS Lambda, `EnvironmentVariableName` ([a-zA-Z]([a-zA-Z0-9_])+).
+pub fn check_variable_name(name: &str) -> Result<(), InvalidVariable> {
+    if RESERVED_VARIABLES.contains(&name) {
+        return Err(InvalidVariable::Reserved(name.to_owned()));
+    }
+    let shaped = name.len() >= 2
+        && name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    shaped.then_some(()).ok_or_else(|| InvalidVariable::Shape(name.chars().take(80).collect()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

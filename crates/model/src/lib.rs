@@ -24,11 +24,15 @@ pub use api::{
 };
 pub use app::{App, Output, Stack};
 pub use definition::{
-    ApiDefinition, ApiPart, DomainDefinition, MappingDefinition, Serves, StageDefinition,
+    ApiDefinition, ApiPart, DomainDefinition, FunctionDefinition, FunctionPart, MappingDefinition,
+    Serves, StageDefinition,
 };
 pub use domain::{ApiMapping, ApiMappingKey, Domain, DomainName};
 pub use expression::{InvalidExpression, Part, PathStep, SelectionExpression};
-pub use function::{Alias, Code, Function, FunctionRelease, InvalidRuntime, LATEST, Runtime};
+pub use function::{
+    Alias, Code, Function, FunctionRelease, InvalidRuntime, InvalidVariable, LATEST, Runtime,
+    check_variable_name,
+};
 pub use ids::{ApiId, FunctionArn, InvalidArn, InvalidId, StageName};
 pub use integration::{
     ContentHandling, Integration, IntegrationResponse, IntegrationTarget, InvalidContentHandling,

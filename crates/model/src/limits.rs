@@ -1,5 +1,6 @@
 //! Every quota, with its source and whether an operator may raise it.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// The largest message a client may send, and the largest body of a post, in bytes.
@@ -106,6 +107,26 @@ pub const UNFINISHED_BYTES_MAX: usize = 64 * 1024 * 1024;
 ///
 /// Source: AWS Lambda, `MemorySize` (default 128).
 pub const FUNCTION_MEMORY_MB: u32 = 128;
+
+/// How much memory a function may have, in MB.
+///
+/// Source: AWS Lambda, `MemorySize` (128 to 10,240 MB).
+pub const FUNCTION_MEMORY_MB_RANGE: RangeInclusive<u32> = 128..=10_240;
+
+/// The largest archive of code in a request, in bytes.
+///
+/// Source: AWS Lambda quotas, "Deployment package (.zip file archive) size" (50 MB zipped, direct upload).
+pub const FUNCTION_ARCHIVE_BYTES_MAX: usize = 50 * 1024 * 1024;
+
+/// What the environment variables of a function may take, names and values together, in bytes.
+///
+/// Source: AWS Lambda quotas, "Function environment variables" (4 KB).
+pub const FUNCTION_ENVIRONMENT_BYTES_MAX: usize = 4 * 1024;
+
+/// The largest request to the Lambda API, in bytes.
+///
+/// Source: observed refusals of `CreateFunction` ("Request must be smaller than 70167211 bytes"): an archive as base64.
+pub const LAMBDA_REQUEST_BYTES_MAX: usize = 70_167_211;
 
 /// How long an invocation may take unless the function says otherwise.
 ///

@@ -5,6 +5,7 @@
 
 mod connector;
 mod destination;
+pub mod service;
 
 use std::path::Path;
 use std::time::Duration;

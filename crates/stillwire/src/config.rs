@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, Visitor};
 use stillwire_gateway::engine::ConnectionLimits;
 use stillwire_gateway::{Key, SignedStages};
+use stillwire_lambda::Delays;
 use stillwire_model::StageName;
 
 use crate::keys;
@@ -43,6 +44,9 @@ pub(crate) struct Config {
     /// How `@connections` is served, in stages that say nothing else.
     #[serde(default)]
     management: Management,
+    /// How functions are invoked.
+    #[serde(default)]
+    lambda: LambdaSection,
     /// The access keys that callers sign with. They are read one by one, so that no error shows a secret.
     #[serde(default)]
     keys: BTreeMap<String, toml::Value>,
@@ -86,6 +90,18 @@ pub(crate) struct Functions {
     pub(crate) idle_timeout: Option<Time>,
     /// Whether environments are forked from templates.
     pub(crate) templates: Option<bool>,
+}
+
+/// How functions are invoked.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct LambdaSection {
+    /// How long an event waits before a function that failed is tried again, the first and the second time.
+    #[serde(default)]
+    retry_delays: Option<[Time; 2]>,
+    /// How long an event that was throttled waits the first time.
+    #[serde(default)]
+    throttle_delay: Option<Time>,
 }
 
 /// How Stillwire stops.
@@ -148,6 +164,15 @@ impl Config {
     /// The keys that callers sign with.
     pub(crate) fn keys(&self) -> Result<BTreeMap<String, Key>, keys::InvalidKey> {
         self.keys.iter().map(|(name, value)| Ok((name.clone(), keys::read(name, value)?))).collect()
+    }
+
+    /// How long events wait before they are tried again.
+    pub(crate) fn event_delays(&self) -> Delays {
+        let usual = Delays::default();
+        Delays {
+            retry: self.lambda.retry_delays.map_or(usual.retry, |times| times.map(|time| time.0)),
+            throttle: self.lambda.throttle_delay.map_or(usual.throttle, |time| time.0),
+        }
     }
 
     /// What a connection may do, of stages that say nothing else.

@@ -417,7 +417,7 @@ fn a_service_that_runs_elsewhere_is_asked_there_signed_and_without_one_the_reaso
     assert!(authorization.contains("/eu-west-1/sqs/aws4_request"), "{authorization}");
     let frame = message(&stillwire, r#"{"action":"start"}"#);
     assert!(frame.contains("Internal server error"), "{frame}");
-    stillwire.wait_for_log("name an endpoint with AWS_ENDPOINT_URL_STATES");
+    stillwire.wait_for_log("name an endpoint with AWS_ENDPOINT_URL_SFN");
 }
 
 #[test]

@@ -138,6 +138,11 @@ impl App {
         stillwire
     }
 
+    /// Keeps the app's folder from being removed with this; where it is.
+    pub fn keep(self) -> PathBuf {
+        self.folder.keep()
+    }
+
     /// Writes the template and gives its path.
     pub fn template(&self) -> PathBuf {
         let path = self.folder.path().join("app.json");

@@ -4,7 +4,7 @@ use super::Fate;
 use crate::report::Action;
 
 /// Types that mean nothing at run time here.
-const SKIPPED: [&str; 13] = [
+const SKIPPED: [&str; 12] = [
     "AWS::CDK::Metadata",
     "AWS::IAM::Policy",
     "AWS::IAM::ManagedPolicy",
@@ -13,7 +13,6 @@ const SKIPPED: [&str; 13] = [
     "AWS::IAM::User",
     "AWS::IAM::Group",
     "AWS::IAM::AccessKey",
-    "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::LayerVersionPermission",
     "AWS::Lambda::CodeSigningConfig",
     "AWS::CloudFormation::WaitCondition",
@@ -67,8 +66,9 @@ pub(super) fn of(kind: &str) -> Fate {
         "AWS::Lambda::Permission" => (Action::Runs, "checked, not enforced"),
         "AWS::IAM::Role" => (Action::ValueOnly, "permissions are not enforced here"),
         "AWS::Logs::LogGroup" => (Action::ValueOnly, "logs go to the terminal"),
-        "AWS::Lambda::Version" | "AWS::Lambda::Alias" => {
-            (Action::ValueOnly, "stands for the current code")
+        "AWS::Lambda::Version" | "AWS::Lambda::Alias" => (Action::Runs, "runs the current code"),
+        "AWS::Lambda::EventInvokeConfig" => {
+            (Action::Runs, "how often events are tried again, and where records of them go")
         }
         "AWS::SSM::Parameter" => (Action::ValueOnly, "read by parameters of these templates"),
         kind if SKIPPED.contains(&kind) => (Action::Skipped, "no meaning at run time here"),

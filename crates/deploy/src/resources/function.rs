@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stillwire_model::{Code, Function, FunctionArn, LATEST, Runtime, limits};
+use stillwire_model::{Code, Function, FunctionArn, LATEST, Runtime, check_variable_name, limits};
 
 use super::Piece;
 use crate::assets::tidy;
@@ -13,35 +13,8 @@ use crate::json::{Node, Value};
 use crate::resolver::Resolver;
 use crate::source::{Sources, entries};
 
-/// Variables that Lambda sets itself and refuses in a template.
-///
-/// Source: AWS Lambda Developer Guide, "Reserved environment variables".
-const RESERVED: [&str; 18] = [
-    "_HANDLER",
-    "_X_AMZN_TRACE_ID",
-    "AWS_DEFAULT_REGION",
-    "AWS_REGION",
-    "AWS_EXECUTION_ENV",
-    "AWS_LAMBDA_FUNCTION_NAME",
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-    "AWS_LAMBDA_FUNCTION_VERSION",
-    "AWS_LAMBDA_INITIALIZATION_TYPE",
-    "AWS_LAMBDA_LOG_GROUP_NAME",
-    "AWS_LAMBDA_LOG_STREAM_NAME",
-    "AWS_ACCESS_KEY",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_LAMBDA_RUNTIME_API",
-    "LAMBDA_TASK_ROOT",
-    "LAMBDA_RUNTIME_DIR",
-];
-
-/// Source: AWS Lambda, `MemorySize` (128 to 10,240 MB).
-const MEMORY_MB: std::ops::RangeInclusive<u32> = 128..=10_240;
-
 /// The ARN of a function that a template declares.
-pub(super) fn arn(resolver: &Resolver<'_>, piece: &Piece<'_>) -> String {
+pub(crate) fn arn(resolver: &Resolver<'_>, piece: &Piece<'_>) -> String {
     let scope = &resolver.unit(piece.unit).scope;
     let name =
         piece.text("FunctionName").unwrap_or_else(|| crate::physical::name(scope, piece.id, 64));
@@ -68,7 +41,13 @@ pub(super) fn build(
         || piece.get("Code").is_some_and(|code| code.get("ImageUri").is_some());
     let runtime = runtime(resolver, piece, image)?;
     let handler = handler(resolver, piece, image, &runtime);
-    let memory = number(resolver, piece, "MemorySize", limits::FUNCTION_MEMORY_MB, MEMORY_MB);
+    let memory = number(
+        resolver,
+        piece,
+        "MemorySize",
+        limits::FUNCTION_MEMORY_MB,
+        limits::FUNCTION_MEMORY_MB_RANGE,
+    );
     let timeout = {
         let max = u32::try_from(limits::FUNCTION_TIMEOUT_MAX.as_secs()).unwrap_or(u32::MAX);
         let default = u32::try_from(limits::FUNCTION_TIMEOUT.as_secs()).unwrap_or(u32::MAX);
@@ -90,7 +69,6 @@ pub(super) fn build(
             "layers are not mounted here: install what they hold beside the function's source",
         ),
         ("FileSystemConfigs", "file systems are not mounted here"),
-        ("DeadLetterConfig", "failed events are not sent to a dead-letter queue here"),
     ] {
         if piece
             .get(property)
@@ -186,14 +164,8 @@ fn environment(resolver: &mut Resolver<'_>, piece: &Piece<'_>) -> BTreeMap<Strin
             location.position = at;
             resolver.problems.push(crate::problem::Problem::new(location, message));
         };
-        // Source: AWS Lambda, `EnvironmentVariableName` ([a-zA-Z]([a-zA-Z0-9_])+).
-        let shaped = name.len() >= 2
-            && name.starts_with(|first: char| first.is_ascii_alphabetic())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        if RESERVED.contains(&name.as_str()) {
-            refuse(member.at, format!("the environment variable {name} is reserved by Lambda"));
-        } else if !shaped {
-            refuse(member.at, format!("{name:?} is not the name of an environment variable"));
+        if let Err(error) = check_variable_name(name) {
+            refuse(member.at, error.to_string());
         }
         if let Some(text) = member.node.scalar() {
             environment.insert(name.clone(), text);

@@ -9,6 +9,7 @@ mod table;
 mod usage;
 
 pub(crate) use self::api::build as build_apis;
+pub(crate) use self::function::arn as function_arn;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -7,15 +7,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ::http::header::{CONTENT_TYPE, HOST};
 use ::http::{HeaderName, HeaderValue, Method, Request, Uri};
 use bytes::Bytes;
 use serde::Deserialize;
-use stillwire_awswire::{Credentials, Payload, RawRequest, SigningScope, sign};
+use stillwire_awswire::{Credentials, SigningScope, endpoint_of, endpoint_variable};
 use stillwire_model::{
     FunctionArn, Integration, Invocation, LOCAL_KEYS, MappingTarget, Outcome, TableApi,
     function_of_uri,
 };
+use stillwire_outbound::service::{self, Ask};
 
 use crate::exchange::Exchange;
 use crate::integration::backend::Answered;
@@ -31,33 +31,12 @@ pub(crate) struct Services {
     pub(crate) endpoints: BTreeMap<String, String>,
 }
 
-/// The JSON protocol of services with actions: the prefix of `X-Amz-Target`, and the version of the protocol.
-///
-/// Source: the services' own models (`targetPrefix`, `jsonVersion`). All others speak the query protocol.
-const JSON_SERVICES: [(&str, &str, &str); 9] = [
-    ("dynamodb", "DynamoDB_20120810", "1.0"),
-    ("states", "AWSStepFunctions", "1.0"),
-    ("events", "AWSEvents", "1.1"),
-    ("kinesis", "Kinesis_20131202", "1.1"),
-    ("firehose", "Firehose_20150804", "1.1"),
-    ("logs", "Logs_20140328", "1.1"),
-    ("ssm", "AmazonSSM", "1.1"),
-    ("secretsmanager", "secretsmanager", "1.1"),
-    ("kms", "TrentService", "1.1"),
-];
-
 /// What a URI asks of which service.
 #[derive(Debug, PartialEq, Eq)]
 struct Wanted<'a> {
     region: &'a str,
     service: &'a str,
     ask: Ask<'a>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Ask<'a> {
-    Action(&'a str),
-    Path(&'a str),
 }
 
 /// Asks a service.
@@ -165,13 +144,13 @@ async fn elsewhere(
     shared: &Shared,
 ) -> Result<Answered, Failure> {
     let service = wanted.service;
-    let Some(endpoint) = shared.services.endpoints.get(service) else {
+    let Some(endpoint) = endpoint_of(&shared.services.endpoints, service) else {
         return Err(Failure::Unavailable(format!(
-            "there is no {service} here: name an endpoint with AWS_ENDPOINT_URL_{}",
-            service.to_ascii_uppercase()
+            "there is no {service} here: name an endpoint with {}",
+            endpoint_variable(service)
         )));
     };
-    let (path, headers) = address(wanted, &body);
+    let (path, headers) = service::address(service, &wanted.ask, &body);
     let address = format!("{}{path}", endpoint.trim_end_matches('/'));
     let uri: Uri = address
         .parse()
@@ -196,55 +175,9 @@ async fn elsewhere(
     }
     let seconds = i64::try_from(shared.clock.epoch_millis() / 1000).unwrap_or(0);
     let scope = SigningScope { region: wanted.region, service, epoch_seconds: seconds };
-    add_signature(&mut request, &scope);
+    let keys = Credentials::new(LOCAL_KEYS.access_key, LOCAL_KEYS.secret);
+    service::add_signature(&mut request, &keys, &scope);
     http::send(request, integration, shared).await
-}
-
-/// Path and headers of a request, by the protocol of its service.
-fn address(wanted: &Wanted<'_>, body: &[u8]) -> (String, Vec<(HeaderName, String)>) {
-    let form = || vec![(CONTENT_TYPE, "application/x-www-form-urlencoded".to_owned())];
-    match &wanted.ask {
-        Ask::Path(path) => (format!("/{path}"), form()),
-        Ask::Action(action) => {
-            match JSON_SERVICES.iter().find(|(service, ..)| *service == wanted.service) {
-                Some((_, prefix, version)) => {
-                    let target = HeaderName::from_static("x-amz-target");
-                    let kind = format!("application/x-amz-json-{version}");
-                    let headers =
-                        vec![(target, format!("{prefix}.{action}")), (CONTENT_TYPE, kind)];
-                    ("/".to_owned(), headers)
-                }
-                None if body.windows(7).any(|window| window == b"Action=") => {
-                    ("/".to_owned(), form())
-                }
-                None => (format!("/?Action={action}"), form()),
-            }
-        }
-    }
-}
-
-fn add_signature(request: &mut Request<Bytes>, scope: &SigningScope<'_>) {
-    if let Some(host) = request.uri().authority().map(|authority| authority.as_str().to_owned())
-        && let Ok(host) = HeaderValue::from_str(&host)
-    {
-        request.headers_mut().insert(HOST, host);
-    }
-    let headers = request.headers().iter();
-    let raw = RawRequest {
-        method: request.method().as_str(),
-        path: request.uri().path(),
-        query: request.uri().query().unwrap_or_default(),
-        headers: headers
-            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
-            .collect(),
-        payload: Payload::Body(request.body()),
-    };
-    let made = sign(&raw, &Credentials::new(LOCAL_KEYS.access_key, LOCAL_KEYS.secret), scope);
-    for (name, value) in made {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            request.headers_mut().insert(name, value);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -269,28 +202,5 @@ mod tests {
         ] {
             assert_eq!(parse(uri), expected, "{uri}");
         }
-    }
-
-    #[test]
-    fn a_service_is_asked_in_its_own_protocol() {
-        let asked = |uri: String, body: &str| {
-            let (path, headers) = address(&parse(&uri).unwrap(), body.as_bytes());
-            (path, headers.into_iter().map(|(_, value)| value).collect::<Vec<_>>())
-        };
-        let json = vec![
-            "AWSStepFunctions.StartExecution".to_owned(),
-            "application/x-amz-json-1.0".to_owned(),
-        ];
-        let form = vec!["application/x-www-form-urlencoded".to_owned()];
-        let arn = |rest: &str| format!("arn:aws:apigateway:us-east-1:{rest}");
-        assert_eq!(asked(arn("states:action/StartExecution"), "{}"), ("/".to_owned(), json));
-        assert_eq!(
-            asked(arn("sns:action/Publish"), "Message=x"),
-            ("/?Action=Publish".to_owned(), form.clone())
-        );
-        assert_eq!(
-            asked(arn("sqs:path/1/inbox"), "Action=SendMessage"),
-            ("/1/inbox".to_owned(), form)
-        );
     }
 }

@@ -10,18 +10,19 @@ use stillwire_gateway::Gateway;
 use stillwire_listen::{Authority, Capacity, Door};
 use stillwire_model::{
     Api, ApiDefinition, ApiHost, ApiId, ApiKeys, App, Domain, DomainDefinition, DomainName,
-    Function,
 };
 
 use crate::dev::addresses::{Addresses, take_another};
+use crate::dev::functions::Known;
 
 /// What it takes to serve an API.
 pub(crate) struct Host {
     gateway: Gateway,
     authority: Arc<Authority>,
     capacity: Capacity,
-    /// The functions that APIs may call, and the keys that they may ask for: those of the app.
-    functions: Vec<Arc<Function>>,
+    /// The functions that APIs may call.
+    functions: Known,
+    /// The keys that they may ask for: those of the app.
     keys: Arc<ApiKeys>,
     /// The app's own APIs, which know their stacks.
     own: BTreeMap<ApiId, Arc<Api>>,
@@ -48,7 +49,7 @@ impl Host {
     /// Serves beside the APIs and custom domains of `app`, which are served already.
     pub(crate) fn new(
         gateway: Gateway,
-        app: &App,
+        (app, functions): (&App, Known),
         addresses: &Addresses,
         (authority, capacity): (Arc<Authority>, Capacity),
         ports: (PathBuf, u16),
@@ -63,7 +64,7 @@ impl Host {
             gateway,
             authority,
             capacity,
-            functions: app.functions().cloned().collect(),
+            functions,
             keys,
             own: app.apis().map(|api| (api.id.clone(), Arc::clone(api))).collect(),
             ports,
@@ -105,7 +106,7 @@ impl Host {
 
 impl ApiHost for Host {
     fn publish(&self, definition: &ApiDefinition) -> Result<(), Vec<String>> {
-        let mut api = build_api(definition, &self.functions, &self.keys)?;
+        let mut api = build_api(definition, &self.functions.all(), &self.keys)?;
         if let Some(own) = self.own.get(&api.id) {
             api.stack = Arc::clone(&own.stack);
             api.logical_id = Arc::clone(&own.logical_id);

@@ -5,6 +5,7 @@
 mod access_logs;
 mod addresses;
 mod data_dir;
+mod functions;
 mod host;
 mod logs;
 mod ready;
@@ -28,8 +29,10 @@ use stillwire_front::{Front, Rooms};
 use stillwire_functions::supervisor::Supervisor;
 use stillwire_functions::{Config as FunctionsConfig, Functions, usual_places};
 use stillwire_gateway::{Config as GatewayConfig, Gateway, Keys, Ports};
-use stillwire_listen::{Authority, Capacity, Door};
+use stillwire_lambda::{Home as LambdaHome, Kept as KeptFunctions, Lambda, Ports as LambdaPorts};
+use stillwire_listen::{Authority, Capacity, Door, system_bundle};
 use stillwire_model::{App, Clock as _};
+use stillwire_outbound::Outbound;
 use stillwire_tables::{Engine, Storage};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -41,10 +44,12 @@ use crate::config::{self, Config};
 use crate::dev::access_logs::AccessLogFiles;
 use crate::dev::addresses::Addresses;
 use crate::dev::data_dir::DataDir;
+use crate::dev::functions::{FunctionHouse, Known, as_deployed};
 use crate::dev::host::Host;
 use crate::dev::logs::Terminal;
 use crate::dev::screen::Screen;
 use crate::dev::synthesis::Source;
+use crate::dev::variables::Variables;
 use crate::settings::Settings;
 
 /// Descriptors that are not for clients: functions, tables, files.
@@ -153,6 +158,10 @@ async fn start(
     let (addresses, doors) = Addresses::take(&loaded.app, args.port, &data)?;
     rewrite_addresses(&mut loaded.app, &|id| addresses.host_of(id));
     let app = loaded.app;
+    let kept_functions = KeptFunctions::read(
+        (!args.in_memory).then(|| data.path().join("lambda.json")),
+        data.path().join("functions"),
+    )?;
     let kept = Kept::read((!args.in_memory).then(|| data.path().join("control-plane.json")))?;
 
     let storage =
@@ -167,7 +176,25 @@ async fn start(
     let config = functions_config(settings, &own.functions, &data, &addresses, &app)?;
     let functions =
         Functions::start(config, supervisor, terminal.clone(), clock.clone(), drain.clone())?;
-    functions.deploy(variables::for_functions(&app, &addresses, &authority, settings));
+    let known = Known::default();
+    let house = FunctionHouse {
+        functions: functions.clone(),
+        variables: Variables::new(&app, &addresses, &authority, settings),
+        known: known.clone(),
+    };
+    let ports = LambdaPorts {
+        invoke: Arc::new(functions.clone()),
+        host: Arc::new(house),
+        clock: clock.clone(),
+        drain: drain.clone(),
+        outbound: Outbound::new(system_bundle().as_deref()),
+        endpoints: settings.endpoints(),
+        delays: own.event_delays(),
+    };
+    let home = home(&app);
+    let lambda_home = LambdaHome { account: home.account.clone(), region: home.region.clone() };
+    let definitions = as_deployed(loaded.functions, &app);
+    let lambda = Lambda::start(kept_functions, &definitions, lambda_home, ports);
 
     let stop_spread = own.stop.spread.map_or(Duration::ZERO, |spread| spread.0);
     let config = GatewayConfig {
@@ -203,10 +230,14 @@ async fn start(
         let host = addresses.host_of_domain(&domain.name).unwrap_or_default();
         gateway.serve_domain(Arc::clone(domain), &host, door(listener, &capacity))?;
     }
-    let home = home(&app);
     let ports = (data.path().join("ports.json"), args.port);
-    let host =
-        Host::new(gateway.clone(), &app, &addresses, (Arc::clone(&authority), capacity), ports);
+    let host = Host::new(
+        gateway.clone(),
+        (&app, known),
+        &addresses,
+        (Arc::clone(&authority), capacity),
+        ports,
+    );
     let domains: Vec<_> = app.domains().map(|domain| domain.definition()).collect();
     let control = ControlPlane::start(
         kept,
@@ -218,6 +249,7 @@ async fn start(
     let rooms = Rooms {
         tables: Arc::new(engine.clone()),
         control: Arc::new(control),
+        lambda: Arc::new(lambda),
         metrics: Arc::new(gateway.clone()),
     };
     Front::new(rooms, &home.account).serve(door(doors.aws, &for_functions), &drain);

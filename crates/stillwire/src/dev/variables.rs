@@ -4,34 +4,44 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stillwire_listen::Authority;
-use stillwire_model::{App, Function, FunctionRelease, Stack};
+use stillwire_model::{App, Stack};
 
 use crate::dev::addresses::Addresses;
 use crate::settings::Settings;
 
-/// Every function with its variables. What a template sets itself wins over these.
-pub(crate) fn for_functions(
-    app: &App,
-    addresses: &Addresses,
-    authority: &Authority,
-    settings: &Settings,
-) -> Vec<(FunctionRelease, BTreeMap<String, String>)> {
-    let common = common(addresses, authority, settings);
-    app.stacks
-        .iter()
-        .flat_map(|stack| {
-            let mut variables = common.clone();
-            if let Some(url) = only_stage(stack, addresses) {
-                // An endpoint that the user named stands.
-                variables
-                    .entry("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI".to_owned())
-                    .or_insert(url);
-            }
-            let with =
-                move |function: &Arc<Function>| (Arc::clone(function).into(), variables.clone());
-            stack.functions.iter().map(with)
-        })
-        .collect()
+/// What each function gets. What a template sets itself wins over these.
+#[derive(Debug)]
+pub(crate) struct Variables {
+    common: BTreeMap<String, String>,
+    /// The one stage that functions of a stack can mean, by the stack.
+    stages: BTreeMap<Arc<str>, String>,
+}
+
+impl Variables {
+    pub(crate) fn new(
+        app: &App,
+        addresses: &Addresses,
+        authority: &Authority,
+        settings: &Settings,
+    ) -> Self {
+        let stage = |stack: &Stack| Some((Arc::clone(&stack.name), only_stage(stack, addresses)?));
+        Self {
+            common: common(addresses, authority, settings),
+            stages: app.stacks.iter().filter_map(stage).collect(),
+        }
+    }
+
+    /// The variables of a function of this stack; of none, for one that no template declares.
+    pub(crate) fn of(&self, stack: &str) -> BTreeMap<String, String> {
+        let mut variables = self.common.clone();
+        if let Some(url) = self.stages.get(stack) {
+            // An endpoint that the user named stands.
+            variables
+                .entry("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI".to_owned())
+                .or_insert_with(|| url.clone());
+        }
+        variables
+    }
 }
 
 /// Source: AWS SDK reference, "Service-specific endpoints" and "General configuration settings" (`ca_bundle`).

@@ -1,5 +1,7 @@
 //! The names of services: how a signature, a host and an environment variable each spell them.
 
+use std::collections::BTreeMap;
+
 /// Signing names that differ from the name in `AWS_ENDPOINT_URL_<NAME>`.
 ///
 /// Source: botocore service models, `signingName` and `serviceId`.
@@ -21,15 +23,25 @@ const SERVICE_IDS: [(&str, &str); 14] = [
 ];
 
 /// The environment variable that names a service's endpoint to SDKs.
-pub(crate) fn endpoint_variable(signing_name: &str) -> String {
+pub fn endpoint_variable(signing_name: &str) -> String {
+    format!("AWS_ENDPOINT_URL_{}", service_id(signing_name))
+}
+
+/// The endpoint of a service, among those named by environment variables: `sqs` for `AWS_ENDPOINT_URL_SQS`.
+pub fn endpoint_of<'a>(
+    endpoints: &'a BTreeMap<String, String>,
+    signing_name: &str,
+) -> Option<&'a str> {
+    endpoints.get(&service_id(signing_name).to_ascii_lowercase()).map(String::as_str)
+}
+
+fn service_id(signing_name: &str) -> String {
     let known = SERVICE_IDS.iter().find(|(name, _)| *name == signing_name).map(|(_, id)| *id);
-    let id =
-        known.map_or_else(|| signing_name.to_ascii_uppercase().replace('-', "_"), str::to_owned);
-    format!("AWS_ENDPOINT_URL_{id}")
+    known.map_or_else(|| signing_name.to_ascii_uppercase().replace('-', "_"), str::to_owned)
 }
 
 /// The service in a host name of AWS: `sqs.eu-west-1.amazonaws.com`, `bucket.s3.eu-west-1.amazonaws.com`.
-pub(crate) fn of_host(host: &str) -> Option<&str> {
+pub fn service_of_host(host: &str) -> Option<&str> {
     let name = host.split(':').next()?;
     let rest =
         name.strip_suffix(".amazonaws.com").or_else(|| name.strip_suffix(".amazonaws.com.cn"))?;
@@ -51,13 +63,15 @@ mod tests {
         assert_eq!(endpoint_variable("s3"), "AWS_ENDPOINT_URL_S3");
         assert_eq!(endpoint_variable("secretsmanager"), "AWS_ENDPOINT_URL_SECRETS_MANAGER");
         assert_eq!(endpoint_variable("new-thing"), "AWS_ENDPOINT_URL_NEW_THING");
+        let endpoints = [("eventbridge".to_owned(), "http://here".to_owned())].into();
+        assert_eq!(endpoint_of(&endpoints, "events"), Some("http://here"));
     }
 
     #[test]
     fn a_host_of_aws_names_its_service() {
-        assert_eq!(of_host("sqs.eu-west-1.amazonaws.com"), Some("sqs"));
-        assert_eq!(of_host("bucket.s3.eu-west-1.amazonaws.com:443"), Some("s3"));
-        assert_eq!(of_host("sts.amazonaws.com"), Some("sts"));
-        assert_eq!(of_host("localhost:7799"), None);
+        assert_eq!(service_of_host("sqs.eu-west-1.amazonaws.com"), Some("sqs"));
+        assert_eq!(service_of_host("bucket.s3.eu-west-1.amazonaws.com:443"), Some("s3"));
+        assert_eq!(service_of_host("sts.amazonaws.com"), Some("sts"));
+        assert_eq!(service_of_host("localhost:7799"), None);
     }
 }

@@ -1,0 +1,192 @@
+//! The service as the program holds it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use stillwire_awswire::iso_millis;
+use stillwire_drain::Drain;
+use stillwire_model::{
+    BoxFuture, Clock, FunctionArn, FunctionDefinition, FunctionHost, Invoke, LambdaApi,
+    LambdaReply, LambdaRequest,
+};
+use stillwire_outbound::Outbound;
+
+use crate::error::{Answered, Refused};
+use crate::events::{Delays, Events};
+use crate::name::Named;
+use crate::request::Request;
+use crate::route;
+use crate::state::{Function, State};
+use crate::store::Store;
+use crate::template;
+
+/// Where functions are at home that are named without account and region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    /// The account.
+    pub account: String,
+    /// The region.
+    pub region: String,
+}
+
+/// What the service needs of the house.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// Who runs functions.
+    pub invoke: Arc<dyn Invoke>,
+    /// Who deploys them.
+    pub host: Arc<dyn FunctionHost>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Who owns the queues of events.
+    pub drain: Drain,
+    /// Sends records to services that run elsewhere.
+    pub outbound: Outbound,
+    /// Where those are: endpoints that the user named, by the service's name in lower case (`sqs`).
+    pub endpoints: BTreeMap<String, String>,
+    /// How long events wait before they are tried again.
+    pub delays: Delays,
+}
+
+/// What earlier runs have made and kept.
+#[derive(Debug)]
+pub struct Kept {
+    state: State,
+    store: Store,
+}
+
+/// The Lambda API. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Lambda(Arc<Room>);
+
+/// What all operations share.
+#[derive(Debug)]
+pub(crate) struct Room {
+    current: RwLock<Arc<State>>,
+    /// Held for the whole of a change: changes come one after the other.
+    changing: Mutex<()>,
+    pub(crate) store: Store,
+    pub(crate) home: Home,
+    pub(crate) ports: Ports,
+    pub(crate) events: Events,
+}
+
+impl Kept {
+    /// Reads what is kept in `file`; without one, nothing was kept and nothing will be. Code that is sent goes to the
+    /// folder `code`, which is for it alone.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn read(file: Option<PathBuf>, code: PathBuf) -> io::Result<Self> {
+        let store = Store::new(file, code);
+        let state = store.read()?;
+        store.tidy(&state);
+        Ok(Self { state, store })
+    }
+}
+
+impl Lambda {
+    /// Deploys what templates declare, and what was kept. What is changed of the former holds until they are loaded
+    /// again.
+    pub fn start(kept: Kept, definitions: &[FunctionDefinition], home: Home, ports: Ports) -> Self {
+        let Kept { mut state, store } = kept;
+        let now = last_modified(ports.clock.epoch_millis());
+        for definition in definitions {
+            let function = template::function(definition, &now, ports.clock.epoch_millis());
+            let arn = function.arn.as_str().to_owned();
+            if state.functions.insert(arn.clone(), function).is_some_and(|old| old.origin.is_none())
+            {
+                tracing::warn!(
+                    function = arn,
+                    "the template's function stands in for one of its name that was made by a call"
+                );
+            }
+        }
+        ports.host.deploy(state.releases(store.code()));
+        Self(Arc::new(Room {
+            current: RwLock::new(Arc::new(state)),
+            changing: Mutex::new(()),
+            store,
+            home,
+            ports,
+            events: Events::new(),
+        }))
+    }
+}
+
+impl LambdaApi for Lambda {
+    fn call(&self, request: LambdaRequest) -> BoxFuture<'static, LambdaReply> {
+        let room = Arc::clone(&self.0);
+        Box::pin(async move {
+            let answered = match Request::read(request) {
+                Ok(request) => route::answer(&room, request).await,
+                Err(refused) => Err(refused),
+            };
+            answered.unwrap_or_else(|refused| refused.reply())
+        })
+    }
+}
+
+impl Room {
+    /// What there is.
+    pub(crate) fn state(&self) -> Arc<State> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the state: the change is kept and deployed, or not made at all. Waits for the disk.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> Answered<T>) -> Answered<T> {
+        // A panic cannot leave a state half-changed: it is replaced whole.
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.state();
+        let mut next = State::clone(&before);
+        let value = change(&mut next)?;
+        if next == *before {
+            return Ok(value);
+        }
+        self.store.write(&next).map_err(|error| Refused::not_kept(&error))?;
+        let next = Arc::new(next);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
+        self.ports.host.deploy(next.releases(self.store.code()));
+        Ok(value)
+    }
+
+    /// Changes one function.
+    pub(crate) fn change_function<T>(
+        &self,
+        named: &Named,
+        change: impl FnOnce(&mut Function) -> Answered<T>,
+    ) -> Answered<T> {
+        self.change(|state| {
+            let arn = state.find(named, &self.home)?.arn.as_str().to_owned();
+            let function =
+                state.functions.get_mut(&arn).ok_or_else(|| Refused::no_function(&arn))?;
+            change(function)
+        })
+    }
+
+    /// The ARN of a new function.
+    pub(crate) fn arn(&self, named: &Named) -> FunctionArn {
+        let region = named.region.as_deref().unwrap_or(&self.home.region);
+        let account = named.account.as_deref().unwrap_or(&self.home.account);
+        FunctionArn::new("aws", region, account, &named.name)
+    }
+
+    /// The present, as configurations write it.
+    pub(crate) fn now(&self) -> String {
+        last_modified(self.ports.clock.epoch_millis())
+    }
+}
+
+/// A time as `LastModified` has it: `2025-02-04T09:12:33.120+0000`.
+///
+/// Source: AWS Lambda API, `FunctionConfiguration` (ISO 8601, `YYYY-MM-DDThh:mm:ss.sTZD`).
+fn last_modified(epoch_millis: u64) -> String {
+    iso_millis(epoch_millis).replace('Z', "+0000")
+}
+
+/// A new revision.
+pub(crate) fn revision() -> String {
+    uuid::Uuid::new_v4().to_string()
+}

@@ -1,0 +1,53 @@
+//! Deploys the functions of the app, and those that the Lambda API makes.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use stillwire_functions::Functions;
+use stillwire_model::{App, Function, FunctionDefinition, FunctionHost, FunctionRelease};
+
+use crate::dev::variables::Variables;
+
+/// The functions that there are, as they were deployed last. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known(Arc<RwLock<Vec<Arc<Function>>>>);
+
+impl Known {
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Arc<Function>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Gives functions their variables and deploys them.
+#[derive(Debug)]
+pub(crate) struct FunctionHouse {
+    pub(crate) functions: Functions,
+    pub(crate) variables: Variables,
+    /// Where it is noted which functions there are.
+    pub(crate) known: Known,
+}
+
+impl FunctionHost for FunctionHouse {
+    fn deploy(&self, releases: Vec<FunctionRelease>) {
+        *self.known.0.write().unwrap_or_else(PoisonError::into_inner) =
+            releases.iter().map(|release| Arc::clone(&release.latest)).collect();
+        let with_variables = |release: FunctionRelease| {
+            let variables = self.variables.of(&release.latest.stack);
+            (release, variables)
+        };
+        self.functions.deploy(releases.into_iter().map(with_variables).collect());
+    }
+}
+
+/// The app's functions have their addresses rewritten by now; their definitions get them as they are.
+pub(crate) fn as_deployed(
+    definitions: Vec<FunctionDefinition>,
+    app: &App,
+) -> Vec<FunctionDefinition> {
+    let now = |definition: FunctionDefinition| {
+        let same = app.functions().find(|function| function.arn == definition.function.arn);
+        let function = same.map_or(definition.function, Arc::clone);
+        FunctionDefinition { function, ..definition }
+    };
+    definitions.into_iter().map(now).collect()
+}
