@@ -33,6 +33,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
     (
         "stillwire",
         &[
+            "awswire",
             "control",
             "deploy",
             "drain",

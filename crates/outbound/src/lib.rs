@@ -22,7 +22,7 @@ use crate::connector::Connector;
 pub use destination::Forbidden;
 
 /// The largest answer that is read, in bytes. Choice: as much as a function may answer.
-pub const ANSWER_BYTES_MAX: usize = 6 * 1024 * 1024;
+pub const ANSWER_BYTES_MAX: usize = 6 * 1024 * 1024 + 100;
 
 /// How long a connection is kept for the next request.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(1);

@@ -1,8 +1,11 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::config::Time;
 
 /// Runs serverless WebSocket applications: holds the connections, calls the functions.
 #[derive(Debug, Parser)]
@@ -18,6 +21,10 @@ pub(crate) enum Command {
     Dev(DevArgs),
     /// Talk to a WebSocket API, by hand or from a script.
     Connect(ConnectArgs),
+    /// Call a function of an app that runs, and print its result.
+    Invoke(InvokeArgs),
+    /// Show what functions wrote.
+    Logs(LogsArgs),
     /// Validate an app and list what Stillwire does with each of its resources.
     Check(CheckArgs),
 }
@@ -103,6 +110,58 @@ pub(crate) struct ConnectArgs {
     /// Trust the certificate authorities in this PEM file as well.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InvokeArgs {
+    /// The function: its logical id (STACK/ID where several stacks have it), name or ARN.
+    pub(crate) function: String,
+    /// The event, as JSON; @FILE reads a file, - reads standard input.
+    #[arg(default_value = "{}")]
+    pub(crate) event: String,
+    /// A version or alias.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) qualifier: Option<String>,
+    /// Do not wait: the function runs when there is room, and again where it fails.
+    #[arg(long)]
+    pub(crate) r#async: bool,
+    /// Print the end of the log as well, on standard error.
+    #[arg(long, conflicts_with = "async")]
+    pub(crate) tail: bool,
+    /// Print status, version, payload and log as a line of JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The app, where several run and this is the folder of none.
+    #[arg(long, value_name = "PATH", conflicts_with = "endpoint")]
+    pub(crate) app: Option<PathBuf>,
+    /// The address of the Lambda API, instead of that of an app that runs here.
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Only this function, by name, logical id or ARN.
+    pub(crate) function: Option<String>,
+    /// Go on with what is written from now on.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// How far back to begin: 90s, 10m, 2h.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = time)]
+    pub(crate) since: Duration,
+    /// Print every line as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The app, where several run and this is the folder of none.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) app: Option<PathBuf>,
+    /// The data folder of the app, which need not run.
+    #[arg(long, value_name = "DIR", conflicts_with = "app")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    Time::parse(text).map(|time| time.0).ok_or_else(|| "write it as 90s, 10m or 2h".to_owned())
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

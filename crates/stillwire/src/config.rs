@@ -269,6 +269,13 @@ struct Liftable<T>(Option<T>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Time(pub(crate) Duration);
 
+impl Time {
+    /// Reads such a text.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::of_text(text)
+    }
+}
+
 /// A size: `"32KB"`, `"1MB"` (powers of two, as in the service's quotas), or a number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Size(usize);

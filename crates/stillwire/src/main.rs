@@ -6,8 +6,11 @@ mod clock;
 mod config;
 mod connect;
 mod dev;
+mod invoke;
 mod keys;
+mod logs;
 mod report;
+mod running;
 mod settings;
 mod style;
 
@@ -29,6 +32,8 @@ fn main() -> ExitCode {
     let ran = match Cli::parse().command {
         Command::Dev(args) => dev::run(&args),
         Command::Connect(args) => connect::run(&args),
+        Command::Invoke(args) => invoke::run(&args),
+        Command::Logs(args) => logs::run(&args),
         Command::Check(args) => check::run(&args),
     };
     ran.unwrap_or_else(|error| report::failure(&error))

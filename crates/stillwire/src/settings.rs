@@ -39,6 +39,13 @@ impl Settings {
         self.services.iter().filter_map(named).collect()
     }
 
+    /// Settings of a test.
+    #[cfg(test)]
+    pub(crate) fn of(variables: &[(&str, &str)]) -> Self {
+        let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        Self::from_variables(variables)
+    }
+
     fn from_variables(variables: impl Iterator<Item = (String, String)>) -> Self {
         let all: BTreeMap<String, String> =
             variables.filter(|(_, value)| !value.is_empty()).collect();
@@ -71,8 +78,7 @@ mod tests {
     use super::*;
 
     fn settings(variables: &[(&str, &str)]) -> Settings {
-        let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        Settings::from_variables(variables)
+        Settings::of(variables)
     }
 
     #[test]

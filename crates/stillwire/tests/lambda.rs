@@ -162,6 +162,22 @@ fn a_function_is_invoked_by_boto3_as_on_lambda() {
 }
 
 #[test]
+fn the_sdk_for_javascript_understands_the_same_answers() {
+    let output = tools::node("lambda.js", &[&STILLWIRE.ready().to_string()]);
+    let seen: Value = serde_json::from_str(&output).expect("JSON");
+    let limit = "ReservedFunctionConcurrentInvocationLimitExceeded";
+    let expected = json!({
+        "answer": [200, "$LATEST", { "a": 1 }, true],
+        "error": ["Unhandled", "boom"],
+        "stream": ["[1]", "InvokeComplete"],
+        "unknown": ["ResourceNotFoundException", 404, null, true],
+        "throttled": ["TooManyRequestsException", 429, limit, true],
+        "not json": ["InvalidRequestContentException", 400, null, true],
+    });
+    assert_seen(&seen, &expected);
+}
+
+#[test]
 fn an_answer_comes_as_an_event_stream_where_that_is_wanted() {
     let seen = run(&STILLWIRE, "stream");
     let expected = json!({

@@ -2,11 +2,12 @@
 //!
 //! Reads the app, takes its ports, opens its tables, starts its functions, and only then lets clients in.
 
-mod access_logs;
 mod addresses;
 mod data_dir;
+pub(crate) mod function_logs;
 mod functions;
 mod host;
+mod log_files;
 mod logs;
 mod ready;
 mod screen;
@@ -41,15 +42,17 @@ use tokio::time::Instant;
 use crate::cli::DevArgs;
 use crate::clock::SystemClock;
 use crate::config::{self, Config};
-use crate::dev::access_logs::AccessLogFiles;
 use crate::dev::addresses::Addresses;
 use crate::dev::data_dir::DataDir;
+use crate::dev::function_logs::FunctionLog;
 use crate::dev::functions::{FunctionHouse, Known, as_deployed};
 use crate::dev::host::Host;
+use crate::dev::log_files::LogFiles;
 use crate::dev::logs::Terminal;
 use crate::dev::screen::Screen;
 use crate::dev::synthesis::Source;
 use crate::dev::variables::Variables;
+use crate::running::Note;
 use crate::settings::Settings;
 
 /// Descriptors that are not for clients: functions, tables, files.
@@ -124,7 +127,9 @@ struct Running {
     stop_grace: Duration,
     functions: Functions,
     drain: Drain,
-    access_logs: Arc<AccessLogFiles>,
+    access_logs: Arc<LogFiles>,
+    function_log: Arc<FunctionLog>,
+    _note: Note,
     _engine: Engine,
     _data: DataDir,
 }
@@ -174,8 +179,9 @@ async fn start(
     let drain = Drain::new();
     let clock = Arc::new(SystemClock);
     let config = functions_config(settings, &own.functions, &data, &addresses, &app)?;
+    let function_log = FunctionLog::start(Arc::clone(terminal), data.path())?;
     let functions =
-        Functions::start(config, supervisor, terminal.clone(), clock.clone(), drain.clone())?;
+        Functions::start(config, supervisor, function_log.clone(), clock.clone(), drain.clone())?;
     let known = Known::default();
     let house = FunctionHouse {
         functions: functions.clone(),
@@ -207,7 +213,7 @@ async fn start(
         keys: Keys::new(own.keys()?),
         endpoints: settings.endpoints(),
     };
-    let access_logs = AccessLogFiles::start(data.path().join("access-logs"))?;
+    let access_logs = LogFiles::start("access log", data.path().join("access-logs"), None)?;
     let ports = Ports {
         invoke: Arc::new(functions.clone()),
         clock,
@@ -257,11 +263,22 @@ async fn start(
     // Everything answers once the functions can start. What they lack is installed first, and told as it goes.
     functions.prepare().await;
     screen.addresses(&app, &addresses, &source, &data, began.elapsed());
+    let content = ready::content(&app, &addresses, &authority);
+    let note = Note::leave(settings, source.app_dir(), data.path(), content.clone())?;
     if let Some(path) = &args.ready_file {
-        ready::write(path, &app, &addresses, &authority)?;
+        ready::write(path, &content)?;
     }
-    let stop_grace = stop_spread + STOP_GRACE;
-    Ok(Running { gateway, stop_grace, functions, drain, access_logs, _engine: engine, _data: data })
+    Ok(Running {
+        gateway,
+        stop_grace: stop_spread + STOP_GRACE,
+        functions,
+        drain,
+        access_logs,
+        function_log,
+        _note: note,
+        _engine: engine,
+        _data: data,
+    })
 }
 
 fn functions_config(
@@ -316,6 +333,7 @@ impl Running {
         self.functions.stop(Duration::from_secs(1)).await;
         self.drain.finish(Duration::from_secs(1)).await;
         self.access_logs.finish();
+        self.function_log.finish();
     }
 }
 

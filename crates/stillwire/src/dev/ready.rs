@@ -12,13 +12,8 @@ use stillwire_model::App;
 use crate::dev::addresses::Addresses;
 
 /// Writes the file whole: whoever sees it sees all of it.
-pub(crate) fn write(
-    path: &Path,
-    app: &App,
-    addresses: &Addresses,
-    authority: &Authority,
-) -> Result<()> {
-    let text = serde_json::to_string_pretty(&content(app, addresses, authority))?;
+pub(crate) fn write(path: &Path, content: &Value) -> Result<()> {
+    let text = serde_json::to_string_pretty(content)?;
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
     fs::write(&temporary, text + "\n")
         .and_then(|()| fs::rename(&temporary, path))
@@ -35,7 +30,8 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     }
 }
 
-fn content(app: &App, addresses: &Addresses, authority: &Authority) -> Value {
+/// What is in it.
+pub(crate) fn content(app: &App, addresses: &Addresses, authority: &Authority) -> Value {
     let apis = app.apis().flat_map(|api| {
         api.stages.keys().map(move |stage| {
             let url = |scheme| addresses.url(scheme, api, stage);
