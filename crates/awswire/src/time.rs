@@ -25,7 +25,17 @@ pub fn clf_time(epoch_millis: u64) -> String {
 ///
 /// Source: `GetConnection` of the API Gateway Management API; SDKs insist on the final `Z`.
 pub fn iso_millis(epoch_millis: u64) -> String {
-    timestamp(epoch_millis).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+    thread_local! {
+        // As above; only the fraction differs.
+        static LAST: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+    }
+    LAST.with_borrow_mut(|(second, text)| {
+        if *second != epoch_millis / 1000 {
+            *second = epoch_millis / 1000;
+            *text = timestamp(epoch_millis).strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        }
+        format!("{text}.{:03}Z", epoch_millis % 1000)
+    })
 }
 
 /// Times beyond the year 9999 are shown as its last moment.

@@ -6,12 +6,36 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response};
 use http_body_util::Full;
-use stillwire_model::{LambdaApi, LambdaRequest};
+use serde_json::json;
+use stillwire_model::{LambdaApi, LambdaRequest, limits};
 
 use crate::{Caller, reply};
 
 pub(crate) fn is_for(caller: &Caller) -> bool {
     caller.service() == Some("lambda")
+}
+
+/// The largest body of a request: code may be large, everything else is at most an event.
+pub(crate) fn bytes_max(parts: &Parts) -> usize {
+    let path = parts.uri.path().trim_end_matches('/');
+    if path.ends_with("/functions") || path.ends_with("/code") {
+        limits::LAMBDA_REQUEST_BYTES_MAX
+    } else {
+        limits::INVOKE_REQUEST_BYTES_MAX + SLACK_BYTES
+    }
+}
+
+/// What a body may be too large by and still reach the service, which knows what it was for.
+const SLACK_BYTES: usize = 64 * 1024;
+
+/// Source: service model `lambda`, `RequestTooLargeException`.
+pub(crate) fn too_large(parts: &Parts) -> Response<Full<Bytes>> {
+    let message = format!("Request must be smaller than {} bytes", bytes_max(parts));
+    let body = json!({ "Type": "User", "message": message }).to_string();
+    let mut response = reply(413, "application/json", body.into());
+    let code = HeaderValue::from_static("RequestTooLargeException");
+    response.headers_mut().insert("x-amzn-errortype", code);
+    response
 }
 
 pub(crate) async fn answer(

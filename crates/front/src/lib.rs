@@ -19,7 +19,7 @@ use stillwire_awswire::{CredentialScope, service_of_host};
 use stillwire_drain::Drain;
 use stillwire_listen::http::{BodyError, body};
 use stillwire_listen::{Accepted, Door, http as serving, is_own_host};
-use stillwire_model::{ControlApi, LambdaApi, Metrics, TableApi, limits};
+use stillwire_model::{ControlApi, LambdaApi, Metrics, TableApi};
 use uuid::Uuid;
 
 /// The largest request that services here take, but for Lambda, which has a limit of its own. Source: DynamoDB quotas, "Request size" (16 MB).
@@ -94,13 +94,11 @@ impl Front {
                 _ => {}
             }
         }
-        let bytes_max = if lambda::is_for(&caller) {
-            limits::LAMBDA_REQUEST_BYTES_MAX
-        } else {
-            REQUEST_BYTES_MAX
-        };
+        let for_lambda = lambda::is_for(&caller);
+        let bytes_max = if for_lambda { lambda::bytes_max(&parts) } else { REQUEST_BYTES_MAX };
         let body = match body(incoming, bytes_max).await {
             Ok(body) => body,
+            Err(BodyError::TooLarge) if for_lambda => return lambda::too_large(&parts),
             Err(BodyError::TooLarge) => return text(StatusCode::PAYLOAD_TOO_LARGE, ""),
             Err(BodyError::Incomplete) => return text(StatusCode::BAD_REQUEST, ""),
         };
@@ -110,7 +108,7 @@ impl Front {
         if apigateway::is_for(&caller, parts.uri.path()) {
             return apigateway::answer(self.rooms.control.as_ref(), &parts, body).await;
         }
-        if lambda::is_for(&caller) {
+        if for_lambda {
             return lambda::answer(self.rooms.lambda.as_ref(), &parts, body).await;
         }
         if identity::is_for(&caller, &body) {

@@ -9,7 +9,7 @@ use stillwire_awswire::RequestIds;
 use stillwire_drain::Drain;
 use stillwire_listen::Door;
 use stillwire_model::{
-    AccessLogs, Api, ApiId, Clock, Domain, DomainName, Invoke, Metrics, TableApi,
+    AccessLogs, Api, ApiId, Clock, Domain, DomainName, EventQueue, Invoke, Metrics, TableApi,
 };
 use stillwire_outbound::Outbound;
 use tokio::sync::mpsc;
@@ -29,6 +29,8 @@ use crate::{delivery, metrics};
 pub struct Ports {
     /// Runs functions.
     pub invoke: Arc<dyn Invoke>,
+    /// Takes events for functions that nobody waits for.
+    pub events: Arc<dyn EventQueue>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Serves integrations that call `DynamoDB`.
@@ -65,6 +67,7 @@ impl Gateway {
         let shared = Arc::new(Shared {
             limits: StageLimits::new(config),
             invoke: ports.invoke,
+            events: ports.events,
             clock: ports.clock,
             access_logs: ports.access_logs,
             ids: RequestIds::new().ok_or_else(no_random)?,

@@ -9,8 +9,8 @@ use arc_swap::ArcSwap;
 use stillwire_awswire::{ConnectionId, RequestIds};
 use stillwire_drain::Drain;
 use stillwire_model::{
-    AccessLog, AccessLogs, Api, ApiId, BoxFuture, Clock, FunctionArn, Integration, Invocation,
-    Invoke, InvokeError, Invoked, LATEST, LogFormat, Outcome, Reply, Route, RouteKey,
+    AccessLog, AccessLogs, Api, ApiId, BoxFuture, Clock, EventQueue, FunctionArn, Integration,
+    Invocation, Invoke, InvokeError, Invoked, LATEST, LogFormat, Outcome, Reply, Route, RouteKey,
     SelectionExpression, Stage, StageName, TableApi, Throttle, limits,
 };
 use stillwire_outbound::Outbound;
@@ -41,6 +41,15 @@ struct NoTables;
 impl TableApi for NoTables {
     fn call(&self, _: &str, _: Bytes) -> BoxFuture<'static, Reply> {
         unreachable!("no test calls it")
+    }
+}
+
+#[derive(Debug)]
+struct NoEvents;
+
+impl EventQueue for NoEvents {
+    fn accept(&self, _: Invocation) -> Result<(), InvokeError> {
+        unreachable!("no test sends one")
     }
 }
 
@@ -111,6 +120,7 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
     let shared = Arc::new(Shared {
         limits: StageLimits::default(),
         invoke: function.clone(),
+        events: Arc::new(NoEvents),
         clock: Arc::new(NoTime),
         access_logs: logs.clone(),
         keys: Keys::default(),

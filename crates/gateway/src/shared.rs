@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use stillwire_awswire::RequestIds;
 use stillwire_drain::Drain;
-use stillwire_model::{AccessLogs, Clock, Invoke, StageName};
+use stillwire_model::{AccessLogs, Clock, EventQueue, Invoke, StageName};
 use stillwire_outbound::Outbound;
 use tokio::sync::mpsc;
 
@@ -45,6 +45,7 @@ pub struct Config {
 pub(crate) struct Shared {
     pub(crate) limits: StageLimits,
     pub(crate) invoke: Arc<dyn Invoke>,
+    pub(crate) events: Arc<dyn EventQueue>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) access_logs: Arc<dyn AccessLogs>,
     pub(crate) ids: RequestIds,

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use stillwire_awswire::{Credentials, SigningScope, endpoint_of, endpoint_variable, iso_millis};
-use stillwire_model::{FunctionArn, Invoked, LATEST, LOCAL_KEYS, Outcome, limits};
+use stillwire_model::{FunctionArn, Invocation, Invoked, LATEST, LOCAL_KEYS, Outcome, limits};
 use stillwire_outbound::service::{self, Ask};
 
 use crate::events::Event;
@@ -78,8 +78,8 @@ pub(crate) async fn tell(
     invoked: Option<&Invoked>,
 ) {
     let state = room.state();
-    let Some(function) = state.get(&event.function) else { return };
-    let qualifier = event.qualifier.as_deref();
+    let Some(function) = state.get(event.function()) else { return };
+    let qualifier = event.qualifier();
     let settings = function.events(qualifier);
     let destination = match condition {
         Condition::Success => settings.on_success,
@@ -94,7 +94,7 @@ pub(crate) async fn tell(
             ""
         };
         tracing::warn!(
-            function = %event.function, event = %event.request_id, attempts = event.attempts, ?condition,
+            function = %event.function(), event = %event.id(), attempts = event.attempts, ?condition,
             "an event is given up{end}"
         );
     }
@@ -115,15 +115,15 @@ fn record(room: &Room, event: &Event, condition: Condition, invoked: Option<&Inv
         version: "1.0",
         timestamp: iso_millis(room.ports.clock.epoch_millis()),
         request_context: RequestContext {
-            request_id: &event.request_id,
+            request_id: event.id(),
             function_arn: qualified(
-                event.function.as_str(),
-                Some(event.qualifier.as_deref().unwrap_or(LATEST)),
+                event.function().as_str(),
+                Some(event.qualifier().unwrap_or(LATEST)),
             ),
             condition,
             approximate_invoke_count: event.attempts,
         },
-        request_payload: raw(&event.payload),
+        request_payload: raw(&event.invocation.payload),
         response_context: invoked.map(|invoked| ResponseContext {
             status_code: 200,
             executed_version: &invoked.version,
@@ -152,7 +152,7 @@ async fn send_record(
 ) {
     let fields: Vec<&str> = to.splitn(6, ':').collect();
     let ["arn", _, service, region, account, resource] = fields.as_slice() else {
-        tracing::warn!(function = %event.function, to, "a record is dropped: this is no ARN");
+        tracing::warn!(function = %event.function(), to, "a record is dropped: this is no ARN");
         return;
     };
     let (account, resource) = (*account, *resource);
@@ -179,19 +179,19 @@ async fn send_record(
         }
         "events" => {
             let ended = if condition == Condition::Success { "Success" } else { "Failure" };
-            let qualifier = event.qualifier.as_deref().unwrap_or(LATEST);
+            let qualifier = event.qualifier().unwrap_or(LATEST);
             let entry = json!({
                 "Source": "lambda",
                 "DetailType": format!("Lambda Function Invocation Result - {ended}"),
                 "Detail": record,
                 "EventBusName": to,
-                "Resources": [to, qualified(event.function.as_str(), Some(qualifier))],
+                "Resources": [to, qualified(event.function().as_str(), Some(qualifier))],
             });
             let body = json!({ "Entries": [entry] }).to_string();
             send(room, event, delivery(Ask::Action("PutEvents"), body)).await;
         }
         other => tracing::warn!(
-            function = %event.function, event = %event.request_id, to,
+            function = %event.function(), event = %event.id(), to,
             "a record is dropped: {other} takes none here"
         ),
     }
@@ -203,7 +203,7 @@ async fn send_record(
 async fn send_dead_letter(room: &Room, event: &Event, invoked: Option<&Invoked>, to: &str) {
     let fields: Vec<&str> = to.splitn(6, ':').collect();
     let ["arn", _, service, region, account, resource] = fields.as_slice() else { return };
-    let payload = String::from_utf8_lossy(&event.payload);
+    let payload = String::from_utf8_lossy(&event.invocation.payload);
     let (code, message) = match invoked.map(|invoked| &invoked.outcome) {
         Some(Outcome::Failed(error)) => {
             let error: serde_json::Value = serde_json::from_slice(error).unwrap_or_default();
@@ -227,12 +227,12 @@ async fn send_dead_letter(room: &Room, event: &Event, invoked: Option<&Invoked>,
             vec![("Version", "2010-03-31"), ("TopicArn", to), ("Message", &*payload)],
         ),
         other => {
-            tracing::warn!(function = %event.function, to, "an event is dropped: {other} takes none");
+            tracing::warn!(function = %event.function(), to, "an event is dropped: {other} takes none");
             return;
         }
     };
     let attributes = [
-        ("RequestID", "String", &*event.request_id),
+        ("RequestID", "String", &**event.id()),
         ("ErrorCode", "Number", code),
         ("ErrorMessage", "String", &message),
     ];
@@ -253,7 +253,7 @@ async fn send_dead_letter(room: &Room, event: &Event, invoked: Option<&Invoked>,
 fn invoke(room: &Arc<Room>, event: &Event, to: &str, record: String) {
     let refused = |why: &str| {
         tracing::warn!(
-            function = %event.function, event = %event.request_id, to,
+            function = %event.function(), event = %event.id(), to,
             "a record is dropped: {why}"
         );
     };
@@ -266,7 +266,8 @@ fn invoke(room: &Arc<Room>, event: &Event, to: &str, record: String) {
     if room.state().get(&function).is_none() {
         return refused("there is no such function here");
     }
-    let mut next = Event::new(function, qualifier, Bytes::from(record), None);
+    let id = uuid::Uuid::new_v4().to_string().into();
+    let mut next = Event::new(Invocation::new(id, function, qualifier, Bytes::from(record)));
     next.chain = event.chain + 1;
     if room.events.accept(room, next).is_err() {
         refused("too many events wait");
@@ -278,7 +279,7 @@ async fn send(room: &Room, event: &Event, delivery: Delivery<'_>) {
     let Delivery { to, service, region, ask, body } = delivery;
     let failed = |why: String| {
         tracing::warn!(
-            function = %event.function, event = %event.request_id, to, "a record is dropped: {why}"
+            function = %event.function(), event = %event.id(), to, "a record is dropped: {why}"
         );
     };
     let Some(endpoint) = endpoint_of(&room.ports.endpoints, service) else {

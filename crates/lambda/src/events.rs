@@ -10,14 +10,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use stillwire_model::{FunctionArn, Invocation, InvokeError, Invoked, Outcome, limits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::destination::{self, Condition};
-use crate::error::{Answered, Refused};
 use crate::room::Room;
 
 /// The service's word for a queue that takes no more.
@@ -38,14 +36,18 @@ impl Default for Delays {
     }
 }
 
+/// A place among the events of a function, and as many bytes as it has.
+#[derive(Debug)]
+struct Share {
+    _seat: OwnedSemaphorePermit,
+    _bytes: OwnedSemaphorePermit,
+}
+
 /// An event on its way.
 #[derive(Debug)]
 pub(crate) struct Event {
-    pub(crate) function: FunctionArn,
-    pub(crate) qualifier: Option<String>,
-    pub(crate) payload: Bytes,
-    pub(crate) request_id: Arc<str>,
-    trace: Option<Arc<str>>,
+    /// What is invoked each time.
+    pub(crate) invocation: Invocation,
     accepted: Instant,
     /// How often the function ran.
     pub(crate) attempts: u32,
@@ -53,28 +55,35 @@ pub(crate) struct Event {
     /// How many events led to it through destinations.
     pub(crate) chain: u32,
     /// Its share of what may wait.
-    room: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+    share: Option<Share>,
 }
 
 impl Event {
-    pub(crate) fn new(
-        function: FunctionArn,
-        qualifier: Option<String>,
-        payload: Bytes,
-        trace: Option<Arc<str>>,
-    ) -> Self {
+    /// An event that was sent just now.
+    pub(crate) fn new(invocation: Invocation) -> Self {
         Self {
-            function,
-            qualifier,
-            payload,
-            request_id: uuid::Uuid::new_v4().to_string().into(),
-            trace,
+            invocation,
             accepted: Instant::now(),
             attempts: 0,
             throttles: 0,
             chain: 0,
-            room: None,
+            share: None,
         }
+    }
+
+    /// Which function.
+    pub(crate) fn function(&self) -> &FunctionArn {
+        &self.invocation.function
+    }
+
+    /// The version or alias that was named.
+    pub(crate) fn qualifier(&self) -> Option<&str> {
+        self.invocation.qualifier.as_deref()
+    }
+
+    /// What it goes by.
+    pub(crate) fn id(&self) -> &Arc<str> {
+        &self.invocation.request_id
     }
 }
 
@@ -100,33 +109,28 @@ impl Events {
     }
 
     /// Takes an event.
-    pub(crate) fn accept(&self, room: &Arc<Room>, mut event: Event) -> Answered<()> {
-        let full = |_| Refused::throttled(TOO_MANY);
-        let size = u32::try_from(event.payload.len()).unwrap_or(u32::MAX);
-        let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(size).map_err(full)?;
+    pub(crate) fn accept(&self, room: &Arc<Room>, mut event: Event) -> Result<(), InvokeError> {
+        let function = event.function().clone();
+        let full = || InvokeError::Throttled { function: function.clone(), reason: TOO_MANY };
+        let size = u32::try_from(event.invocation.payload.len()).unwrap_or(u32::MAX);
+        let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(size).map_err(|_| full())?;
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = queues.entry(event.function.clone()).or_insert_with(|| {
+        let queue = queues.entry(function.clone()).or_insert_with(|| {
             let (arriving, received) = mpsc::channel(limits::EVENTS_PER_FUNCTION_MAX);
-            let work = work(Arc::clone(room), event.function.clone(), received);
+            let work = work(Arc::clone(room), function.clone(), received);
             room.ports.drain.spawn("events of a function", work);
             let seats = Arc::new(Semaphore::new(limits::EVENTS_PER_FUNCTION_MAX));
             Queue { arriving, seats }
         });
-        let seat = Arc::clone(&queue.seats).try_acquire_owned().map_err(full)?;
-        event.room = Some((bytes, seat));
-        queue.arriving.try_send(event).map_err(|_| Refused::throttled(TOO_MANY))
+        let seat = Arc::clone(&queue.seats).try_acquire_owned().map_err(|_| full())?;
+        event.share = Some(Share { _seat: seat, _bytes: bytes });
+        queue.arriving.try_send(event).map_err(|_| full())
     }
 
     /// A function is gone: its queue ends with what is in it.
     pub(crate) fn forget(&self, function: &FunctionArn) {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner).remove(function);
     }
-}
-
-/// What becomes of an event.
-enum Next {
-    Done,
-    Again(Event, Instant),
 }
 
 /// Runs the events of one function until it is gone, or Stillwire stops.
@@ -157,8 +161,8 @@ async fn work(room: Arc<Room>, function: FunctionArn, mut arriving: mpsc::Receiv
                 None => over = true,
             },
             Some(ended) = running.join_next() => match ended {
-                Ok(Next::Again(event, due)) => wait(event, due),
-                Ok(Next::Done) => {}
+                Ok(Some((event, due))) => wait(event, due),
+                Ok(None) => {}
                 Err(error) => tracing::error!(%function, %error, "an event was lost"),
             },
             () = until(due) => {}
@@ -169,8 +173,8 @@ async fn work(room: Arc<Room>, function: FunctionArn, mut arriving: mpsc::Receiv
         tracing::warn!(%function, "stopping: {dropped} waiting events are dropped");
     }
     while let Some(ended) = running.join_next().await {
-        if let Ok(Next::Again(event, _)) = ended {
-            let id = &event.request_id;
+        if let Ok(Some((event, _))) = ended {
+            let id = event.id();
             tracing::warn!(%function, "stopping: the event {id} failed and is dropped");
         }
     }
@@ -183,31 +187,25 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-/// Runs an event once.
-async fn run(room: Arc<Room>, mut event: Event) -> Next {
+/// Runs an event once. Gives it back with the moment at which it is due again, if it is.
+async fn run(room: Arc<Room>, mut event: Event) -> Option<(Event, Instant)> {
     let state = room.state();
-    let Some(function) = state.get(&event.function) else {
+    let Some(function) = state.get(event.function()) else {
         tracing::warn!(
-            function = %event.function, event = %event.request_id,
+            function = %event.function(), event = %event.id(),
             "the event is dropped: its function was deleted"
         );
-        return Next::Done;
+        return None;
     };
-    let settings = function.events(event.qualifier.as_deref());
+    let settings = function.events(event.qualifier());
     let age_max = settings
         .age_seconds
         .map_or(limits::EVENT_AGE_MAX, |seconds| Duration::from_secs(seconds.into()));
     if event.accepted.elapsed() > age_max {
         destination::tell(&room, &event, Condition::EventAgeExceeded, None).await;
-        return Next::Done;
+        return None;
     }
-    let (function_arn, qualifier) = (event.function.clone(), event.qualifier.clone());
-    let (request_id, payload) = (Arc::clone(&event.request_id), event.payload.clone());
-    let invocation = Invocation {
-        trace: event.trace.clone(),
-        ..Invocation::new(request_id, function_arn, qualifier, payload)
-    };
-    let invoked = room.ports.invoke.invoke(invocation).await;
+    let invoked = room.ports.invoke.invoke(event.invocation.clone()).await;
     let (condition, response, delay) = match invoked {
         Ok(invoked @ Invoked { outcome: Outcome::Returned(_), .. }) => {
             event.attempts += 1;
@@ -227,19 +225,16 @@ async fn run(room: Arc<Room>, mut event: Event) -> Next {
             (Condition::EventAgeExceeded, None, Some(delay))
         }
         Err(error) => {
-            tracing::warn!(event = %event.request_id, %error, "the event could not be delivered");
+            tracing::warn!(event = %event.id(), %error, "the event could not be delivered");
             (Condition::RetriesExhausted, None, None)
         }
     };
-    match delay.map(|delay| Instant::now() + delay) {
-        Some(due) if due.duration_since(event.accepted) <= age_max => Next::Again(event, due),
-        Some(_) => {
-            destination::tell(&room, &event, Condition::EventAgeExceeded, response.as_ref()).await;
-            Next::Done
-        }
-        None => {
-            destination::tell(&room, &event, condition, response.as_ref()).await;
-            Next::Done
-        }
-    }
+    let due = delay.map(|delay| Instant::now() + delay);
+    let condition = match due {
+        Some(due) if due.duration_since(event.accepted) <= age_max => return Some((event, due)),
+        Some(_) => Condition::EventAgeExceeded,
+        None => condition,
+    };
+    destination::tell(&room, &event, condition, response.as_ref()).await;
+    None
 }

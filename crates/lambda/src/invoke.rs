@@ -154,10 +154,13 @@ fn accept(
             "{size} byte payload is too large for the Event invocation type (limit {limit} bytes)"
         )
     })?;
-    let trace = request.header("x-amzn-trace-id").map(Arc::from);
-    let event = Event::new(target.function, target.qualifier, payload, trace);
-    let id = event.request_id.to_string();
-    room.events.accept(room, event)?;
+    let id = uuid::Uuid::new_v4().to_string();
+    let Target { function, qualifier } = target;
+    let invocation = Invocation {
+        trace: request.header("x-amzn-trace-id").map(Arc::from),
+        ..Invocation::new(id.as_str().into(), function, qualifier, payload)
+    };
+    room.events.accept(room, Event::new(invocation))?;
     Ok(LambdaReply { headers: vec![("x-amzn-requestid", id)], ..empty(202) })
 }
 

@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use stillwire_awswire::iso_millis;
 use stillwire_drain::Drain;
 use stillwire_model::{
-    BoxFuture, Clock, FunctionArn, FunctionDefinition, FunctionHost, Invoke, LambdaApi,
-    LambdaReply, LambdaRequest,
+    BoxFuture, Clock, EventQueue, FunctionArn, FunctionDefinition, FunctionHost, Invocation,
+    Invoke, InvokeError, LambdaApi, LambdaReply, LambdaRequest,
 };
 use stillwire_outbound::Outbound;
 
 use crate::error::{Answered, Refused};
-use crate::events::{Delays, Events};
+use crate::events::{Delays, Event, Events};
 use crate::name::Named;
 use crate::request::Request;
 use crate::route;
@@ -126,6 +126,15 @@ impl LambdaApi for Lambda {
             };
             answered.unwrap_or_else(|refused| refused.reply())
         })
+    }
+}
+
+impl EventQueue for Lambda {
+    fn accept(&self, event: Invocation) -> Result<(), InvokeError> {
+        if self.0.state().get(&event.function).is_none() {
+            return Err(InvokeError::UnknownFunction(event.function));
+        }
+        self.0.events.accept(&self.0, Event::new(event))
     }
 }
 

@@ -41,9 +41,9 @@ pub use integration::{
 };
 pub use keys::{LOCAL_KEYS, LocalKeys};
 pub use ports::{
-    AccessLogs, ApiHost, BoxFuture, Clock, ControlApi, ControlReply, ControlRequest, FunctionHost,
-    FunctionLogs, Invocation, Invoke, InvokeError, Invoked, LambdaApi, LambdaReply, LambdaRequest,
-    LogLine, LogSource, Metrics, Outcome, Reply, TableApi,
+    AccessLogs, ApiHost, BoxFuture, Clock, ControlApi, ControlReply, ControlRequest, EventQueue,
+    FunctionHost, FunctionLogs, Invocation, Invoke, InvokeError, Invoked, LambdaApi, LambdaReply,
+    LambdaRequest, LogLine, LogSource, Metrics, Outcome, Reply, TableApi,
 };
 pub use stage::{AccessLog, InvalidLogFormat, LogFormat, LogPiece, RouteSettings, Stage, Throttle};
 pub use table::{DeletionPolicy, Table};

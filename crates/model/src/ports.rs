@@ -31,6 +31,15 @@ pub trait Invoke: Send + Sync + fmt::Debug {
     fn invoke(&self, invocation: Invocation) -> BoxFuture<'static, Result<Invoked, InvokeError>>;
 }
 
+/// Takes invocations that nobody waits for.
+pub trait EventQueue: Send + Sync + fmt::Debug {
+    /// Takes an event: its function runs when there is room, and again where it fails.
+    ///
+    /// # Errors
+    /// When there is no such function, or it takes no more events now.
+    fn accept(&self, event: Invocation) -> Result<(), InvokeError>;
+}
+
 /// One call of a function.
 #[derive(Debug, Clone)]
 pub struct Invocation {

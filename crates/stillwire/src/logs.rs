@@ -119,26 +119,26 @@ impl View {
                 return Ok(());
             }
             // What cannot be read is not ours.
-            let Ok(entry) = serde_json::from_str::<Entry>(&line) else { continue };
+            let Ok(entry) = serde_json::from_str::<Entry<'_>>(&line) else { continue };
             if self.is_wanted(&entry) {
                 self.print(&mut out, &entry, &line)?;
             }
         }
     }
 
-    fn is_wanted(&self, entry: &Entry) -> bool {
+    fn is_wanted(&self, entry: &Entry<'_>) -> bool {
         let named = self.function.as_deref().is_none_or(|name| is_meant(name, &entry.function));
-        named && entry.time >= self.since
+        named && *entry.time >= *self.since
     }
 
-    fn print(&self, out: &mut impl io::Write, entry: &Entry, line: &str) -> io::Result<()> {
+    fn print(&self, out: &mut impl io::Write, entry: &Entry<'_>, line: &str) -> io::Result<()> {
         if self.json {
             return out.write_all(line.as_bytes());
         }
         let style = self.style;
         let text = visible(&entry.text);
         let (time, name) = (style.dim(&entry.time), style.cyan(visible(&entry.function)));
-        match entry.source.as_str() {
+        match &*entry.source {
             "function" => writeln!(out, "{time} {name} {text}"),
             "notice" => writeln!(out, "{time} {name} {}", style.yellow(text)),
             _ => writeln!(out, "{time} {name} {}", style.dim(text)),

@@ -44,6 +44,16 @@ def handler(event, context):
     return "done"
 "#;
 
+/// Calls another function, as code on Lambda does.
+const CALLER: &str = r#"
+import boto3, json, os
+
+def handler(event, context):
+    other = boto3.client("lambda")
+    answer = other.invoke(FunctionName=os.environ["OTHER"], Payload=json.dumps(event))
+    return ["called", json.load(answer["Payload"])]
+"#;
+
 /// Keeps what it is told.
 const TOLD: &str = r#"
 told = []
@@ -68,6 +78,11 @@ fn app() -> App {
         .function("chatty", CHATTY)
         .function_with("flaky", FLAKY, &alone)
         .function_with("told", TOLD, &alone)
+        .function_with(
+            "caller",
+            CALLER,
+            &json!({ "Environment": { "Variables": { "OTHER": { "Ref": "echo" } } } }),
+        )
         .function_with("none", ECHO, &json!({ "ReservedConcurrentExecutions": 0 }))
         .function_with("versioned", WHICH, &more)
         .resource("One", resource("Version", json!({ "FunctionName": { "Ref": "versioned" } })))
@@ -97,8 +112,30 @@ fn app() -> App {
                         "OnFailure": { "Destination": arn("told") } } }),
             ),
         )
+        .resource(
+            "Failures",
+            resource(
+                "EventInvokeConfig",
+                json!({ "FunctionName": { "Ref": "fails" }, "Qualifier": "$LATEST",
+                    "DestinationConfig": { "OnFailure": { "Destination": arn("told") } } }),
+            ),
+        )
         .two_way_route("$default", "echo")
         .two_way_route("live", "versioned")
+        .resource("LaterTarget", later("Integration", json!({
+            "IntegrationType": "AWS", "IntegrationMethod": "POST",
+            "IntegrationUri": { "Fn::Sub": "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/${fails.Arn}/invocations" },
+            "RequestParameters": { "integration.request.header.X-Amz-Invocation-Type": "'Event'" },
+            "RequestTemplates": { "$default": "{\"say\": \"later\"}" },
+            "TemplateSelectionExpression": "\\$default" })))
+        .resource("Later", later("Route", json!({ "RouteKey": "later",
+            "Target": { "Fn::Join": ["/", ["integrations", { "Ref": "LaterTarget" }]] } })))
+}
+
+/// A part of the API.
+fn later(kind: &str, mut properties: Value) -> Value {
+    properties["ApiId"] = json!({ "Ref": "Api" });
+    json!({ "Type": format!("AWS::ApiGatewayV2::{kind}"), "Properties": properties })
 }
 
 /// The integration of the route `live` names the alias.
@@ -259,6 +296,19 @@ fn what_templates_declare_about_functions_is_read_back() {
 fn an_integration_that_names_an_alias_runs_its_version() {
     let mut client = STILLWIRE.connect();
     assert_eq!(client.ask(r#"{"action":"live"}"#), json!(["2", ["live"]]));
+}
+
+#[test]
+fn an_integration_that_does_not_wait_sends_an_event() {
+    let mut client = STILLWIRE.connect();
+    client.send(r#"{"action":"later"}"#);
+    let seen = run(&STILLWIRE, "later");
+    assert_seen(&seen, &json!({ "failure": ["RetriesExhausted", 3] }));
+}
+
+#[test]
+fn a_function_calls_another() {
+    assert_seen(&run(&STILLWIRE, "call"), &json!({ "called": ["called", { "a": 1 }] }));
 }
 
 #[test]

@@ -79,16 +79,11 @@ impl Call {
     async fn run(self, is_event: bool, shared: &Shared) -> Result<Answered, Failure> {
         let Self { function, qualifier, body } = self;
         let invocation = Invocation::new(invocation_id(), function, qualifier, body);
-        let called = shared.invoke.invoke(invocation);
         if is_event {
-            shared.drain.spawn("event", async move {
-                if let Err(problem) = called.await {
-                    tracing::error!(%problem, "an event could not be delivered");
-                }
-            });
+            shared.events.accept(invocation)?;
             return Ok(Answered::new(202, Bytes::new()));
         }
-        match called.await?.outcome {
+        match shared.invoke.invoke(invocation).await?.outcome {
             Outcome::Returned(result) => Ok(Answered::new(200, result)),
             Outcome::Failed(error) => {
                 let message = message_of(&error);

@@ -1,5 +1,6 @@
 //! What functions write: to the terminal as it comes, and to files that `stillwire logs` reads.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,18 +21,18 @@ const NAME: &str = "functions";
 
 /// A line as it is kept.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Entry {
+pub(crate) struct Entry<'a> {
     /// When it was taken, in ISO 8601, UTC.
-    pub(crate) time: String,
+    pub(crate) time: Cow<'a, str>,
     /// The function's name.
-    pub(crate) function: String,
+    pub(crate) function: Cow<'a, str>,
     /// During which invocation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) request_id: Option<String>,
+    pub(crate) request_id: Option<Cow<'a, str>>,
     /// Who wrote it: `function`, `platform` or `notice`.
-    pub(crate) source: String,
+    pub(crate) source: Cow<'a, str>,
     /// The line.
-    pub(crate) text: String,
+    pub(crate) text: Cow<'a, str>,
 }
 
 /// Takes what functions write.
@@ -79,11 +80,11 @@ impl FunctionLogs for FunctionLog {
             LogSource::Notice => "notice",
         };
         let entry = Entry {
-            time: iso_millis(SystemClock.epoch_millis()),
-            function: line.function.name().to_owned(),
-            request_id: line.request_id.as_deref().map(str::to_owned),
-            source: source.to_owned(),
-            text: line.text.clone(),
+            time: iso_millis(SystemClock.epoch_millis()).into(),
+            function: line.function.name().into(),
+            request_id: line.request_id.as_deref().map(Cow::Borrowed),
+            source: source.into(),
+            text: Cow::Borrowed(&line.text),
         };
         if let Ok(text) = serde_json::to_string(&entry) {
             self.files.add(&self.name, &text);

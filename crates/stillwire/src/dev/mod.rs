@@ -216,6 +216,7 @@ async fn start(
     let access_logs = LogFiles::start("access log", data.path().join("access-logs"), None)?;
     let ports = Ports {
         invoke: Arc::new(functions.clone()),
+        events: Arc::new(lambda.clone()),
         clock,
         tables: Arc::new(engine.clone()),
         access_logs: access_logs.clone(),

@@ -61,6 +61,16 @@ def read(function, event):
     return until(ask)[0]
 
 
+def told(text):
+    """The records that the destination was told with this text in them."""
+
+    def look():
+        found = [record for record in read(names["told"], {"read": True}) if text in json.dumps(record)]
+        return found or None
+
+    return until(look)
+
+
 def archive(code, name="app.py"):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
@@ -145,14 +155,6 @@ def case_refusals():
 
 def case_events():
     """Events of a function that fails: how often it runs, and who is told."""
-
-    def told(text):
-        def look():
-            found = [record for record in read(names["told"], {"read": True}) if text in json.dumps(record)]
-            return found or None
-
-        return until(look)
-
     client.invoke(FunctionName=names["flaky"], InvocationType="Event", Payload=b'{"id": "bad", "fail": true}')
     [record] = told('"bad"')
     context = record["requestContext"]
@@ -177,6 +179,16 @@ def case_events():
     seen["settings"] = settings["MaximumRetryAttempts"]
     client.delete_function_event_invoke_config(FunctionName=names["flaky"])
     seen["no settings"] = outcome(client.get_function_event_invoke_config, FunctionName=names["flaky"])[:2]
+
+
+def case_later():
+    [record] = told('"later"')
+    context = record["requestContext"]
+    seen["failure"] = [context["condition"], context["approximateInvokeCount"]]
+
+
+def case_call():
+    seen["called"] = invoke(names["caller"], {"a": 1})[1]
 
 
 def case_read():
