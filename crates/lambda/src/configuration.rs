@@ -119,7 +119,7 @@ fn check_variables(variables: &[(String, String)]) -> Answered<()> {
     Ok(())
 }
 
-/// A configuration as answers have it. `unqualified` leaves the version out of the ARN.
+/// A configuration as answers have it; its ARN has the qualifier that it was asked for by.
 pub(crate) fn shown(
     room: &Room,
     function: &Function,

@@ -32,7 +32,7 @@ pub(crate) fn list(room: &Room, request: &Request) -> Answered<LambdaReply> {
             items.extend(function.versions.values().map(|version| (function, version)));
         }
     }
-    // ListFunctions always names the version; only GetFunction of an unqualified name leaves it out.
+    // Among all versions, what the function is now is named by its version too.
     let show = |(function, version): &(&Function, &Configuration)| {
         let qualifier = (version.version != LATEST || all).then_some(version.version.as_str());
         shown(room, function, version, qualifier)

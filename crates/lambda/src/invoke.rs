@@ -133,7 +133,7 @@ async fn run(room: &Room, target: Target, request: &Request) -> Answered<(Invoke
     let id: Arc<str> = uuid::Uuid::new_v4().to_string().into();
     let Target { function, qualifier } = target;
     let invocation = Invocation {
-        trace: request.header("x-amzn-trace-id").map(Arc::from),
+        trace: room.trace(request),
         client_context: client_context(request)?.map(Arc::from),
         log_tail: log_tail(request)?,
         waits: false,
@@ -157,7 +157,7 @@ fn accept(
     let id = uuid::Uuid::new_v4().to_string();
     let Target { function, qualifier } = target;
     let invocation = Invocation {
-        trace: request.header("x-amzn-trace-id").map(Arc::from),
+        trace: room.trace(request),
         ..Invocation::new(id.as_str().into(), function, qualifier, payload)
     };
     room.events.accept(room, Event::new(invocation))?;

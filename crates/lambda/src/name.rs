@@ -56,7 +56,8 @@ impl Named {
             [account, "function", rest @ ..] if is_account(account) => {
                 own(None, Some(account), rest)
             }
-            ["function", rest @ ..] | rest => own(None, None, rest),
+            ["function", rest @ ..] if !rest.is_empty() => own(None, None, rest),
+            rest => own(None, None, rest),
         };
         let mut named = named.ok_or_else(invalid)?;
         if let Some(qualifier) = qualifier.filter(|qualifier| !qualifier.is_empty()) {

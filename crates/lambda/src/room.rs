@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use stillwire_awswire::iso_millis;
+use stillwire_awswire::{RequestIds, iso_millis};
 use stillwire_drain::Drain;
 use stillwire_model::{
     BoxFuture, Clock, EventQueue, FunctionArn, FunctionDefinition, FunctionHost, Invocation,
@@ -71,6 +71,8 @@ pub(crate) struct Room {
     pub(crate) home: Home,
     pub(crate) ports: Ports,
     pub(crate) events: Events,
+    /// Makes the roots of traces; `None` on a machine without a random source.
+    traces: Option<RequestIds>,
 }
 
 impl Kept {
@@ -112,6 +114,7 @@ impl Lambda {
             home,
             ports,
             events: Events::new(),
+            traces: RequestIds::new(),
         }))
     }
 }
@@ -180,6 +183,15 @@ impl Room {
         let region = named.region.as_deref().unwrap_or(&self.home.region);
         let account = named.account.as_deref().unwrap_or(&self.home.account);
         FunctionArn::new("aws", region, account, &named.name)
+    }
+
+    /// The tracing header of a request, or a new one.
+    ///
+    /// Source: AWS X-Ray Developer Guide, "Tracing header"; Lambda gives every invocation one.
+    pub(crate) fn trace(&self, request: &Request) -> Option<Arc<str>> {
+        let given = request.header("x-amzn-trace-id").filter(|text| text.starts_with("Root="));
+        let new = || Some(self.traces.as_ref()?.trace(self.ports.clock.epoch_millis()).into());
+        given.map(Arc::from).or_else(new)
     }
 
     /// The present, as configurations write it.

@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use stillwire_model::LambdaReply;
 
 use crate::error::{Answered, Refused};
-use crate::request::Request;
+use crate::name::Named;
+use crate::request::{Request, reply};
 use crate::room::Room;
 use crate::{aliases, functions, invoke, policy, settings, versions};
 
@@ -73,6 +75,9 @@ fn operate(room: &Room, request: &Request) -> Answered<LambdaReply> {
         }
         (_, ["tags", arn]) => settings::tags(room, arn, method, request),
         ("GET", ["account-settings"]) => Ok(settings::account(room)),
+        ("GET", ["functions", name, rest @ ..]) => nothing_of(room, name, rest),
+        ("GET", ["event-source-mappings"]) => Ok(none("EventSourceMappings")),
+        ("GET", ["layers"]) => Ok(none("Layers")),
         (_, ["functions", _, operation, ..]) => {
             Err(Refused::not_here(&format!("this asks for {operation} of a function")))
         }
@@ -82,4 +87,30 @@ fn operate(room: &Room, request: &Request) -> Answered<LambdaReply> {
         },
         (_, []) => Err(Refused::unknown_path()),
     }
+}
+
+/// What tools ask every function for, and no function has here.
+fn nothing_of(room: &Room, name: &str, rest: &[&str]) -> Answered<LambdaReply> {
+    let named = Named::parse(name, None)?;
+    let state = room.state();
+    let function = state.find(&named, &room.home)?;
+    let body = match rest {
+        ["urls"] => return Ok(none("FunctionUrlConfigs")),
+        ["provisioned-concurrency"] => return Ok(none("ProvisionedConcurrencyConfigs")),
+        ["code-signing-config"] => json!({ "FunctionName": function.arn.name() }),
+        ["recursion-config"] => json!({ "RecursiveLoop": "Terminate" }),
+        ["runtime-management-config"] => {
+            json!({ "UpdateRuntimeOn": "Auto", "FunctionArn": function.arn.as_str() })
+        }
+        ["url"] => {
+            return Err(Refused::not_found("The resource you requested does not exist."));
+        }
+        _ => return Err(Refused::unknown_path()),
+    };
+    Ok(reply(200, body.to_string()))
+}
+
+/// A list of nothing.
+fn none(name: &str) -> LambdaReply {
+    reply(200, json!({ name: [] }).to_string())
 }

@@ -287,6 +287,7 @@ fn what_templates_declare_about_functions_is_read_back() {
         "no policy": ["ResourceNotFoundException", 404, "The resource you requested does not exist."],
         "concurrency": 0,
         "by alias": [["$LATEST", ["$LATEST", []]], ["2", ["2", ["live"]]], ["1", ["1", ["1"]]]],
+        "nothing": [[], [], [], ["ResourceNotFoundException", 404], true, "Terminate"],
         "account": [1000, true],
     });
     assert_seen(&seen, &expected);

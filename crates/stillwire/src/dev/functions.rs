@@ -1,9 +1,14 @@
 //! Deploys the functions of the app, and those that the Lambda API makes.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use stillwire_drain::Drain;
 use stillwire_functions::Functions;
-use stillwire_model::{App, Function, FunctionDefinition, FunctionHost, FunctionRelease};
+use stillwire_lambda::{Delays, Home, Kept, Lambda, Ports};
+use stillwire_listen::system_bundle;
+use stillwire_model::{App, Clock, Function, FunctionDefinition, FunctionHost, FunctionRelease};
+use stillwire_outbound::Outbound;
 
 use crate::dev::variables::Variables;
 
@@ -39,11 +44,32 @@ impl FunctionHost for FunctionHouse {
     }
 }
 
-/// The app's functions have their addresses rewritten by now; their definitions get them as they are.
-pub(crate) fn as_deployed(
+/// What the Lambda API is started with beside the house.
+pub(crate) struct Surroundings {
+    pub(crate) kept: Kept,
+    pub(crate) home: Home,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) drain: Drain,
+    pub(crate) endpoints: BTreeMap<String, String>,
+    pub(crate) delays: Delays,
+}
+
+/// Deploys all functions; gives the Lambda API through which they are invoked and others are made.
+pub(crate) fn deploy(
+    house: FunctionHouse,
     definitions: Vec<FunctionDefinition>,
     app: &App,
-) -> Vec<FunctionDefinition> {
+    surroundings: Surroundings,
+) -> Lambda {
+    let Surroundings { kept, home, clock, drain, endpoints, delays } = surroundings;
+    let outbound = Outbound::new(system_bundle().as_deref());
+    let invoke = Arc::new(house.functions.clone());
+    let ports = Ports { invoke, host: Arc::new(house), clock, drain, outbound, endpoints, delays };
+    Lambda::start(kept, &as_deployed(definitions, app), home, ports)
+}
+
+/// The app's functions have their addresses rewritten by now; their definitions get them as they are.
+fn as_deployed(definitions: Vec<FunctionDefinition>, app: &App) -> Vec<FunctionDefinition> {
     let now = |definition: FunctionDefinition| {
         let same = app.functions().find(|function| function.arn == definition.function.arn);
         let function = same.map_or(definition.function, Arc::clone);

@@ -30,10 +30,9 @@ use stillwire_front::{Front, Rooms};
 use stillwire_functions::supervisor::Supervisor;
 use stillwire_functions::{Config as FunctionsConfig, Functions, usual_places};
 use stillwire_gateway::{Config as GatewayConfig, Gateway, Keys, Ports};
-use stillwire_lambda::{Home as LambdaHome, Kept as KeptFunctions, Lambda, Ports as LambdaPorts};
-use stillwire_listen::{Authority, Capacity, Door, system_bundle};
+use stillwire_lambda::{Home as LambdaHome, Kept as KeptFunctions};
+use stillwire_listen::{Authority, Capacity, Door};
 use stillwire_model::{App, Clock as _};
-use stillwire_outbound::Outbound;
 use stillwire_tables::{Engine, Storage};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -45,7 +44,7 @@ use crate::config::{self, Config};
 use crate::dev::addresses::Addresses;
 use crate::dev::data_dir::DataDir;
 use crate::dev::function_logs::FunctionLog;
-use crate::dev::functions::{FunctionHouse, Known, as_deployed};
+use crate::dev::functions::{FunctionHouse, Known, Surroundings};
 use crate::dev::host::Host;
 use crate::dev::log_files::LogFiles;
 use crate::dev::logs::Terminal;
@@ -188,19 +187,16 @@ async fn start(
         variables: Variables::new(&app, &addresses, &authority, settings),
         known: known.clone(),
     };
-    let ports = LambdaPorts {
-        invoke: Arc::new(functions.clone()),
-        host: Arc::new(house),
+    let home = home(&app);
+    let surroundings = Surroundings {
+        kept: kept_functions,
+        home: LambdaHome { account: home.account.clone(), region: home.region.clone() },
         clock: clock.clone(),
         drain: drain.clone(),
-        outbound: Outbound::new(system_bundle().as_deref()),
         endpoints: settings.endpoints(),
         delays: own.event_delays(),
     };
-    let home = home(&app);
-    let lambda_home = LambdaHome { account: home.account.clone(), region: home.region.clone() };
-    let definitions = as_deployed(loaded.functions, &app);
-    let lambda = Lambda::start(kept_functions, &definitions, lambda_home, ports);
+    let lambda = functions::deploy(house, loaded.functions, &app, surroundings);
 
     let stop_spread = own.stop.spread.map_or(Duration::ZERO, |spread| spread.0);
     let config = GatewayConfig {

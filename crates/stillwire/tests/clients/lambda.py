@@ -142,7 +142,7 @@ def case_refusals():
         client.invoke, FunctionName=echo, InvocationType="Event", Payload=b'"' + b"x" * 1048575 + b'"'
     )
     seen["context"] = outcome(client.invoke, FunctionName=echo, ClientContext="no")
-    seen["layers"] = outcome(client.list_layers)
+    seen["layers"] = outcome(client.publish_layer_version, LayerName="layer", Content={"ZipFile": b""})
     try:
         client.invoke(FunctionName="nobody")
     except client.exceptions.ResourceNotFoundException as error:
@@ -223,6 +223,14 @@ def case_read():
         more = {"Qualifier": qualifier} if qualifier else {}
         answer, result = invoke(names["versioned"], {}, **more)
         seen["by alias"].append([answer["ExecutedVersion"], result])
+    seen["nothing"] = [
+        client.list_layers()["Layers"],
+        client.list_event_source_mappings()["EventSourceMappings"],
+        client.list_function_url_configs(FunctionName=names["echo"])["FunctionUrlConfigs"],
+        outcome(client.get_function_url_config, FunctionName=names["echo"])[:2],
+        client.get_function_code_signing_config(FunctionName=names["echo"])["FunctionName"] == names["echo"],
+        client.get_function_recursion_config(FunctionName=names["echo"])["RecursiveLoop"],
+    ]
     limits = client.get_account_settings()
     seen["account"] = [limits["AccountLimit"]["ConcurrentExecutions"], limits["AccountUsage"]["FunctionCount"] >= len(arns)]
 
