@@ -85,7 +85,9 @@ fn row(assertion: &Assertion, book: &Book, failed: &Failed) -> String {
     };
     let says = says.replace('|', "\\|");
     let (level, source, cases) = (level.name(), with_code(source), cases.join("<br>"));
-    format!("| {id} | {level} | {says}<br>*{source}* | {cases} | {result} |\n")
+    // Other pages lead here.
+    let anchor = format!("<a id=\"{}\"></a>", id.to_lowercase());
+    format!("| {anchor}{id} | {level} | {says}<br>*{source}* | {cases} | {result} |\n")
 }
 
 /// A text whose words with a dollar are marked as code: they are names, and two of them would be taken for a formula.
