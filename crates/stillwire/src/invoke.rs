@@ -1,5 +1,6 @@
 //! `stillwire invoke`: calls a function of an app that runs.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
@@ -50,7 +51,7 @@ pub(crate) fn run(args: &InvokeArgs) -> Result<ExitCode> {
     let answer = runtime.block_on(async { Outbound::new(None).send(request, ANSWER_MAX).await });
     let answer = answer.with_context(|| format!("no answer of {endpoint}"))?;
     if !answer.status().is_success() {
-        return Err(refusal(&answer, running.as_ref()));
+        return Err(refusal(&answer, running.as_ref(), args.qualifier.is_some()));
     }
     show(args, &answer, settings.no_color)
 }
@@ -104,17 +105,23 @@ fn request(args: &InvokeArgs, endpoint: &str, name: &str, event: Bytes) -> Resul
 }
 
 /// What the service says when it did not invoke the function.
-fn refusal(answer: &Response<Bytes>, running: Option<&Running>) -> anyhow::Error {
+fn refusal(
+    answer: &Response<Bytes>,
+    running: Option<&Running>,
+    is_qualified: bool,
+) -> anyhow::Error {
     let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
     let text = ["message", "Message"].iter().find_map(|name| body.get(*name)?.as_str());
     let message = text.map_or_else(|| format!("the answer is {}", answer.status()), visible);
     match (answer.status().as_u16(), running) {
+        (404, _) if is_qualified => hinted(
+            message,
+            "--qualifier names a published version or an alias; `aws lambda list-aliases` lists them",
+        ),
         (404, Some(running)) => {
-            let names: Vec<&str> =
-                running.functions.iter().map(|function| function.logical_id.as_str()).collect();
-            let unique: std::collections::BTreeSet<&str> = names.into_iter().collect();
-            let known = unique.into_iter().collect::<Vec<_>>().join(", ");
-            hinted(message, format!("the app's functions are {known}"))
+            let ids = running.functions.iter().map(|function| function.logical_id.as_str());
+            let ids: Vec<&str> = ids.collect::<BTreeSet<_>>().into_iter().collect();
+            hinted(message, format!("the app's functions are {}", ids.join(", ")))
         }
         (429, _) => hinted(message, "its reserved concurrency is used up, or 0"),
         _ => anyhow::anyhow!(message),

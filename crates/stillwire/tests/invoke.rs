@@ -106,7 +106,10 @@ fn what_cannot_be_called_is_told_with_what_to_do() {
         (&["invoke", "nobody"][..], "the app's functions are Other12345678, say"),
         (&["invoke", "say", "{"], "the event is not JSON"),
         (&["invoke", "say", "hello"], "a text is JSON in quotes"),
-        (&["invoke", "say", "--qualifier", "9"], "Function not found"),
+        (
+            &["invoke", "say", "--qualifier", "9"],
+            "--qualifier names a published version or an alias",
+        ),
         (&["invoke", "say", "--app", "/usr"], "the app at /usr is not running"),
         (&["invoke", "say", "--endpoint", "http://localhost:1"], "no answer of http://localhost:1"),
     ] {
