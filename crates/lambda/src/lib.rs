@@ -6,6 +6,7 @@
 //! | `request`, `name`, `error`, `members` | paths, headers, names of functions, bodies, and what is refused |
 //! | `invoke`, `event_stream` | invocations that are answered, whole or as an event stream |
 //! | `events`, `destination` | invocations that nobody waits for: their queue, their repetitions, where records go |
+//! | `elsewhere` | invocations of functions that run on AWS, or wherever the Lambda API is spoken |
 //! | `functions`, `configuration`, `code` | functions: made, read, changed, removed |
 //! | `versions`, `aliases`, `policy`, `settings` | what belongs to a function |
 //! | `state`, `template`, `store` | what there is, what templates declare, what outlives this run |
@@ -19,6 +20,7 @@ mod aliases;
 mod code;
 mod configuration;
 mod destination;
+mod elsewhere;
 mod error;
 mod event_stream;
 mod events;
@@ -36,5 +38,6 @@ mod store;
 mod template;
 mod versions;
 
+pub use elsewhere::{Caller, Elsewhere, There};
 pub use events::Delays;
 pub use room::{Home, Kept, Lambda, Ports};

@@ -102,6 +102,19 @@ struct LambdaSection {
     /// How long an event that was throttled waits the first time.
     #[serde(default)]
     throttle_delay: Option<Time>,
+    /// Functions that run elsewhere, by their names or logical ids.
+    #[serde(default)]
+    elsewhere: BTreeMap<String, FunctionElsewhere>,
+}
+
+/// Where a function runs that does not run here.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct FunctionElsewhere {
+    /// The Lambda API to ask; that of AWS in the function's region, unless set.
+    pub(crate) endpoint: Option<String>,
+    /// Its name or ARN there; its name here, unless set.
+    pub(crate) function: Option<String>,
 }
 
 /// How Stillwire stops.
@@ -159,6 +172,11 @@ impl Config {
         }
         config.keys().map_err(|error| wrong(file, &error))?;
         Ok(config)
+    }
+
+    /// Functions that run elsewhere, by their names or logical ids.
+    pub(crate) fn elsewhere(&self) -> &BTreeMap<String, FunctionElsewhere> {
+        &self.lambda.elsewhere
     }
 
     /// The keys that callers sign with.

@@ -5,6 +5,7 @@ mod cli;
 mod clock;
 mod config;
 mod connect;
+mod credentials;
 mod dev;
 mod invoke;
 mod keys;

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::credentials::Places;
+
 /// Settings from the environment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// Where the certificate authority and the history of `connect` are kept, per user.
     pub(crate) state_dir: PathBuf,
@@ -12,6 +14,8 @@ pub(crate) struct Settings {
     pub(crate) cache_dir: PathBuf,
     /// `AWS_ENDPOINT_URL_<SERVICE>` variables: services that the user runs elsewhere.
     pub(crate) services: BTreeMap<String, String>,
+    /// Where the user's own keys for AWS may be.
+    pub(crate) keys: Places,
     /// Filter of the log (`STILLWIRE_LOG`), in the notation of `tracing`.
     pub(crate) log: Option<String>,
     /// Whether colours are unwanted (`NO_COLOR`).
@@ -65,6 +69,13 @@ impl Settings {
             state_dir: folder("STILLWIRE_STATE_DIR", "XDG_STATE_HOME", ".local/state"),
             cache_dir: folder("STILLWIRE_CACHE_DIR", "XDG_CACHE_HOME", ".cache"),
             services,
+            keys: Places {
+                variables: ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
+                    .map(get),
+                file: get("AWS_SHARED_CREDENTIALS_FILE")
+                    .map_or_else(|| home.join(".aws/credentials"), PathBuf::from),
+                profile: get("AWS_PROFILE").unwrap_or_else(|| "default".to_owned()),
+            },
             log: get("STILLWIRE_LOG"),
             no_color: get("NO_COLOR").is_some(),
             path: get("PATH"),

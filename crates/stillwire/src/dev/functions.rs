@@ -1,13 +1,15 @@
 //! Deploys the functions of the app, and those that the Lambda API makes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use stillwire_drain::Drain;
 use stillwire_functions::Functions;
 use stillwire_lambda::{Delays, Home, Kept, Lambda, Ports};
 use stillwire_listen::system_bundle;
-use stillwire_model::{App, Clock, Function, FunctionDefinition, FunctionHost, FunctionRelease};
+use stillwire_model::{
+    App, Clock, Function, FunctionArn, FunctionDefinition, FunctionHost, FunctionRelease, Invoke,
+};
 use stillwire_outbound::Outbound;
 
 use crate::dev::variables::Variables;
@@ -30,6 +32,8 @@ pub(crate) struct FunctionHouse {
     pub(crate) variables: Variables,
     /// Where it is noted which functions there are.
     pub(crate) known: Known,
+    /// Functions that run elsewhere: nothing is started for them.
+    pub(crate) elsewhere: BTreeSet<FunctionArn>,
 }
 
 impl FunctionHost for FunctionHouse {
@@ -40,13 +44,16 @@ impl FunctionHost for FunctionHouse {
             let variables = self.variables.of(&release.latest.stack);
             (release, variables)
         };
-        self.functions.deploy(releases.into_iter().map(with_variables).collect());
+        let here =
+            releases.into_iter().filter(|release| !self.elsewhere.contains(&release.latest.arn));
+        self.functions.deploy(here.map(with_variables).collect());
     }
 }
 
 /// What the Lambda API is started with beside the house.
 pub(crate) struct Surroundings {
     pub(crate) kept: Kept,
+    pub(crate) invoke: Arc<dyn Invoke>,
     pub(crate) home: Home,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) drain: Drain,
@@ -61,9 +68,8 @@ pub(crate) fn deploy(
     app: &App,
     surroundings: Surroundings,
 ) -> Lambda {
-    let Surroundings { kept, home, clock, drain, endpoints, delays } = surroundings;
+    let Surroundings { kept, invoke, home, clock, drain, endpoints, delays } = surroundings;
     let outbound = Outbound::new(system_bundle().as_deref());
-    let invoke = Arc::new(house.functions.clone());
     let ports = Ports { invoke, host: Arc::new(house), clock, drain, outbound, endpoints, delays };
     Lambda::start(kept, &as_deployed(definitions, app), home, ports)
 }

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod data_dir;
+mod elsewhere;
 pub(crate) mod function_logs;
 mod functions;
 mod host;
@@ -181,15 +182,19 @@ async fn start(
     let function_log = FunctionLog::start(Arc::clone(terminal), data.path())?;
     let functions =
         Functions::start(config, supervisor, function_log.clone(), clock.clone(), drain.clone())?;
+    let there = elsewhere::find(&app, &own)?;
     let known = Known::default();
     let house = FunctionHouse {
         functions: functions.clone(),
         variables: Variables::new(&app, &addresses, &authority, settings),
         known: known.clone(),
+        elsewhere: there.keys().cloned().collect(),
     };
+    let invoke = elsewhere::invoker(Arc::new(functions.clone()), there, settings, &drain)?;
     let home = home(&app);
     let surroundings = Surroundings {
         kept: kept_functions,
+        invoke: Arc::clone(&invoke),
         home: LambdaHome { account: home.account.clone(), region: home.region.clone() },
         clock: clock.clone(),
         drain: drain.clone(),
@@ -211,7 +216,7 @@ async fn start(
     };
     let access_logs = LogFiles::start("access log", data.path().join("access-logs"), None)?;
     let ports = Ports {
-        invoke: Arc::new(functions.clone()),
+        invoke,
         events: Arc::new(lambda.clone()),
         clock,
         tables: Arc::new(engine.clone()),
