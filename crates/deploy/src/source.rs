@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
-use stillwire_model::{Code, Runtime};
+use stillwire_model::Code;
 
 use crate::bundle_record;
 
@@ -69,7 +69,7 @@ impl Sources {
 
     /// How to run the code in the folder `asset` whose entry point is one of `entries`; and what its author
     /// should know about that.
-    pub(crate) fn code(&mut self, asset: &Path, entries: &[PathBuf]) -> (Code, Option<String>) {
+    pub(crate) fn code(&mut self, asset: &Path, entries: &[String]) -> (Code, Option<String>) {
         let root = full(asset);
         // An assembly made without staging names the source folder itself.
         if !root.starts_with(&self.assembly) {
@@ -132,14 +132,14 @@ impl Sources {
     }
 
     /// The folders that have one of the entry points where the asset has it.
-    fn candidates(&mut self, asset: &Path, entries: &[PathBuf]) -> BTreeSet<PathBuf> {
+    fn candidates(&mut self, asset: &Path, entries: &[String]) -> BTreeSet<PathBuf> {
         let recorded = self.recorded(asset);
         let Some(app) = self.app.clone() else { return recorded.into_iter().collect() };
         let files = self.app_files();
         let present = entries.iter().filter(|entry| asset.join(entry).is_file());
         let mut found: BTreeSet<PathBuf> = present
             .flat_map(|entry| {
-                let depth = entry.components().count();
+                let depth = Path::new(entry).components().count();
                 let app = &app;
                 files.keys().filter(move |file| file.ends_with(entry)).filter_map(move |file| {
                     file.ancestors().nth(depth).map(|folder| app.join(folder))
@@ -263,22 +263,6 @@ fn list(root: &Path, sources: bool) -> Listing {
     files
 }
 
-/// The files in which a handler's entry point may be.
-///
-/// Source: AWS Lambda, "Handler": `module.function`, with `/` or `.` between packages.
-pub(crate) fn entries(runtime: &Runtime, handler: &str) -> Vec<PathBuf> {
-    let module = handler.rsplit_once('.').map_or(handler, |(module, _)| module);
-    match runtime {
-        Runtime::Python(_) => vec![PathBuf::from(format!("{}.py", module.replace('.', "/")))],
-        Runtime::Node(_) => ["js", "mjs", "cjs", "ts", "mts"]
-            .iter()
-            .map(|extension| PathBuf::from(format!("{module}.{extension}")))
-            .collect(),
-        Runtime::Provided(_) => vec![PathBuf::from("bootstrap")],
-        Runtime::Other(_) => Vec::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,7 +278,7 @@ mod tests {
     fn code_of(app: &Path) -> Code {
         let assembly = app.join("cdk.out");
         let mut sources = Sources::new(Some(app), &assembly);
-        sources.code(&assembly.join("asset.1"), &[PathBuf::from("main.py")]).0
+        sources.code(&assembly.join("asset.1"), &["main.py".to_owned()]).0
     }
 
     #[test]
@@ -377,17 +361,7 @@ mod tests {
         let app = dir.path().canonicalize().unwrap();
         write(&app, &[("functions/main.py", "a"), ("out/manifest.json", "{}")]);
         let mut sources = Sources::new(Some(&app), &app.join("out"));
-        let (code, _) = sources.code(&app.join("functions"), &[PathBuf::from("main.py")]);
+        let (code, _) = sources.code(&app.join("functions"), &["main.py".to_owned()]);
         assert_eq!(code, Code::Directory { root: app.join("functions"), source: None });
-    }
-
-    #[test]
-    fn a_handler_names_the_file_of_its_module() {
-        let python = |handler| entries(&Runtime::Python(12), handler);
-        assert_eq!(python("websocket.handler"), [PathBuf::from("websocket.py")]);
-        assert_eq!(python("a.b.handler"), [PathBuf::from("a/b.py")]);
-        assert!(
-            entries(&Runtime::Node(22), "dist/index.handler").contains(&"dist/index.mjs".into())
-        );
     }
 }

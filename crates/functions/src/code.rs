@@ -1,5 +1,6 @@
 //! A function's code: where it is, or where it has to be put first.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ pub(crate) struct Prepared {
     pub(crate) program: PathBuf,
     /// Its arguments.
     pub(crate) args: Vec<String>,
+    /// Variables it needs, which the function's own may override.
+    pub(crate) env: BTreeMap<String, String>,
     /// Where the code is; also its working directory.
     pub(crate) task_root: PathBuf,
     /// Whether the program can be a template.

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use stillwire_model::{Function, Runtime};
+use stillwire_model::Function;
 
 use crate::code;
 
 /// Where the entry point is, and when that file was last written as far as is known.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// In each folder of the function that may have it.
+    /// Every file that may be it, in each folder of the function.
     files: Vec<PathBuf>,
     seen: Mutex<Vec<Option<SystemTime>>>,
 }
@@ -22,16 +22,12 @@ pub(crate) struct Entry {
 impl Entry {
     /// Looks for the first time.
     pub(crate) fn new(function: &Function) -> Self {
-        let module = function.handler.rsplit_once('.').map_or("", |(module, _)| module);
-        let file = match function.runtime {
-            Runtime::Python(_) if !module.is_empty() => {
-                Some(format!("{}.py", module.replace('.', "/")))
-            }
-            _ => None,
-        };
+        let names = function.runtime.entry_files(&function.handler);
         let folders = code::watched(function);
-        let files: Vec<PathBuf> =
-            folders.iter().filter_map(|folder| Some(folder.join(file.as_ref()?))).collect();
+        let files: Vec<PathBuf> = folders
+            .iter()
+            .flat_map(|folder| names.iter().map(move |name| folder.join(name)))
+            .collect();
         let seen = Mutex::new(files.iter().map(modified).collect());
         Self { files, seen }
     }

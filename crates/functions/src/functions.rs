@@ -31,8 +31,8 @@ pub struct Config {
     pub cache_dir: PathBuf,
     /// Where this run may write; it exists, and belongs to this process alone.
     pub work_dir: PathBuf,
-    /// Where Python interpreters are looked for, in this order; see [`usual_places`](crate::usual_places).
-    pub python_places: Vec<PathBuf>,
+    /// Where interpreters are looked for, in this order; see [`usual_places`](crate::usual_places).
+    pub places: Vec<PathBuf>,
     /// How many environments may be in their init phase at once.
     pub cores: usize,
     /// How many environments there may be.

@@ -2,12 +2,14 @@
 //!
 //! [`Functions`] is the handle; behind it `pool` queues invocations and decides which environment serves one,
 //! `environment` owns a process from start to end, `runtime_api` speaks with the runtime inside it, and
-//! [`supervisor`] is the only one that starts processes. `python` finds interpreters and packages, `watch`
-//! notices changed code.
+//! [`supervisor`] is the only one that starts processes. `python` and `node` find interpreters and packages, `watch`
+//! notices changed code. What runs inside the processes is below `python` and `node` too (`bootstrap.py`,
+//! `bootstrap.cjs`).
 //!
 //! Invariants: an environment has one invocation at most; invocations of a function start in the order of the
 //! calls; no process outlives the daemon; a function sees no variable of the daemon's.
 
+mod cache;
 mod code;
 mod entry;
 mod environment;
@@ -15,8 +17,12 @@ mod failure;
 mod functions;
 mod group;
 mod memory;
+mod names;
+mod node;
+mod once;
 mod output;
 mod phase;
+mod places;
 mod platform_log;
 mod pool;
 mod process;
@@ -30,7 +36,8 @@ mod shared;
 pub mod supervisor;
 mod template;
 mod tool;
+mod versions;
 mod watch;
 
 pub use functions::{Config, Functions, Problem, StartError};
-pub use python::usual_places;
+pub use places::usual_places;

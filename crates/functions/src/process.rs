@@ -71,8 +71,13 @@ impl FunctionProcess {
         let (output, output_end) = Output::open()?;
         let (error, error_end) = Output::open()?;
         let log_stream = log_stream(pool.epoch_millis(), &pool.function().version);
-        let place =
-            Place { id, log_stream: &log_stream, task_root: &prepared.task_root, tmp: tmp.path() };
+        let place = Place {
+            id,
+            log_stream: &log_stream,
+            task_root: &prepared.task_root,
+            runtime: &prepared.env,
+            tmp: tmp.path(),
+        };
         let env = process_env::variables(pool.function(), pool.variables(), &place);
         let fds = [OwnedFd::from(theirs), output_end, error_end];
         let process = if let Some(template) = template {

@@ -18,13 +18,16 @@ pub(crate) struct Place<'a> {
     pub(crate) log_stream: &'a str,
     /// Where the code is.
     pub(crate) task_root: &'a Path,
+    /// What its runtime needs.
+    pub(crate) runtime: &'a BTreeMap<String, String>,
     /// Its own folder for temporary files.
     pub(crate) tmp: &'a Path,
 }
 
 /// The complete environment of a process of `function`.
 ///
-/// Later groups win: what may be overridden, ours for this function, the template's, then the reserved names.
+/// Later groups win: what may be overridden, the runtime's, ours for this function, the template's, then the
+/// reserved names.
 pub(crate) fn variables(
     function: &Function,
     ours: &BTreeMap<String, String>,
@@ -44,7 +47,7 @@ pub(crate) fn variables(
     put("AWS_CONFIG_FILE", "/dev/null");
     put("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
     put("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
-    for (name, value) in ours.iter().chain(&function.environment) {
+    for (name, value) in place.runtime.iter().chain(ours).chain(&function.environment) {
         put(name, value);
     }
     put("_HANDLER", &function.handler);
@@ -101,11 +104,14 @@ mod tests {
             id: 7,
             log_stream: "stream",
             task_root: Path::new("/code"),
+            runtime: &pairs(&[("NODE_PATH", "/lib"), ("LANG", "C")]),
             tmp: Path::new("/tmp/x"),
         };
         let all = variables(&function, &ours, &place);
         for (name, value) in [
             ("TZ", "Europe/Berlin"),
+            ("NODE_PATH", "/lib"),
+            ("LANG", "C"),
             ("AWS_ENDPOINT_URL", "http://mine"),
             ("AWS_REGION", "eu-west-1"),
             ("AWS_DEFAULT_REGION", "eu-west-1"),

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::Config;
 use crate::code;
 use crate::group::Group;
+use crate::node::Nodes;
 use crate::pool::{Pool, Preparation};
 use crate::python::Pythons;
 use crate::supervisor::Processes;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) kill: watch::Sender<bool>,
     pub(crate) pythons: Pythons,
     pub(crate) groups: RwLock<HashMap<FunctionArn, Group>>,
+    pub(crate) nodes: Nodes,
     /// A function met the limit of all environments and waits for one to end.
     starving: AtomicBool,
 }
@@ -47,6 +49,7 @@ impl Shared {
             inits: Arc::new(Semaphore::new(config.cores.max(1))),
             environments: Arc::new(Semaphore::new(config.environments_max.max(1))),
             pythons: Pythons::new(&config)?,
+            nodes: Nodes::new(&config)?,
             config,
             processes,
             logs,
@@ -114,14 +117,23 @@ impl Shared {
 
     async fn try_prepare(&self, pool: &Pool) -> Result<(code::Prepared, Vec<String>), String> {
         let function = pool.function();
-        let minor = match (function.obstacle(), &function.runtime) {
-            (None, Runtime::Python(minor)) => *minor,
-            (obstacle, runtime) => return Err(obstacle.unwrap_or_else(|| runtime.to_string())),
-        };
+        if let Some(obstacle) = function.obstacle() {
+            return Err(obstacle);
+        }
         let (placed, work_dir) = (Arc::clone(function), self.config.work_dir.clone());
         let place = tokio::task::spawn_blocking(move || code::place(&placed, &work_dir));
         let roots = place.await.map_err(|error| error.to_string())??;
-        let wanted = (minor, function.snap_start);
-        self.pythons.prepare(&self.processes, wanted, &roots, pool.journal()).await
+        let (processes, journal) = (&self.processes, pool.journal());
+        match &function.runtime {
+            Runtime::Python(minor) => {
+                let wanted = (*minor, function.snap_start);
+                self.pythons.prepare(processes, wanted, &roots, journal).await
+            }
+            Runtime::Node(major) => {
+                let wanted = (*major, function.memory_mb);
+                self.nodes.prepare(processes, wanted, &roots, journal).await
+            }
+            other => Err(other.to_string()),
+        }
     }
 }

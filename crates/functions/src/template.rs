@@ -99,8 +99,13 @@ async fn start(pool: &Pool, prepared: &Prepared) -> Result<Template, String> {
     let id = processes.name();
     let tmp = tempfile::Builder::new().prefix("template-").tempdir_in(pool.work_dir());
     let tmp = tmp.map_err(cannot)?;
-    let place =
-        Place { id, log_stream: "template", task_root: &prepared.task_root, tmp: tmp.path() };
+    let place = Place {
+        id,
+        log_stream: "template",
+        task_root: &prepared.task_root,
+        runtime: &prepared.env,
+        tmp: tmp.path(),
+    };
     let spawn = Spawn {
         id,
         program: prepared.program.clone(),

@@ -13,9 +13,9 @@ use notify::{EventKind, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::cache::fingerprint;
 use crate::code;
 use crate::pool::Pool;
-use crate::python::fingerprint;
 use crate::shared::Shared;
 
 /// How long nothing may change for a change to be over. Editors and `git checkout` write in bursts.

@@ -29,7 +29,7 @@ fn bare_python(folder: &Path, option: &[&str]) {
 async fn boto3_is_there_though_the_interpreter_has_none() {
     let venv = tempfile::tempdir().unwrap();
     bare_python(venv.path(), &[]);
-    let house = House::with(|config| config.python_places = vec![venv.path().join("bin")]);
+    let house = House::with(|config| config.places = vec![venv.path().join("bin")]);
     house.write("app.py", "import boto3\ndef handler(e, c):\n    return boto3.__file__\n");
     house.add(house.function("f", "app.handler")).await;
     let file: String = serde_json::from_str(&house.returned("f", "{}").await).unwrap();
@@ -43,7 +43,7 @@ async fn boto3_is_there_though_the_interpreter_has_none() {
 async fn an_interpreter_without_pip_installs_all_the_same() {
     let venv = tempfile::tempdir().unwrap();
     bare_python(venv.path(), &["--without-pip"]);
-    let house = House::with(|config| config.python_places = vec![venv.path().join("bin")]);
+    let house = House::with(|config| config.places = vec![venv.path().join("bin")]);
     let package = tempfile::tempdir().unwrap();
     greeting(package.path());
     house.write("requirements.txt", &format!("{}\n", package.path().display()));
@@ -78,7 +78,7 @@ async fn an_interpreter_of_another_version_takes_over_and_says_so_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_any_interpreter_the_function_is_unavailable_and_the_deployment_says_why() {
-    let house = House::with(|config| config.python_places = vec!["/nowhere".into()]);
+    let house = House::with(|config| config.places = vec!["/nowhere".into()]);
     house.write("app.py", "");
     house.functions.deploy(vec![(Arc::new(house.function("f", "app.handler")).into(), [].into())]);
     let problems = house.functions.prepare().await;
@@ -91,15 +91,15 @@ async fn without_any_interpreter_the_function_is_unavailable_and_the_deployment_
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_run_here_says_so() {
     let house = House::new();
-    let mut node = house.function("node", "index.handler");
-    node.runtime = Runtime::Node(22);
+    let mut java = house.function("java", "a.B::c");
+    java.runtime = Runtime::Other("java21".to_owned());
     let mut image = house.function("image", "x");
     image.code = Code::Image("repo:tag".to_owned());
-    for function in [node, image] {
+    for function in [java, image] {
         house.add(function).await;
     }
-    let error = house.invoke("node", "{}").await.unwrap_err();
-    assert!(error.to_string().contains("nodejs22.x is not run here yet"), "{error}");
+    let error = house.invoke("java", "{}").await.unwrap_err();
+    assert!(error.to_string().contains("java21 is not run here yet"), "{error}");
     let error = house.invoke("image", "{}").await.unwrap_err();
     assert!(error.to_string().contains("container image (repo:tag)"), "{error}");
 }

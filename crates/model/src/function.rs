@@ -90,9 +90,9 @@ impl Function {
                 "its code is a container image ({image}), which is not run here; \
                  declare it as a zip package or a folder (Code.from_asset)"
             )),
-            (_, Runtime::Python(_)) => None,
+            (_, Runtime::Python(_) | Runtime::Node(_)) => None,
             (_, other) => Some(format!(
-                "its runtime {other} is not run here yet; only Python functions are (python3.9 to python3.14)"
+                "its runtime {other} is not run here yet; functions in Python and Node.js are"
             )),
         }
     }
@@ -162,6 +162,29 @@ impl Runtime {
         }
         Err(InvalidRuntime(text.chars().take(80).collect()))
     }
+
+    /// The files in which the entry point `handler` may be, below the function's folder; the first that exists is.
+    ///
+    /// Source: AWS Lambda Developer Guide, "Handler": `module.function`, with `/` between folders; in Python also with
+    /// `.`, in Node.js the function may be in an object (`file.object.function`).
+    pub fn entry_files(&self, handler: &str) -> Vec<String> {
+        match self {
+            Self::Python(_) => {
+                let module = handler.rsplit_once('.').map_or(handler, |(module, _)| module);
+                vec![format!("{}.py", module.replace('.', "/"))]
+            }
+            Self::Node(_) => {
+                let name = handler.rfind('/').map_or(0, |slash| slash + 1);
+                let dot = handler.get(name..).and_then(|name| name.find('.'));
+                let module = handler.get(..dot.map_or(handler.len(), |dot| name + dot));
+                ["js", "mjs", "cjs", "ts", "mts", "cts"]
+                    .map(|extension| format!("{}.{extension}", module.unwrap_or(handler)))
+                    .into()
+            }
+            Self::Provided(_) => vec!["bootstrap".to_owned()],
+            Self::Other(_) => Vec::new(),
+        }
+    }
 }
 
 impl fmt::Display for Runtime {
@@ -228,6 +251,18 @@ pub fn check_variable_name(name: &str) -> Result<(), InvalidVariable> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_entry_point_is_in_the_file_of_its_module() {
+        let first = |runtime: &str, handler: &str| {
+            Runtime::parse(runtime).unwrap().entry_files(handler).swap_remove(0)
+        };
+        assert_eq!(first("python3.12", "websocket.handler"), "websocket.py");
+        assert_eq!(first("python3.12", "a/b.c.handler"), "a/b/c.py");
+        assert_eq!(first("nodejs22.x", "dir.d/index.api.handler"), "dir.d/index.js");
+        assert_eq!(first("nodejs22.x", "index"), "index.js");
+        assert_eq!(first("provided.al2023", "x"), "bootstrap");
+    }
 
     #[test]
     fn runtimes_read_back_as_written() {

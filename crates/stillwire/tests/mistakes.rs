@@ -173,11 +173,11 @@ fn a_syntax_error_in_a_handler_is_shown_with_its_place() {
 }
 
 #[test]
-fn a_function_that_is_not_python_says_so_at_the_start() {
-    let node = json!({ "Runtime": "nodejs22.x" });
-    let app = App::new().function_with("chat", "", &node).two_way_route("$default", "chat");
+fn a_function_that_cannot_be_run_says_so_at_the_start() {
+    let java = json!({ "Runtime": "java21" });
+    let app = App::new().function_with("chat", "", &java).two_way_route("$default", "chat");
     let stillwire = Stillwire::dev(PROGRAM, &app.template());
-    stillwire.wait_for_log("its runtime nodejs22.x is not run here yet");
+    stillwire.wait_for_log("its runtime java21 is not run here yet");
     assert_eq!(stillwire.connect().ask("{}")["message"], "Internal server error");
 }
 

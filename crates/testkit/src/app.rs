@@ -42,7 +42,8 @@ impl App {
         Self { resources, timeout_millis: None, folder }
     }
 
-    /// A Python function `{id}.handler`, in a folder of its own, with a time limit of 10 s.
+    /// A Python function `{id}.handler`, in a folder of its own, with a time limit of 10 s; one in JavaScript where
+    /// the properties of [`function_with`](Self::function_with) say so.
     pub fn function(self, id: &str, code: &str) -> Self {
         self.function_with(id, code, &json!({}))
     }
@@ -51,7 +52,14 @@ impl App {
     pub fn function_with(mut self, id: &str, code: &str, more: &Value) -> Self {
         let folder = self.folder.path().join(id);
         std::fs::create_dir_all(&folder).expect("the function's folder");
-        std::fs::write(folder.join(format!("{id}.py")), code).expect("the function's file");
+        let runtime = more["Runtime"].as_str().unwrap_or_default();
+        let extension = match (runtime.starts_with("nodejs"), code.contains("\nexport ")) {
+            (true, true) => "mjs",
+            (true, false) => "js",
+            (false, _) => "py",
+        };
+        std::fs::write(folder.join(format!("{id}.{extension}")), code)
+            .expect("the function's file");
         let mut properties = json!({
             "Runtime": "python3.12", "Handler": format!("{id}.handler"), "Timeout": 10,
             "Code": { "S3Bucket": "assets", "S3Key": format!("{id}.zip") },

@@ -11,7 +11,7 @@ use super::Piece;
 use crate::assets::tidy;
 use crate::json::{Node, Value};
 use crate::resolver::Resolver;
-use crate::source::{Sources, entries};
+use crate::source::Sources;
 
 /// The ARN of a function that a template declares.
 pub(crate) fn arn(resolver: &Resolver<'_>, piece: &Piece<'_>) -> String {
@@ -222,7 +222,7 @@ fn code(
         path
     };
     if path.is_dir() {
-        let (code, note) = sources.code(&path, &entries(runtime, handler));
+        let (code, note) = sources.code(&path, &runtime.entry_files(handler));
         if let Some(note) = note {
             piece.warn(resolver, "Code", note);
         }

@@ -1,11 +1,11 @@
 //! Finds a Python that really runs: the version asked for, else the nearest.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::supervisor::Processes;
 use crate::tool::{self, Tool};
+use crate::versions::preference;
 
 /// The oldest minor version our bootstrap runs on, and the newest that is looked for.
 const MINORS: std::ops::RangeInclusive<u8> = 6..=20;
@@ -29,23 +29,6 @@ pub(crate) struct Interpreter {
     pub(crate) has_pip: bool,
 }
 
-/// Where interpreters usually are: the folders of `PATH`, then what version managers keep in the home folder.
-pub fn usual_places(path: Option<&OsStr>, home: Option<&Path>) -> Vec<PathBuf> {
-    let mut places: Vec<PathBuf> = path.into_iter().flat_map(std::env::split_paths).collect();
-    for versions in [".pyenv/versions", ".local/share/uv/python"] {
-        let Some(versions) = home.map(|home| home.join(versions)) else { continue };
-        let mut found: Vec<PathBuf> = std::fs::read_dir(versions)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path().join("bin"))
-            .collect();
-        found.sort();
-        places.append(&mut found);
-    }
-    places
-}
-
 /// Finds the interpreter for Python 3.`minor`.
 ///
 /// # Errors
@@ -55,7 +38,7 @@ pub(crate) async fn find(
     places: &[PathBuf],
     minor: u8,
 ) -> Result<Interpreter, String> {
-    for candidate in preference(minor) {
+    for candidate in preference(minor, MINORS) {
         let name = format!("python3.{candidate}");
         for program in places.iter().map(|place| place.join(&name)).filter(|path| path.is_file()) {
             if let Some(found) = probe(processes, program).await
@@ -73,12 +56,6 @@ pub(crate) async fn find(
         }
     }
     Err(format!("there is no Python on this machine; install python3.{minor}"))
-}
-
-/// The version itself, then newer ones from the nearest, then older ones from the nearest.
-fn preference(minor: u8) -> impl Iterator<Item = u8> {
-    let newer = (minor..=*MINORS.end()).filter(|minor| MINORS.contains(minor));
-    newer.chain((*MINORS.start()..minor).rev())
 }
 
 async fn probe(processes: &Processes, program: PathBuf) -> Option<Interpreter> {
@@ -116,13 +93,6 @@ fn parse(lines: &[String]) -> Option<Interpreter> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn newer_versions_are_preferred_to_older_ones() {
-        let order: Vec<u8> = preference(9).collect();
-        assert_eq!(order.first_chunk(), Some(&[9, 10, 11]));
-        assert_eq!(order.last_chunk(), Some(&[8, 7, 6]));
-    }
 
     #[test]
     fn a_probe_may_print_more_than_its_line() {

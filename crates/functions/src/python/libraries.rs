@@ -1,20 +1,13 @@
 //! Packages a function needs and its folder lacks: installed once into a cached folder.
-//!
-//! A folder is filled under another name and then renamed, so that whoever sees it sees it whole; when several
-//! processes fill the same one, the first rename wins and the others are thrown away.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::interpreter::Interpreter;
+use crate::cache::{self, fingerprint};
 use crate::code::Roots;
 use crate::supervisor::Processes;
-use crate::tool::{self, Tool};
-
-/// How long an installation may take.
-const INSTALL_DEADLINE: Duration = Duration::from_mins(5);
 
 /// What to install, and where it will be found again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,13 +87,6 @@ fn normal(name: &str) -> String {
     name.to_ascii_lowercase().replace(['_', '.'], "-")
 }
 
-/// FNV-1a: small, and the same on every machine. Not against an adversary, who could write the folder anyway.
-pub(crate) fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
-}
-
 /// Fills the folder unless it is there.
 ///
 /// # Errors
@@ -120,41 +106,33 @@ pub(crate) async fn install(
     let remedy = "check the network, or put the packages into the function's folder";
     let failed = |problem: String| format!("cannot install {what}: {problem}; {remedy}");
     tell(format!("installing {what} into {} (once)", folder.display()));
-    let parent = folder.parent().unwrap_or(cache_dir);
-    fs::create_dir_all(parent).map_err(|error| failed(error.to_string()))?;
-    let temporary = tempfile::Builder::new()
-        .prefix(".installing-")
-        .tempdir_in(parent)
-        .map_err(|error| failed(error.to_string()))?;
-    let target = temporary.path().join("target");
-    let pip = if interpreter.has_pip {
-        interpreter.program.clone()
-    } else {
-        let venv = temporary.path().join("venv");
-        let args = vec!["-m".to_owned(), "venv".to_owned(), text(&venv)];
-        run(processes, &interpreter.program, args, parent, tell).await.map_err(&failed)?;
-        venv.join("bin/python")
+    let fill = async |target: &Path| {
+        let parent = target.parent().unwrap_or(target);
+        let pip = if interpreter.has_pip {
+            interpreter.program.clone()
+        } else {
+            let venv = parent.join("venv");
+            let args = vec!["-m".to_owned(), "venv".to_owned(), text(&venv)];
+            run(processes, &interpreter.program, args, parent, tell).await?;
+            venv.join("bin/python")
+        };
+        let fixed = [
+            "-m",
+            "pip",
+            "install",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--no-warn-script-location",
+            "--progress-bar=off",
+            "--target",
+        ];
+        let mut args: Vec<String> = fixed.iter().map(|arg| (*arg).to_owned()).collect();
+        args.push(text(target));
+        args.extend(wanted.args.iter().cloned());
+        run(processes, &pip, args, parent, tell).await
     };
-    let fixed = [
-        "-m",
-        "pip",
-        "install",
-        "--no-input",
-        "--disable-pip-version-check",
-        "--no-warn-script-location",
-        "--progress-bar=off",
-        "--target",
-    ];
-    let mut args: Vec<String> = fixed.iter().map(|arg| (*arg).to_owned()).collect();
-    args.push(text(&target));
-    args.extend(wanted.args.iter().cloned());
-    run(processes, &pip, args, parent, tell).await.map_err(&failed)?;
-    match fs::rename(&target, &folder) {
-        Ok(()) => tell(format!("installed {what}")),
-        // Somebody else was faster.
-        Err(_) if folder.is_dir() => {}
-        Err(error) => return Err(failed(error.to_string())),
-    }
+    cache::filled(&folder, fill).await.map_err(failed)?;
+    tell(format!("installed {what}"));
     Ok(folder)
 }
 
@@ -165,19 +143,13 @@ async fn run(
     cwd: &Path,
     tell: &(dyn Fn(String) + Send + Sync),
 ) -> Result<(), String> {
-    let tool = Tool { program: program.to_owned(), args, cwd, deadline: INSTALL_DEADLINE };
     let mut progress = |line: &str| {
         let steps = ["Collecting ", "Building wheel", "Installing collected packages"];
         if steps.iter().any(|step| line.starts_with(step)) {
             tell(format!("pip: {line}"));
         }
     };
-    let finished = tool::run(processes, tool, &mut progress).await.map_err(|e| e.to_string())?;
-    if finished.success {
-        return Ok(());
-    }
-    let error = finished.lines.iter().rev().find(|line| line.to_lowercase().contains("error"));
-    Err(error.or_else(|| finished.lines.last()).cloned().unwrap_or_else(|| "pip failed".to_owned()))
+    cache::run_installer(processes, (program, args), cwd, &mut progress).await
 }
 
 fn text(path: &Path) -> String {

@@ -4,23 +4,20 @@ mod interpreter;
 mod libraries;
 mod mentions;
 
-use std::collections::{BTreeSet, HashMap};
-use std::hash::Hash;
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
-use tokio::sync::OnceCell;
 
 use self::interpreter::Interpreter;
-pub use self::interpreter::usual_places;
 use self::libraries::Wanted;
-pub(crate) use self::libraries::fingerprint;
 use self::mentions::Mentions;
 use crate::code::{Forks, Prepared, Roots};
+use crate::names::Names;
+use crate::once::Once;
 use crate::platform_log::Journal;
 use crate::supervisor::Processes;
+use crate::versions::Substitutions;
 
 const BOOTSTRAP: &str = include_str!("bootstrap.py");
 const TEMPLATE: &str = include_str!("template.py");
@@ -34,13 +31,11 @@ pub(crate) struct Pythons {
     places: Vec<PathBuf>,
     cache_dir: PathBuf,
     bootstrap: PathBuf,
-    /// What the bootstrap is told about names: our hosts, and where all others of AWS go.
-    hosts: Vec<(String, SocketAddr)>,
-    aws: SocketAddr,
+    names: Names,
     templates: bool,
     interpreters: Once<u8, Interpreter>,
     folders: Once<PathBuf, PathBuf>,
-    substitutions: Mutex<BTreeSet<u8>>,
+    substitutions: Substitutions,
 }
 
 impl Pythons {
@@ -51,15 +46,14 @@ impl Pythons {
         // The bootstrap imports it from beside itself.
         std::fs::write(config.work_dir.join("stillwire_template.py"), TEMPLATE)?;
         Ok(Self {
-            places: config.python_places.clone(),
+            places: config.places.clone(),
             cache_dir: config.cache_dir.clone(),
             bootstrap,
-            hosts: config.hosts.clone(),
-            aws: config.aws,
+            names: Names::new(config),
             templates: config.templates,
             interpreters: Once::default(),
             folders: Once::default(),
-            substitutions: Mutex::default(),
+            substitutions: Substitutions::default(),
         })
     }
 
@@ -80,7 +74,8 @@ impl Pythons {
             .interpreters
             .get(minor, || interpreter::find(processes, &self.places, minor))
             .await?;
-        self.tell_substitution(minor, &python, journal);
+        let [wanted, found] = [minor, python.minor].map(|minor| format!("python3.{minor}"));
+        self.substitutions.tell(&wanted, &found, &python.program, journal);
         let scanned = roots.clone();
         let (wanted, mentions) = {
             let python = python.clone();
@@ -120,18 +115,6 @@ impl Pythons {
         self.folders.get(wanted.folder.clone(), install).await
     }
 
-    fn tell_substitution(&self, minor: u8, found: &Interpreter, journal: &Journal) {
-        let mut told = self.substitutions.lock().unwrap_or_else(PoisonError::into_inner);
-        if found.minor != minor && told.insert(minor) {
-            journal.notice(format!(
-                "python3.{minor} is not on this machine: its functions run on python3.{} ({}); \
-                 install python3.{minor} to run them on their own version",
-                found.minor,
-                found.program.display()
-            ));
-        }
-    }
-
     fn command(
         &self,
         python: &Interpreter,
@@ -142,13 +125,11 @@ impl Pythons {
     ) -> Prepared {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let texts = |paths: &[PathBuf]| paths.iter().map(|path| text(path)).collect::<Vec<_>>();
-        let host =
-            |(name, at): &(String, SocketAddr)| json!([name, at.ip().to_string(), at.port()]);
         let settings = json!({
             "first": texts(first),
             "last": texts(last),
-            "hosts": self.hosts.iter().map(host).collect::<Vec<_>>(),
-            "aws": [self.aws.ip().to_string(), self.aws.port()],
+            "hosts": self.names.hosts,
+            "aws": self.names.aws,
             "own": roots.folders().map(|path| text(path)).collect::<Vec<_>>(),
             "services": mentions.boto.then_some(&mentions.services),
             "snap_start": snap_start,
@@ -162,6 +143,7 @@ impl Pythons {
                 text(&self.bootstrap),
                 settings.to_string(),
             ],
+            env: BTreeMap::new(),
             task_root: roots.root.clone(),
             forks: if !self.templates || python.minor < FORKS_FROM {
                 Forks::Never
@@ -171,28 +153,5 @@ impl Pythons {
                 Forks::FromLibraries
             },
         }
-    }
-}
-
-/// Values that are made once. A failure is not kept: the next one who asks tries again.
-#[derive(Debug)]
-struct Once<K, V>(Mutex<HashMap<K, Arc<OnceCell<V>>>>);
-
-impl<K, V> Default for Once<K, V> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Eq + Hash, V: Clone> Once<K, V> {
-    async fn get<F>(&self, key: K, make: impl FnOnce() -> F) -> Result<V, String>
-    where
-        F: Future<Output = Result<V, String>>,
-    {
-        let cell = {
-            let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(cells.entry(key).or_default())
-        };
-        cell.get_or_try_init(make).await.cloned()
     }
 }

@@ -76,7 +76,7 @@ impl House {
         let mut config = Config {
             cache_dir: Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"),
             work_dir: work.path().to_owned(),
-            python_places: stillwire_functions::usual_places(path.as_deref(), home.as_deref()),
+            places: stillwire_functions::usual_places(path.as_deref(), home.as_deref()),
             cores: 2,
             environments_max: 64,
             idle_timeout: Duration::from_mins(5),
@@ -122,6 +122,11 @@ impl House {
             reserved_concurrency: None,
             snap_start: false,
         }
+    }
+
+    /// The same in Node.js.
+    pub(crate) fn node(&self, name: &str, handler: &str) -> Function {
+        Function { runtime: Runtime::Node(22), ..self.function(name, handler) }
     }
 
     /// Deploys a function besides those that are there, and waits until it is ready.

@@ -294,7 +294,7 @@ fn functions_config(
     Ok(FunctionsConfig {
         cache_dir: settings.cache_dir.clone(),
         work_dir: data.work_dir()?,
-        python_places: usual_places(path, Some(&settings.home)),
+        places: usual_places(path, Some(&settings.home)),
         cores: available_parallelism().map_or(2, usize::from),
         environments_max: own.environments.map_or(ENVIRONMENTS_MAX, |max| max as usize),
         idle_timeout: own.idle_timeout.map_or(ENVIRONMENT_IDLE, |time| time.0),

@@ -1,0 +1,125 @@
+// What a handler gets besides the event: the context, and the callback or the stream for its result.
+
+'use strict';
+
+const { Writable } = require('stream');
+
+/** What the environment and the headers of an event tell. */
+function environmentData(headers) {
+  const env = process.env;
+  const deadline = Number(headers['lambda-runtime-deadline-ms']);
+  return {
+    functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
+    functionName: env.AWS_LAMBDA_FUNCTION_NAME,
+    memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
+    logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
+    logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
+    clientContext: parsed(headers['lambda-runtime-client-context'], 'ClientContext'),
+    identity: parsed(headers['lambda-runtime-cognito-identity'], 'CognitoIdentity'),
+    invokedFunctionArn: headers['lambda-runtime-invoked-function-arn'],
+    awsRequestId: headers['lambda-runtime-aws-request-id'],
+    tenantId: headers['lambda-runtime-aws-tenant-id'],
+    getRemainingTimeInMillis: () => deadline - Date.now(),
+  };
+}
+
+function parsed(text, name) {
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`Cannot parse ${name} as json: ${error}`);
+  }
+}
+
+/** The X-Ray SDK reads this variable. */
+function forwardTrace(headers) {
+  const trace = headers['lambda-runtime-trace-id'];
+  if (trace) process.env._X_AMZN_TRACE_ID = trace;
+  else delete process.env._X_AMZN_TRACE_ID;
+}
+
+/** A flag with getter and setter, as handlers know it. */
+function waiting() {
+  let waits = true;
+  return {
+    get callbackWaitsForEmptyEventLoop() {
+      return waits;
+    },
+    set callbackWaitsForEmptyEventLoop(value) {
+      waits = value;
+    },
+  };
+}
+
+/** The callback and the context of a handler that returns its result. Only the first call of each counts. */
+function callbackContext({ succeed, fail, whenLoopIsEmpty }) {
+  const failed = (error) => error !== undefined && error !== null;
+  const once = (call) => {
+    let called = false;
+    return (...args) => {
+      if (!called) {
+        called = true;
+        call(...args);
+      }
+    };
+  };
+  const done = (error, result) => (failed(error) ? fail(error) : succeed(result));
+  const context = waiting();
+  context.done = once(done);
+  context.succeed = once((result) => done(null, result));
+  context.fail = once((error) => done(failed(error) ? error : 'handled'));
+  const callback = once((error, result) => {
+    if (!failed(error) && context.callbackWaitsForEmptyEventLoop) whenLoopIsEmpty(() => succeed(result));
+    else done(error, result);
+  });
+  return [callback, context];
+}
+
+/** Keeps what a streaming handler writes. */
+class ResponseStream extends Writable {
+  constructor(options, chunks) {
+    super(options);
+    this.chunks = chunks;
+    this.contentType = 'application/octet-stream';
+  }
+
+  setContentType(contentType) {
+    this.contentType = String(contentType);
+  }
+
+  _write(chunk, _encoding, done) {
+    if (this.chunks.length === 0) this._onBeforeFirstWrite?.((bytes) => this.chunks.push(Buffer.from(bytes)));
+    this.chunks.push(chunk);
+    done();
+  }
+
+  /** Resolves when what was written before is kept. */
+  flushed() {
+    return this.writableEnded && !this.writableFinished
+      ? new Promise((resolve) => this.once('finish', resolve).once('error', resolve))
+      : Promise.resolve();
+  }
+}
+
+/** The stream and the context of a handler that writes its result. */
+function streamingContext(highWaterMark) {
+  const chunks = [];
+  const stream = new ResponseStream(highWaterMark ? { highWaterMark } : {}, chunks);
+  return { stream, context: waiting(), contents: () => Buffer.concat(chunks) };
+}
+
+/** Given to handlers, not used by the runtime: an answer with status and headers before its body. */
+class HttpResponseStream {
+  static from(stream, prelude) {
+    stream.setContentType('application/vnd.awslambda.http-integration-response');
+    const text = JSON.stringify(prelude);
+    stream._onBeforeFirstWrite = (write) => {
+      write(text);
+      write(new Uint8Array(8));
+    };
+    return stream;
+  }
+}
+
+module.exports = { HttpResponseStream, callbackContext, environmentData, forwardTrace, streamingContext };
