@@ -27,6 +27,17 @@ pub(crate) struct Prepared {
     pub(crate) task_root: PathBuf,
     /// Whether the program can be a template.
     pub(crate) forks: Forks,
+    /// How it reaches the Runtime API.
+    pub(crate) reach: Reach,
+}
+
+/// How a runtime reaches the Runtime API of its environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// By a socket it inherits: a bootstrap of ours.
+    Inherited,
+    /// At the address in `AWS_LAMBDA_RUNTIME_API`: every other.
+    Address,
 }
 
 /// Whether environments can be forked from a template.
@@ -125,7 +136,9 @@ fn unpack(archive: &Path, root: &Path) -> io::Result<()> {
         left = left.checked_sub(written).ok_or_else(|| {
             io::Error::other(format!("unpacks to more than {ARCHIVE_BYTES_MAX} bytes"))
         })?;
-        if mode.is_some_and(|mode| mode & 0o111 != 0) {
+        // An archive that was made where files have no modes.
+        let unknown = mode.is_none() && path.file_name().is_some_and(|name| name == "bootstrap");
+        if unknown || mode.is_some_and(|mode| mode & 0o111 != 0) {
             use std::os::unix::fs::PermissionsExt;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
         }

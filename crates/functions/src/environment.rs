@@ -14,17 +14,20 @@ use tokio::time::Instant;
 
 use crate::code::Prepared;
 use crate::failure::Failure;
+use crate::listener;
 use crate::memory::PROCESSES_MAX;
 use crate::phase::{Awaited, Phase, Running, Settling, Step};
 use crate::platform_log::{Journal, Usage};
 use crate::pool::{Pool, Turn, Work};
-use crate::process::{FunctionProcess, Happening};
+use crate::process::{Door, FunctionProcess, Happening};
 use crate::runtime_api::{Answer, Call, CallKind, Served};
 use crate::runtime_link;
 use crate::supervisor::Exit;
 
 /// How long a process may take to end after its connection did, or the other way round.
 const PARTING_MAX: Duration = Duration::from_secs(1);
+/// How long a runtime that reported a failed init may take to read the answer and end by itself.
+const LAST_WORDS_MAX: Duration = Duration::from_millis(200);
 /// How often, and after which pause, a new environment looks whether one that has just answered is free again:
 /// a caller that sends the next event at once should find it, and not pay for a process.
 const SETTLING_LOOKS: u32 = 20;
@@ -94,6 +97,8 @@ struct Environment {
     process: FunctionProcess,
     calls: mpsc::Receiver<Call>,
     connection: Option<Served>,
+    /// Tells the connection that nobody will come any more.
+    process_ended: Option<oneshot::Sender<()>>,
     /// `None` only while a step is taken.
     phase: Option<Phase>,
     mailbox: Option<oneshot::Receiver<Work>>,
@@ -115,15 +120,21 @@ impl Environment {
     async fn open(start: Start, permit: tokio::sync::OwnedSemaphorePermit) -> io::Result<Self> {
         let started = Instant::now();
         let pool = start.pool;
-        let (process, stream) = FunctionProcess::start(&pool, &start.prepared).await?;
+        let (process, door) = FunctionProcess::start(&pool, &start.prepared).await?;
         let (sender, calls) = mpsc::channel(CALLS_MAX);
+        let (process_ended, ended) = oneshot::channel();
+        let connection = match door {
+            Door::Socket(stream) => runtime_link::serve(stream, sender),
+            Door::Listener(listener, owner) => listener::serve(listener, owner, sender, ended),
+        };
         Ok(Self {
             generation: start.generation,
             init_limit: start.init_limit,
             kill: start.kill,
             process,
             calls,
-            connection: Some(runtime_link::serve(stream, sender)),
+            connection: Some(connection),
+            process_ended: Some(process_ended),
             phase: Some(Phase::Init),
             mailbox: None,
             deadline: started + start.init_limit,
@@ -185,8 +196,6 @@ impl Environment {
             Step::InitError(failure) => {
                 reply(answer, Answer::accepted());
                 self.phase = Some(Phase::Init);
-                // Its process ends by itself, but nobody needs to wait for that.
-                self.drain_outputs();
                 ControlFlow::Break(End::InitFailed(failure))
             }
             Step::Refused { phase, refusal } => self.refuse(phase, (answer, refusal)),
@@ -234,6 +243,11 @@ impl Environment {
         let Some(Phase::Idle(waiting)) = self.phase.take() else {
             unreachable!("work is taken in the idle phase only");
         };
+        if waiting.is_closed() {
+            // The runtime hung up while it waited, and asked for nothing since.
+            self.pool.give_back(work);
+            return ControlFlow::Break(End::Retired);
+        }
         let function = Arc::clone(self.pool.function());
         let limit = function.timeout;
         let deadline_ms = self.pool.epoch_millis() + u64::try_from(limit.as_millis()).unwrap_or(0);
@@ -275,6 +289,7 @@ impl Environment {
     }
 
     fn on_exit(&mut self) -> ControlFlow<End> {
+        self.process_ended = None;
         if self.connection.is_none() || matches!(self.phase, Some(Phase::Idle(_))) {
             return self.crashed();
         }
@@ -402,6 +417,18 @@ impl Environment {
         self.process.log_output(&self.journal, Some(id));
     }
 
+    /// Serves a process that ends by itself, until it has.
+    async fn last_words(&mut self) {
+        while self.process.exit().is_none() {
+            tokio::select! {
+                happened = self.process.happens() => if let Happening::Output = happened {
+                    self.drain_outputs();
+                },
+                () = served(&mut self.connection) => self.connection = None,
+            }
+        }
+    }
+
     /// Ends the process and cleans up.
     async fn close(mut self, end: End) -> End {
         if let Some(Phase::Running(running)) = self.phase.take() {
@@ -415,8 +442,12 @@ impl Environment {
                 self.pool.give_back(work);
             }
         }
-        drop(self.connection.take());
+        if let End::InitFailed(_) = &end {
+            drop(tokio::time::timeout(LAST_WORDS_MAX, self.last_words()).await);
+        }
+        // The connection goes after the process, which would complain of its loss.
         self.process.end(self.pool.journal()).await;
+        drop(self.connection.take());
         if let End::InitFailed(failure) = &end {
             self.pool.journal().init_failed(self.started.elapsed(), failure);
         }

@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     Exit(Exit),
     /// The answer was larger than Lambda allows.
     ResponseTooLarge,
+    /// The answer ended before its end.
+    TruncatedResponse,
     /// The runtime reported this object itself.
     Reported {
         /// The object, as it came.
@@ -47,6 +49,7 @@ impl Failure {
             Self::Timeout(_) => "Sandbox.Timedout",
             Self::Exit(_) => "Runtime.ExitError",
             Self::ResponseTooLarge => "Function.ResponseSizeTooLarge",
+            Self::TruncatedResponse => "Runtime.TruncatedResponse",
             Self::Reported { kind, .. } => kind,
         }
     }
@@ -59,6 +62,9 @@ impl Failure {
                 format!("RequestId: {request_id} Error: {}", timed_out(*limit))
             }
             Self::Exit(exit) => format!("RequestId: {request_id} Error: {}", ended(*exit)),
+            Self::TruncatedResponse => {
+                format!("RequestId: {request_id} Error: the response was truncated")
+            }
             Self::ResponseTooLarge => format!(
                 "Response payload size exceeded maximum allowed payload size ({} bytes).",
                 limits::INVOKE_RESPONSE_BYTES_MAX

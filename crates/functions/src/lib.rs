@@ -1,10 +1,10 @@
 //! Execution environments: each function runs in processes of its own, one invocation at a time in each.
 //!
 //! [`Functions`] is the handle; behind it `pool` queues invocations and decides which environment serves one,
-//! `environment` owns a process from start to end, `runtime_api` speaks with the runtime inside it, and
-//! [`supervisor`] is the only one that starts processes. `python` and `node` find interpreters and packages, `watch`
-//! notices changed code. What runs inside the processes is below `python` and `node` too (`bootstrap.py`,
-//! `bootstrap.cjs`).
+//! `environment` owns a process from start to end, `runtime_api` speaks with the runtime inside it (over the socket of a
+//! bootstrap of ours, or behind `listener`), and [`supervisor`] is the only one that starts processes. `python` and `node`
+//! find interpreters and packages, and have the bootstraps that run inside; `foreign` finds other runtimes; `watch` notices
+//! changed code.
 //!
 //! Invariants: an environment has one invocation at most; invocations of a function start in the order of the
 //! calls; no process outlives the daemon; a function sees no variable of the daemon's.
@@ -14,8 +14,10 @@ mod code;
 mod entry;
 mod environment;
 mod failure;
+mod foreign;
 mod functions;
 mod group;
+mod listener;
 mod memory;
 mod names;
 mod node;
@@ -29,7 +31,6 @@ mod process;
 mod process_env;
 mod python;
 mod runtime_api;
-#[expect(dead_code, reason = "until runtimes of others are started")]
 mod runtime_http;
 mod runtime_link;
 mod shared;

@@ -118,6 +118,8 @@ impl Phase {
         match self {
             Self::Init => Ok((answer, None)),
             Self::Settling(settling) => Ok((answer, Some(settling))),
+            // It hung up and asks anew.
+            Self::Idle(waiting) if waiting.is_closed() => Ok((answer, None)),
             other => {
                 let refusal = Answer::invalid_transition(other.name(), "Ready");
                 Err((other, Box::new((answer, refusal))))
@@ -140,6 +142,16 @@ impl Phase {
                 };
                 Step::Outcome { running, outcome, failure, accepted }
             }
+            (Self::Running(running), CallKind::Truncated { id }) if *id == *running.request_id => {
+                let failure = Failure::TruncatedResponse;
+                let outcome = Outcome::Failed(failure.object(&running.request_id));
+                Step::Outcome {
+                    running,
+                    outcome,
+                    failure: Some(failure),
+                    accepted: Answer::truncated(),
+                }
+            }
             (Self::Running(running), CallKind::Error { id, body })
                 if *id == *running.request_id =>
             {
@@ -148,15 +160,16 @@ impl Phase {
                 Step::Outcome { running, outcome, failure, accepted }
             }
             (Self::Init, CallKind::InitError(body)) => Step::InitError(Failure::reported(body)),
-            (phase, CallKind::Response { .. } | CallKind::Error { .. })
-                if !matches!(phase, Self::Init) =>
-            {
+            (
+                phase,
+                CallKind::Response { .. } | CallKind::Truncated { .. } | CallKind::Error { .. },
+            ) if !matches!(phase, Self::Init) => {
                 Step::Refused { phase, refusal: Answer::invalid_request_id() }
             }
             (phase, call) => {
                 let to = match call {
                     CallKind::Next => "Ready",
-                    CallKind::Response { .. } => "InvocationResponse",
+                    CallKind::Response { .. } | CallKind::Truncated { .. } => "InvocationResponse",
                     CallKind::Error { .. } => "InvocationErrorResponse",
                     CallKind::InitError(_) => "InitError",
                 };

@@ -1,21 +1,24 @@
 //! The process of an execution environment: how it starts, what it writes, how it ends.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use crate::code::Prepared;
+use crate::code::{Prepared, Reach};
 use crate::memory::Memory;
 use crate::output::{Allowance, Output, Verdict};
 use crate::platform_log::Journal;
 use crate::pool::Pool;
 use crate::process_env::{self, Place};
-use crate::supervisor::{Exit, Fork, Process, Role, Spawn};
+use crate::supervisor::{Exit, Fork, Owner, Process, Role, Spawn};
 use crate::template::Template;
 
 /// How long the end of a killed tree is waited for.
@@ -33,6 +36,15 @@ pub(crate) struct FunctionProcess {
     tmp: TempDir,
 }
 
+/// Our end of a process's way to the Runtime API.
+#[derive(Debug)]
+pub(crate) enum Door {
+    /// The other end is the process's.
+    Socket(tokio::net::UnixStream),
+    /// Whoever comes has to be the process, or one of its tree.
+    Listener(TcpListener, Owner),
+}
+
 /// What a process does by itself.
 #[derive(Debug)]
 pub(crate) enum Happening {
@@ -43,11 +55,9 @@ pub(crate) enum Happening {
 }
 
 impl FunctionProcess {
-    /// Starts it, from the function's template where there is one; gives our end of its runtime socket as well.
-    pub(crate) async fn start(
-        pool: &Pool,
-        prepared: &Arc<Prepared>,
-    ) -> io::Result<(Self, tokio::net::UnixStream)> {
+    /// Starts it, from the function's template where there is one; gives our end of its way to the
+    /// Runtime API as well.
+    pub(crate) async fn start(pool: &Pool, prepared: &Arc<Prepared>) -> io::Result<(Self, Door)> {
         if let Some(template) = pool.template(prepared).await {
             match Self::open(pool, prepared, Some(&template)).await {
                 Err(error) => template.give_up(pool, &error),
@@ -61,13 +71,10 @@ impl FunctionProcess {
         pool: &Pool,
         prepared: &Prepared,
         template: Option<&Template>,
-    ) -> io::Result<(Self, tokio::net::UnixStream)> {
+    ) -> io::Result<(Self, Door)> {
         let processes = pool.processes();
         let id = processes.name();
         let tmp = tempfile::Builder::new().prefix("env-").tempdir_in(pool.work_dir())?;
-        let (ours, theirs) = UnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let stream = tokio::net::UnixStream::from_std(ours)?;
         let (output, output_end) = Output::open()?;
         let (error, error_end) = Output::open()?;
         let log_stream = log_stream(pool.epoch_millis(), &pool.function().version);
@@ -78,8 +85,9 @@ impl FunctionProcess {
             runtime: &prepared.env,
             tmp: tmp.path(),
         };
-        let env = process_env::variables(pool.function(), pool.variables(), &place);
-        let fds = [OwnedFd::from(theirs), output_end, error_end];
+        let mut env = process_env::variables(pool.function(), pool.variables(), &place);
+        let (way, input, role) = Way::open(prepared.reach, &mut env).await?;
+        let fds = [input, output_end, error_end];
         let process = if let Some(template) = template {
             processes.fork(Fork { id, template: template.id, env }, fds).await?
         } else {
@@ -89,14 +97,18 @@ impl FunctionProcess {
                 args: prepared.args.clone(),
                 env: Some(env),
                 cwd: prepared.task_root.clone(),
-                role: Role::Environment,
+                role,
             };
             processes.spawn(spawn, fds).await?
         };
         let memory = Memory::new(process.pid);
         let outputs = [output, error];
         let allowance = Allowance::new(Instant::now());
-        Ok((Self { process, exit: None, outputs, allowance, memory, tmp }, stream))
+        let door = match way {
+            Way::Socket(stream) => Door::Socket(stream),
+            Way::Listener(listener) => Door::Listener(listener, process.owner()),
+        };
+        Ok((Self { process, exit: None, outputs, allowance, memory, tmp }, door))
     }
 
     /// The next thing it does by itself.
@@ -165,6 +177,36 @@ impl FunctionProcess {
             output.drain(&mut take);
             if over {
                 output.finish(&mut take);
+            }
+        }
+    }
+}
+
+/// A door before there is a process behind it.
+enum Way {
+    Socket(tokio::net::UnixStream),
+    Listener(TcpListener),
+}
+
+impl Way {
+    /// Gives our end, and the process's first descriptor and role.
+    async fn open(
+        reach: Reach,
+        env: &mut BTreeMap<String, String>,
+    ) -> io::Result<(Self, OwnedFd, Role)> {
+        match reach {
+            Reach::Inherited => {
+                let (ours, theirs) = UnixStream::pair()?;
+                ours.set_nonblocking(true)?;
+                let stream = tokio::net::UnixStream::from_std(ours)?;
+                Ok((Self::Socket(stream), OwnedFd::from(theirs), Role::Environment))
+            }
+            Reach::Address => {
+                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+                let address = listener.local_addr()?.to_string();
+                env.insert("AWS_LAMBDA_RUNTIME_API".to_owned(), address);
+                let null = OwnedFd::from(std::fs::File::open("/dev/null")?);
+                Ok((Self::Listener(listener), null, Role::Guest))
             }
         }
     }

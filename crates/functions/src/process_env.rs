@@ -66,7 +66,7 @@ pub(crate) fn variables(
     put("LAMBDA_TASK_ROOT", &place.task_root.to_string_lossy());
     put("LAMBDA_RUNTIME_DIR", "/var/runtime");
     put(MARK, &mark(place.id));
-    if matches!(function.runtime, Runtime::Python(_) | Runtime::Node(_)) {
+    if matches!(function.runtime, Runtime::Python(_) | Runtime::Node(_) | Runtime::Other(_)) {
         put("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{}", function.runtime));
     }
     all

@@ -1,7 +1,7 @@
 //! The Runtime API, version 2018-06-01: what runtimes ask, and what they are answered.
 //!
 //! It knows no state: whether a call fits the moment is decided by the environment, which owns the state. Our own bootstraps
-//! come by `runtime_link`, all others by `runtime_http`.
+//! come by `runtime_link`, all others by `listener` and `runtime_http`.
 //!
 //! Source: AWS Lambda Developer Guide, "Using the Lambda runtime API"; the public emulator for errors.
 
@@ -43,6 +43,11 @@ pub(crate) enum CallKind {
         /// The result.
         body: Option<Bytes>,
     },
+    /// A result that broke off.
+    Truncated {
+        /// For which invocation.
+        id: String,
+    },
     /// The handler's error.
     Error {
         /// For which invocation.
@@ -81,6 +86,18 @@ impl Answer {
             limits::INVOKE_RESPONSE_BYTES_MAX
         );
         Self::error(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message)
+    }
+
+    /// 400: the result broke off.
+    pub(crate) fn truncated() -> Self {
+        let message = "HTTP request detected as truncated";
+        Self::error(StatusCode::BAD_REQUEST, "TruncatedHTTPRequest", message)
+    }
+
+    /// 202 all the same: what Lambda answers where it has no such API.
+    fn not_supported(api: &str) -> Self {
+        let message = format!("{api} API is not supported");
+        Self::error(StatusCode::ACCEPTED, &format!("{api}.NotSupported"), &message)
     }
 
     /// 400: not the current invocation.
@@ -144,6 +161,8 @@ pub(crate) enum Asked {
     Error(String),
     InitError,
     Ping,
+    Telemetry,
+    Logs,
     Unknown,
 }
 
@@ -156,6 +175,8 @@ impl Asked {
             ("POST", ["runtime", "invocation", id, "error"]) => Self::Error((*id).to_owned()),
             ("POST", ["runtime", "init", "error"]) => Self::InitError,
             ("GET", ["ping"]) => Self::Ping,
+            ("PUT", _) if path == "/2022-07-01/telemetry" => Self::Telemetry,
+            ("PUT", _) if path == "/2020-08-15/logs" => Self::Logs,
             _ => Self::Unknown,
         }
     }
@@ -165,7 +186,7 @@ impl Asked {
         match self {
             Self::Response(_) => limits::INVOKE_RESPONSE_BYTES_MAX,
             Self::Error(_) | Self::InitError => ERROR_BYTES_MAX,
-            Self::Next | Self::Ping | Self::Unknown => 0,
+            Self::Next | Self::Ping | Self::Telemetry | Self::Logs | Self::Unknown => 0,
         }
     }
 
@@ -182,6 +203,8 @@ impl Asked {
             }
             Self::InitError => body.map(CallKind::InitError).ok_or_else(Answer::too_large),
             Self::Ping => Err(Answer::event(Vec::new(), Bytes::from_static(b"pong"))),
+            Self::Telemetry => Err(Answer::not_supported("Telemetry")),
+            Self::Logs => Err(Answer::not_supported("Logs")),
             Self::Unknown => Err(Answer::not_found()),
         }
     }

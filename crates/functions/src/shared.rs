@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::Config;
 use crate::code;
+use crate::foreign;
 use crate::group::Group;
 use crate::node::Nodes;
 use crate::pool::{Pool, Preparation};
@@ -133,7 +134,13 @@ impl Shared {
                 let wanted = (*major, function.memory_mb);
                 self.nodes.prepare(processes, wanted, &roots, journal).await
             }
-            other => Err(other.to_string()),
+            Runtime::Provided(_) | Runtime::Other(_) => {
+                let (function, places) = (Arc::clone(function), self.config.places.clone());
+                let find = tokio::task::spawn_blocking(move || {
+                    foreign::prepare(&function, &roots, &places)
+                });
+                Ok((find.await.map_err(|error| error.to_string())??, Vec::new()))
+            }
         }
     }
 }

@@ -91,15 +91,15 @@ async fn without_any_interpreter_the_function_is_unavailable_and_the_deployment_
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_run_here_says_so() {
     let house = House::new();
-    let mut java = house.function("java", "a.B::c");
-    java.runtime = Runtime::Other("java21".to_owned());
+    let mut go = house.function("go", "main");
+    go.runtime = Runtime::Other("go1.x".to_owned());
     let mut image = house.function("image", "x");
     image.code = Code::Image("repo:tag".to_owned());
-    for function in [java, image] {
+    for function in [go, image] {
         house.add(function).await;
     }
-    let error = house.invoke("java", "{}").await.unwrap_err();
-    assert!(error.to_string().contains("java21 is not run here yet"), "{error}");
+    let error = house.invoke("go", "{}").await.unwrap_err();
+    assert!(error.to_string().contains("go1.x is not run here"), "{error}");
     let error = house.invoke("image", "{}").await.unwrap_err();
     assert!(error.to_string().contains("container image (repo:tag)"), "{error}");
 }

@@ -70,6 +70,8 @@ impl From<Arc<Function>> for FunctionRelease {
         Self { latest, versions: Vec::new(), aliases: BTreeMap::new() }
     }
 }
+/// Families of managed runtimes that run by the runtime client published for their language.
+const RUN_BY_CLIENTS: [&str; 3] = ["java", "dotnet", "ruby"];
 
 impl Function {
     /// Whether a process of `self` can go on as one of `other`: only how many there may be differs, if anything.
@@ -90,10 +92,10 @@ impl Function {
                 "its code is a container image ({image}), which is not run here; \
                  declare it as a zip package or a folder (Code.from_asset)"
             )),
-            (_, Runtime::Python(_) | Runtime::Node(_)) => None,
-            (_, other) => Some(format!(
-                "its runtime {other} is not run here yet; functions in Python and Node.js are"
-            )),
+            (_, Runtime::Other(other)) if !RUN_BY_CLIENTS.iter().any(|r| other.starts_with(r)) => {
+                Some(format!("its runtime {other} is not run here; take provided.al2023"))
+            }
+            _ => None,
         }
     }
 }
@@ -131,7 +133,7 @@ pub enum Runtime {
     Node(u8),
     /// The function's own `bootstrap` (`provided.al2023`).
     Provided(String),
-    /// A managed runtime that is not run here (`java21`, `dotnet8`, `ruby3.4`).
+    /// Another managed runtime (`java21`, `dotnet8`, `ruby3.4`).
     Other(String),
 }
 

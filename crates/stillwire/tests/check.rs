@@ -79,12 +79,12 @@ fn unknown_types_are_listed_and_only_strict_fails_on_them() {
 #[test]
 fn functions_that_cannot_run_here_are_said_not_to() {
     let app = App::new()
-        .function_with("chat", "", &json!({ "Runtime": "java21" }))
+        .function_with("chat", "", &json!({ "Runtime": "go1.x" }))
         .route("$default", "chat");
     let output = check(&[app.template().to_str().unwrap(), "--json"]);
     let listing: Value = serde_json::from_slice(&output.stdout).unwrap();
     let rows = listing["resources"].as_array().unwrap();
     let chat = rows.iter().find(|row| row["logical_id"] == "chat").unwrap();
     assert_eq!(chat["action"], "not-run");
-    assert!(chat["note"].as_str().unwrap().contains("java21 is not run here yet"), "{chat}");
+    assert!(chat["note"].as_str().unwrap().contains("go1.x is not run here"), "{chat}");
 }

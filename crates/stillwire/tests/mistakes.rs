@@ -174,10 +174,10 @@ fn a_syntax_error_in_a_handler_is_shown_with_its_place() {
 
 #[test]
 fn a_function_that_cannot_be_run_says_so_at_the_start() {
-    let java = json!({ "Runtime": "java21" });
-    let app = App::new().function_with("chat", "", &java).two_way_route("$default", "chat");
+    let go = json!({ "Runtime": "go1.x" });
+    let app = App::new().function_with("chat", "", &go).two_way_route("$default", "chat");
     let stillwire = Stillwire::dev(PROGRAM, &app.template());
-    stillwire.wait_for_log("its runtime java21 is not run here yet");
+    stillwire.wait_for_log("its runtime go1.x is not run here; take provided.al2023");
     assert_eq!(stillwire.connect().ask("{}")["message"], "Internal server error");
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use self::interpreter::Interpreter;
 use self::mentions::Mentions;
 use self::sdk::Wanted;
-use crate::code::{Forks, Prepared, Roots};
+use crate::code::{Forks, Prepared, Reach, Roots};
 use crate::names::Names;
 use crate::once::Once;
 use crate::platform_log::Journal;
@@ -151,6 +151,7 @@ impl Nodes {
             env: BTreeMap::from([("NODE_PATH".to_owned(), texts(&mut modules.iter()).join(":"))]),
             task_root: roots.root.clone(),
             forks: Forks::Never,
+            reach: Reach::Inherited,
         }
     }
 }

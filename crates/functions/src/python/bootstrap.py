@@ -210,7 +210,8 @@ def caught(error, request_id):
         return error_object(str(error), error.kind, error.trace, request_id)
     import traceback
 
-    frames = list(traceback.extract_tb(error.__traceback__))
+    # As tuples: the managed runtime does not mark the place within a line.
+    frames = [tuple(frame)[:4] for frame in traceback.extract_tb(error.__traceback__)]
     while frames and frames[0][0] == __file__:
         frames.pop(0)
     return error_object(str(error), type(error).__name__, traceback.format_list(frames), request_id)
@@ -298,8 +299,9 @@ def set_up_logging(logging):
                 entry["stackTrace"] = traceback.format_list(traceback.extract_tb(trace))
                 entry["errorType"] = kind.__name__
                 entry["errorMessage"] = str(value)
-                entry["location"] = "%s:%s:%d" % (record.pathname, record.funcName, record.lineno)
             entry["requestId"] = record.aws_request_id or None
+            if "errorType" in entry:
+                entry["location"] = "%s:%s:%d" % (record.pathname, record.funcName, record.lineno)
             for name, value in vars(record).items():
                 if name not in self.plain:
                     entry[name] = value

@@ -12,7 +12,7 @@ use serde_json::json;
 use self::interpreter::Interpreter;
 use self::libraries::Wanted;
 use self::mentions::Mentions;
-use crate::code::{Forks, Prepared, Roots};
+use crate::code::{Forks, Prepared, Reach, Roots};
 use crate::names::Names;
 use crate::once::Once;
 use crate::platform_log::Journal;
@@ -152,6 +152,7 @@ impl Pythons {
             } else {
                 Forks::FromLibraries
             },
+            reach: Reach::Inherited,
         }
     }
 }

@@ -14,6 +14,7 @@ use stillwire_drain::Drain;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::protocol::{self, Channel, Exit, Fork, Report, Request, Spawn};
+use super::tree::Tree;
 
 /// How long the supervisor may take for its answer to a spawn request.
 const SPAWN_DEADLINE: Duration = Duration::from_secs(10);
@@ -55,6 +56,7 @@ impl Supervisor {
         let channel = Arc::new(Channel::new(self.socket)?);
         let (requests, queue) = mpsc::channel(REQUESTS_MAX);
         let processes = Processes(Arc::new(Shared {
+            supervisor: self.process.id(),
             requests,
             next: AtomicU64::new(1),
             finish: watch::Sender::new(false),
@@ -75,6 +77,8 @@ pub(crate) struct Processes(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    /// The supervisor's process id.
+    supervisor: u32,
     requests: mpsc::Sender<Asked>,
     next: AtomicU64,
     finish: watch::Sender<bool>,
@@ -101,7 +105,32 @@ pub(crate) struct Process {
     shared: Arc<Shared>,
 }
 
+/// Who may use what belongs to one environment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owner {
+    supervisor: u32,
+    pid: u32,
+    id: u64,
+}
+
+impl Owner {
+    /// The first process, then all others of its tree. Reads all of `/proc`: not for the reactor.
+    pub(crate) fn pids(self) -> impl Iterator<Item = i32> {
+        let root = self.pid.cast_signed();
+        // The first is mostly the one that is looked for.
+        let rest = std::iter::once_with(move || {
+            Tree::read().members(self.supervisor.cast_signed(), root, self.id)
+        });
+        std::iter::once(root).chain(rest.flatten().filter(move |pid| *pid != root))
+    }
+}
+
 impl Process {
+    /// Who it is.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner { supervisor: self.shared.supervisor, pid: self.pid, id: self.id }
+    }
+
     /// Kills the process and all that descends from it; `exited` tells when that is done.
     pub(crate) fn kill(&self) {
         // A full queue is a supervisor that hangs; its socket's end kills everything.

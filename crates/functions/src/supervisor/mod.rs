@@ -12,7 +12,7 @@ mod trampoline;
 mod tree;
 
 pub use client::Supervisor;
-pub(crate) use client::{Process, Processes};
+pub(crate) use client::{Owner, Process, Processes};
 pub(crate) use protocol::{Exit, Fork, Role, Spawn};
 pub use server::run;
 pub use trampoline::enter;

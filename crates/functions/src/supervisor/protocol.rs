@@ -56,6 +56,8 @@ pub(crate) enum Role {
     Tool,
     /// An environment: its first descriptor is its runtime socket.
     Environment,
+    /// An environment whose runtime is not ours: its first descriptor is its standard input.
+    Guest,
     /// A template, from which environments are forked: it talks to the supervisor, and has no first descriptor.
     Template,
 }

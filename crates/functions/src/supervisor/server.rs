@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::protocol::{Channel, Exit, Report, Request, Role, Spawn, TemplateReport, pair};
 use super::templates::Templates;
-use super::trampoline::{MODE_RUNTIME, MODE_TEMPLATE, MODE_TOOL};
+use super::trampoline::{MODE_GUEST, MODE_RUNTIME, MODE_TEMPLATE, MODE_TOOL};
 use super::tree::Tree;
 
 /// How often a tree is looked at again while it dies.
@@ -217,6 +217,7 @@ fn start(spawn: Spawn, fds: Vec<OwnedFd>) -> io::Result<(u32, Option<OwnedFd>)> 
     let (mode, input, ours) = match spawn.role {
         Role::Tool => (MODE_TOOL, input, None),
         Role::Environment => (MODE_RUNTIME, input, None),
+        Role::Guest => (MODE_GUEST, input, None),
         Role::Template => {
             let (ours, theirs) = pair()?;
             rustix::io::ioctl_fionbio(&theirs, false)?;

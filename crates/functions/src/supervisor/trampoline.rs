@@ -20,6 +20,8 @@ const TEMPLATE_FD: &str = "STILLWIRE_TEMPLATE_FD";
 
 /// The mode of [`enter`] that hands standard input on as a template's socket.
 pub(super) const MODE_TEMPLATE: &str = "template";
+/// The mode of [`enter`] that leaves standard input to a function.
+pub(super) const MODE_GUEST: &str = "guest";
 /// The mode of [`enter`] that leaves standard input alone.
 pub(super) const MODE_TOOL: &str = "tool";
 
@@ -66,9 +68,11 @@ fn become_program(
         Some(MODE_TEMPLATE) => Some(TEMPLATE_FD),
         _ => None,
     };
-    if let Some(variable) = variable {
+    if mode != MODE_TOOL {
         lower(Resource::Nofile, FILES_MAX)?;
         lower(Resource::Core, 0)?;
+    }
+    if let Some(variable) = variable {
         // A plain `dup` is inherited by the program, and is not the standard input that handlers may read.
         let socket = rustix::io::dup(rustix::stdio::stdin())?;
         let null = std::fs::File::open("/dev/null")?;
