@@ -249,7 +249,7 @@ impl Environment {
             return ControlFlow::Break(End::Retired);
         }
         let function = Arc::clone(self.pool.function());
-        let limit = function.timeout;
+        let limit = self.pool.time_limit();
         let deadline_ms = self.pool.epoch_millis() + u64::try_from(limit.as_millis()).unwrap_or(0);
         let version = work.invocation.qualifier.clone();
         let arn = match &version {
@@ -316,7 +316,9 @@ impl Environment {
         self.memory_look = now + if rests { RESTING_LOOK_EVERY } else { MEMORY_LOOK_EVERY };
         let limit = u64::from(self.pool.function().memory_mb);
         let taken = self.process.memory.now();
-        let excess = if taken.mb > limit {
+        let excess = if self.pool.is_debugged() {
+            return ControlFlow::Continue(()); // a debugger takes its share, too
+        } else if taken.mb > limit {
             format!(
                 "more than its memory of {limit} MB: it is ended; `MemorySize` sets how much it may have"
             )
@@ -340,14 +342,14 @@ impl Environment {
         self.drain_outputs();
         match self.phase.take() {
             Some(Phase::Running(running)) => {
-                let limit = self.pool.function().timeout;
+                let limit = self.pool.time_limit();
                 let failure = Failure::Timeout(limit);
                 self.journal.timeout(&running.request_id, self.pool.epoch_millis(), limit);
                 self.fail(running, failure);
                 ControlFlow::Break(End::Retired)
             }
             Some(Phase::Settling(mut settling)) => {
-                let limit = self.pool.function().timeout;
+                let limit = self.pool.time_limit();
                 settling.failure = Some(Failure::Timeout(limit));
                 self.report(settling);
                 ControlFlow::Break(End::Retired)

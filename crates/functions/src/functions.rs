@@ -39,6 +39,8 @@ pub struct Config {
     pub environments_max: usize,
     /// How long an environment may be idle; the last one of a function may longer.
     pub idle_timeout: Duration,
+    /// Functions that wait for a debugger, each at its port of this machine.
+    pub debug: BTreeMap<FunctionArn, u16>,
     /// Whether environments are forked from templates, where that is sound.
     pub templates: bool,
     /// Names that functions find at an address of ours (the host of an API).

@@ -11,6 +11,7 @@
 
 mod cache;
 mod code;
+mod debug;
 mod entry;
 mod environment;
 mod failure;

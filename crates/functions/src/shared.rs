@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::Config;
 use crate::code;
+use crate::debug;
 use crate::foreign;
 use crate::group::Group;
 use crate::node::Nodes;
@@ -125,22 +126,34 @@ impl Shared {
         let place = tokio::task::spawn_blocking(move || code::place(&placed, &work_dir));
         let roots = place.await.map_err(|error| error.to_string())??;
         let (processes, journal) = (&self.processes, pool.journal());
-        match &function.runtime {
+        let (mut prepared, mut problems) = match &function.runtime {
             Runtime::Python(minor) => {
                 let wanted = (*minor, function.snap_start);
-                self.pythons.prepare(processes, wanted, &roots, journal).await
+                self.pythons.prepare(processes, wanted, &roots, journal).await?
             }
             Runtime::Node(major) => {
                 let wanted = (*major, function.memory_mb);
-                self.nodes.prepare(processes, wanted, &roots, journal).await
+                self.nodes.prepare(processes, wanted, &roots, journal).await?
             }
             Runtime::Provided(_) | Runtime::Other(_) => {
                 let (function, places) = (Arc::clone(function), self.config.places.clone());
                 let find = tokio::task::spawn_blocking(move || {
                     foreign::prepare(&function, &roots, &places)
                 });
-                Ok((find.await.map_err(|error| error.to_string())??, Vec::new()))
+                (find.await.map_err(|error| error.to_string())??, Vec::new())
             }
+        };
+        if let Some(port) = self.config.debug.get(&function.arn) {
+            let library = match &function.runtime {
+                Runtime::Python(minor) => {
+                    Some(self.pythons.debugger(processes, *minor, journal).await?)
+                }
+                _ => None,
+            };
+            let attached =
+                debug::attach(&mut prepared, &function.runtime, *port, library.as_deref());
+            problems.extend(attached.err());
         }
+        Ok((prepared, problems))
     }
 }

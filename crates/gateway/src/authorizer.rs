@@ -68,8 +68,8 @@ pub(crate) async fn authorize(
     let (request_id, trace) = (Arc::clone(request_id), Some(request.trace.clone()));
     let invocation =
         Invocation { trace, ..Invocation::new(request_id, function, qualifier, payload) };
-    let invoked = match timeout(limits::AUTHORIZER_TIMEOUT, shared.invoke.invoke(invocation)).await
-    {
+    let limit = shared.time_limit(limits::AUTHORIZER_TIMEOUT);
+    let invoked = match timeout(limit, shared.invoke.invoke(invocation)).await {
         Ok(Ok(invoked)) => invoked,
         Ok(Err(error)) => return Err(Denied::Failed(error.to_string())),
         Err(_) => return Err(Denied::Failed("it took longer than 10 s".to_owned())),

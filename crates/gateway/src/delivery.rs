@@ -72,7 +72,7 @@ async fn deliver(Departure { live, ending }: &Departure, shared: &Shared) {
             Ok((function, qualifier)) => {
                 let request_id = Arc::clone(id.insert(integration::invocation_id()));
                 let invocation = Invocation::new(request_id, function, qualifier, payload);
-                call(&invocation, integration.timeout, peer, shared).await
+                call(&invocation, shared.time_limit(integration.timeout), peer, shared).await
             }
             Err(failure) => Err(failure),
         }

@@ -66,6 +66,7 @@ impl Gateway {
         let drain = Drain::new();
         let shared = Arc::new(Shared {
             limits: StageLimits::new(config),
+            patient: config.patient,
             invoke: ports.invoke,
             events: ports.events,
             clock: ports.clock,

@@ -118,6 +118,7 @@ fn connect(answer: Result<Outcome, InvokeError>, delay: Duration, two_way: bool)
     let (departures, arriving) = mpsc::channel(1);
     let place = departures.clone().try_reserve_owned().unwrap();
     let shared = Arc::new(Shared {
+        patient: false,
         limits: StageLimits::default(),
         invoke: function.clone(),
         events: Arc::new(NoEvents),

@@ -38,7 +38,12 @@ pub struct Config {
     pub signed: SignedStages,
     /// Endpoints of services that run elsewhere, by the service's name in lower case (`sqs`).
     pub endpoints: BTreeMap<String, String>,
+    /// Whether integrations and authorizers may take as long as they like: a developer looks at them with a debugger.
+    pub patient: bool,
 }
+
+/// What stands in for the time limits of a patient gateway.
+const PATIENCE: Duration = Duration::from_hours(24);
 
 /// What every part of the gateway shares.
 #[derive(Debug)]
@@ -61,8 +66,16 @@ pub(crate) struct Shared {
     pub(crate) outbound: Outbound,
     /// What was used of usage plans.
     pub(crate) usage: Usage,
+    pub(crate) patient: bool,
     /// Owns handshakes, messages and `$disconnect`s.
     pub(crate) drain: Drain,
+}
+
+impl Shared {
+    /// How long something may take whose limit is this.
+    pub(crate) fn time_limit(&self, limit: Duration) -> Duration {
+        if self.patient { PATIENCE } else { limit }
+    }
 }
 
 /// What connections may do, by their stage.

@@ -71,6 +71,10 @@ pub(crate) struct DevArgs {
     /// Use the cdk.out that is there; do not run the app's synth.
     #[arg(long)]
     pub(crate) no_synth: bool,
+    /// Let a function wait for a debugger, by its name or logical id. May be repeated [port: from 5678 on for Python,
+    /// from 9229 on for Node.js].
+    #[arg(long, value_name = "FUNCTION[=PORT]")]
+    pub(crate) debug: Vec<String>,
     /// Show every line: the start and end of each invocation, and Stillwire's own log.
     #[arg(long, short)]
     pub(crate) verbose: bool,

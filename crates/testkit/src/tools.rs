@@ -46,7 +46,8 @@ pub fn cdk(example: &str) -> PathBuf {
     installed(&format!("cdk-{example}/bin"))
 }
 
-fn client(script: &str) -> PathBuf {
+/// A script of `crates/stillwire/tests/clients`.
+pub fn client(script: &str) -> PathBuf {
     workspace().join("crates/stillwire/tests/clients").join(script)
 }
 

@@ -10,12 +10,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use stillwire_model::{Function, Invocation, InvokeError, Invoked, Outcome, limits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::code::Prepared;
+use crate::debug;
 use crate::entry::Entry;
 use crate::environment::{self, End, Start};
 use crate::failure::Failure;
@@ -224,6 +226,16 @@ impl Pool {
         &self.journal
     }
 
+    /// Whether it waits for a debugger.
+    pub(crate) fn is_debugged(&self) -> bool {
+        self.shared.config.debug.contains_key(&self.function.arn)
+    }
+
+    /// How long one invocation may take.
+    pub(crate) fn time_limit(&self) -> Duration {
+        if self.is_debugged() { debug::PATIENCE } else { self.function.timeout }
+    }
+
     pub(crate) fn settling(&self) -> &Arc<AtomicUsize> {
         &self.settling
     }
@@ -328,8 +340,8 @@ impl Pool {
                 };
                 state.starting += 1;
                 state.live += 1;
-                let init_limit = if state.suppressed {
-                    self.function.timeout
+                let init_limit = if state.suppressed || self.is_debugged() {
+                    self.time_limit()
                 } else {
                     limits::FUNCTION_INIT_TIMEOUT
                 };

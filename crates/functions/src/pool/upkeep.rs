@@ -39,7 +39,8 @@ impl Pool {
                 let generation = state.generations;
                 state.suppressed = false;
                 match preparation {
-                    Preparation::Ready(prepared) if state.serves() => {
+                    // A debugger has room for one environment.
+                    Preparation::Ready(prepared) if state.serves() && !self.is_debugged() => {
                         state.trial = Some(Trial { generation, prepared, why, begun: false });
                     }
                     preparation => {

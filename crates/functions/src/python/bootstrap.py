@@ -482,6 +482,25 @@ class HooksFinder(object):
             setattr(module, "get_" + moment, getattr(module, "register_" + moment).get)
 
 
+def wait_for_debugger(port, folder):
+    """Loads nothing of the function's until a debugger is there."""
+    sys.path.append(folder)
+    import debugpy
+
+    debugpy.configure(subProcess=False)
+    for attempt in range(100):
+        try:
+            debugpy.listen(("127.0.0.1", port))
+            break
+        except (OSError, RuntimeError):
+            # The environment before this one may not be gone yet.
+            if attempt == 99:
+                raise
+            time.sleep(0.1)
+    print("waiting for a debugger at localhost:%d (debugpy)" % port, flush=True)
+    debugpy.wait_for_client()
+
+
 def main():
     settings = json.loads(sys.argv[1])
     handler_name = os.environ["_HANDLER"]
@@ -499,6 +518,10 @@ def main():
     map_hosts(settings["hosts"], settings["aws"])
     sys.meta_path.insert(0, LoggingFinder())
     sys.meta_path.append(HooksFinder())
+    debugger = os.environ.pop("STILLWIRE_DEBUGGER", None)
+    if debugger is not None:
+        port, _, folder = debugger.partition(":")
+        wait_for_debugger(int(port), folder)
     handler, fault = None, None
     if template is None:
         number = int(os.environ.pop("STILLWIRE_RUNTIME_FD"))

@@ -30,6 +30,15 @@ impl Wanted {
         }
     }
 
+    /// The debugger, for functions that are debugged.
+    pub(crate) fn debugpy(interpreter: &Interpreter) -> Self {
+        Self {
+            what: "debugpy".to_owned(),
+            folder: PathBuf::from(format!("python-3.{}", interpreter.minor)).join("debugpy"),
+            args: vec!["debugpy".to_owned()],
+        }
+    }
+
     /// The packages of a `requirements.txt`, unless the function's folder or its boto3 has them all.
     pub(crate) fn requirements(interpreter: &Interpreter, roots: &Roots) -> Option<Self> {
         let file =

@@ -103,6 +103,21 @@ impl Pythons {
         Ok((self.command(&python, roots, (&first, &last), &mentions, snap_start), problems))
     }
 
+    /// The folder with `debugpy`.
+    ///
+    /// # Errors
+    /// When it cannot be installed.
+    pub(crate) async fn debugger(
+        &self,
+        processes: &Processes,
+        minor: u8,
+        journal: &Journal,
+    ) -> Result<PathBuf, String> {
+        let find = || interpreter::find(processes, &self.places, minor);
+        let python = self.interpreters.get(minor, find).await?;
+        self.folder(processes, &python, &Wanted::debugpy(&python), journal).await
+    }
+
     async fn folder(
         &self,
         processes: &Processes,

@@ -80,6 +80,7 @@ impl House {
             cores: 2,
             environments_max: 64,
             idle_timeout: Duration::from_mins(5),
+            debug: BTreeMap::new(),
             templates: true,
             hosts: Vec::new(),
             aws: "127.0.0.1:9".parse().unwrap(),

@@ -51,7 +51,7 @@ pub(super) async fn send(
     shared: &Shared,
 ) -> Result<Answered, Failure> {
     let uri = request.uri().clone();
-    match shared.outbound.send(request, integration.timeout).await {
+    match shared.outbound.send(request, shared.time_limit(integration.timeout)).await {
         Ok(response) => {
             let (head, body) = response.into_parts();
             let status = head.status.as_u16();

@@ -64,5 +64,7 @@ pub(crate) async fn exchange(
         let answered = backend::ask(integration, exchange, shared).await?;
         answer::make(integration, answered, exchange, shared)
     };
-    timeout(integration.timeout, exchanged).await.unwrap_or(Err(Failure::TimedOut))
+    timeout(shared.time_limit(integration.timeout), exchanged)
+        .await
+        .unwrap_or(Err(Failure::TimedOut))
 }

@@ -48,7 +48,7 @@ pub(crate) fn call(
     request_id: Arc<str>,
     shared: &Shared,
 ) -> impl Future<Output = Result<Bytes, Failure>> + Send + use<> {
-    let limit = integration.timeout;
+    let limit = shared.time_limit(integration.timeout);
     let started = function_of(integration, exchange).map(|(function, qualifier)| {
         let invocation = Invocation::new(request_id, function, qualifier, payload);
         shared.invoke.invoke(Invocation { trace, ..invocation })

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod data_dir;
+mod debug;
 mod elsewhere;
 pub(crate) mod function_logs;
 mod functions;
@@ -15,6 +16,7 @@ mod screen;
 pub(crate) mod synthesis;
 mod variables;
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -162,6 +164,7 @@ async fn start(
     let authority = Arc::new(authority);
     let (addresses, doors) = Addresses::take(&loaded.app, args.port, &data)?;
     rewrite_addresses(&mut loaded.app, &|id| addresses.host_of(id));
+    let debugged = debug::find(&mut loaded.app, &args.debug)?;
     let app = loaded.app;
     let kept_functions = KeptFunctions::read(
         (!args.in_memory).then(|| data.path().join("lambda.json")),
@@ -178,7 +181,10 @@ async fn start(
 
     let drain = Drain::new();
     let clock = Arc::new(SystemClock);
-    let config = functions_config(settings, &own.functions, &data, &addresses, &app)?;
+    let config = FunctionsConfig {
+        debug: debugged.clone(),
+        ..functions_config(settings, &own.functions, &data, &addresses, &app)?
+    };
     let function_log = FunctionLog::start(Arc::clone(terminal), data.path())?;
     let functions =
         Functions::start(config, supervisor, function_log.clone(), clock.clone(), drain.clone())?;
@@ -213,6 +219,7 @@ async fn start(
         signed: own.signed(),
         keys: Keys::new(own.keys()?),
         endpoints: settings.endpoints(),
+        patient: !debugged.is_empty(),
     };
     let access_logs = LogFiles::start("access log", data.path().join("access-logs"), None)?;
     let ports = Ports {
@@ -298,6 +305,7 @@ fn functions_config(
         cores: available_parallelism().map_or(2, usize::from),
         environments_max: own.environments.map_or(ENVIRONMENTS_MAX, |max| max as usize),
         idle_timeout: own.idle_timeout.map_or(ENVIRONMENT_IDLE, |time| time.0),
+        debug: BTreeMap::new(),
         templates: own.templates.unwrap_or(true),
         hosts: addresses.hosts(app),
         aws: addresses.aws(),
