@@ -6,7 +6,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use stillwire_deploy::{Action, Input, LoadOptions, load};
-use stillwire_model::{Authorization, Code, IntegrationTarget};
+use stillwire_model::{Authorization, Code, IntegrationTarget, Logging};
 
 use support::{environment_of, error, function, loaded, row, with_environment};
 
@@ -220,4 +220,38 @@ fn code_that_lies_beside_a_template_is_found_by_the_end_of_its_key() {
     let loaded = try_it().expect("it loads");
     let code = &loaded.app.functions().next().expect("a function").code;
     assert!(matches!(code, Code::Archive(path) if path.ends_with("code.zip")), "{code:?}");
+}
+
+#[test]
+fn layers_and_the_way_of_logging_belong_to_the_function() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for name in ["code", "one", "two"] {
+        fs::create_dir(dir.path().join(name)).expect("made");
+    }
+    fs::write(dir.path().join("code/index.py"), "x = 1").expect("written");
+    let layer = |path: &str| json!({ "Type": "AWS::Lambda::LayerVersion", "Properties": { "Content": path } });
+    let file = dir.path().join("app.json");
+    let template = json!({ "Resources": {
+        "One": layer("one"), "Two": layer("two"), "Gone": layer("gone"),
+        "Fn": { "Type": "AWS::Lambda::Function", "Properties": {
+            "Runtime": "python3.12", "Handler": "index.handler", "Code": "code",
+            "Layers": [{ "Ref": "Two" }, { "Fn::GetAtt": ["One", "LayerVersionArn"] }, { "Ref": "Gone" },
+                "arn:aws:lambda:us-east-1:017000801446:layer:powertools:4"],
+            "LoggingConfig": { "LogFormat": "JSON", "ApplicationLogLevel": "WARN", "LogGroup": "/mine" },
+            "EphemeralStorage": { "Size": 1024 }, "TracingConfig": { "Mode": "Active" },
+            "Architectures": ["arm64"] } } } });
+    fs::write(&file, template.to_string()).expect("written");
+    let loaded = load(&Input::Template(file), &LoadOptions::default()).expect("an app");
+    let function = loaded.app.functions().next().expect("a function");
+    let folder = |name: &str| Code::Directory { root: dir.path().join(name), source: None };
+    assert_eq!(function.layers, [folder("two"), folder("one")]);
+    let logging = Logging::new(Some("JSON"), Some("WARN".to_owned()), Some("/mine".to_owned()));
+    assert_eq!(function.logging, logging);
+    assert_eq!(row(&loaded, "One").action, Action::Runs);
+    let told: Vec<String> = loaded.notices.iter().map(|notice| notice.text.clone()).collect();
+    for words in ["gone does not exist", "layer:powertools:4 is not part of this app"] {
+        assert!(told.iter().any(|text| text.contains(words)), "{words}: {told:?}");
+    }
+    let other = cfg!(target_arch = "x86_64");
+    assert_eq!(told.iter().any(|text| text.contains("this machine's architecture")), other);
 }

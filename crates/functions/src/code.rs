@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use stillwire_model::{Code, Function};
 
+use crate::layers;
+
 /// The most an archive may unpack to.
 ///
 /// Source: AWS Lambda quotas, "Deployment package (.zip file archive) size" (250 MB unzipped).
@@ -58,6 +60,8 @@ pub(crate) struct Roots {
     pub(crate) root: PathBuf,
     /// What its author edits, if elsewhere.
     pub(crate) source: Option<PathBuf>,
+    /// What its layers hold, merged: what is `/opt` on Lambda.
+    pub(crate) layers: Option<PathBuf>,
 }
 
 impl Roots {
@@ -65,31 +69,43 @@ impl Roots {
     pub(crate) fn folders(&self) -> impl Iterator<Item = &PathBuf> {
         self.source.iter().chain([&self.root])
     }
+
+    /// The same, and that of the layers last.
+    pub(crate) fn with_layers(&self) -> impl Iterator<Item = &PathBuf> {
+        self.folders().chain(&self.layers)
+    }
 }
 
 /// The folders that an author's editor changes.
 pub(crate) fn watched(function: &Function) -> Vec<PathBuf> {
-    match &function.code {
+    let of = |code: &Code| match code {
         Code::Directory { root, source } => source.iter().chain([root]).cloned().collect(),
         Code::Archive(_) | Code::Inline { .. } | Code::Image(_) => Vec::new(),
-    }
+    };
+    [&function.code].into_iter().chain(&function.layers).flat_map(of).collect()
 }
 
 /// Makes the code available as a folder. Disk work: not for the reactor.
 pub(crate) fn place(function: &Function, work_dir: &Path) -> Result<Roots, String> {
+    let (root, source) = place_code(&function.code, work_dir)?;
+    Ok(Roots { root, source, layers: layers::place(&function.layers, work_dir)? })
+}
+
+/// Gives the folder of the package, and that of its author.
+fn place_code(code: &Code, work_dir: &Path) -> Result<(PathBuf, Option<PathBuf>), String> {
     let put = |kind: &str| {
         let folder = tempfile::Builder::new().prefix(kind).tempdir_in(work_dir)?;
         Ok::<PathBuf, io::Error>(folder.keep())
     };
     let cannot =
         |what: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", what.display());
-    match &function.code {
+    match code {
         Code::Directory { root, source } => {
             let root = fs::canonicalize(root).map_err(|error| cannot(root, &error))?;
             // A source that is gone is no reason not to run what was deployed.
             let source = source.as_ref().and_then(|source| fs::canonicalize(source).ok());
             let source = source.filter(|source| *source != root);
-            Ok(Roots { root, source })
+            Ok((root, source))
         }
         Code::Inline { file_name, text } => {
             let written = put("inline-").and_then(|root| {
@@ -98,19 +114,19 @@ pub(crate) fn place(function: &Function, work_dir: &Path) -> Result<Roots, Strin
                 Ok(root)
             });
             let root = written.map_err(|error| cannot(work_dir, &error))?;
-            Ok(Roots { root, source: None })
+            Ok((root, None))
         }
         Code::Archive(archive) => {
             let root = put("archive-").map_err(|error| cannot(work_dir, &error))?;
             unpack(archive, &root).map_err(|error| cannot(archive, &error))?;
-            Ok(Roots { root, source: None })
+            Ok((root, None))
         }
         Code::Image(image) => Err(format!("the container image {image} is no folder")),
     }
 }
 
 /// Unpacks an archive, within bounds and never outside `root`.
-fn unpack(archive: &Path, root: &Path) -> io::Result<()> {
+pub(crate) fn unpack(archive: &Path, root: &Path) -> io::Result<()> {
     let mut archive = zip::ZipArchive::new(io::BufReader::new(fs::File::open(archive)?))?;
     if archive.len() > ARCHIVE_FILES_MAX {
         return Err(io::Error::other(format!("more than {ARCHIVE_FILES_MAX} files")));
@@ -130,6 +146,8 @@ fn unpack(archive: &Path, root: &Path) -> io::Result<()> {
             fs::create_dir_all(parent)?;
         }
         let mode = entry.unix_mode();
+        // A file that is there already may be shared with a layer: it is replaced, not written to.
+        replace(&path)?;
         let mut file = fs::File::create(&path)?;
         // The sizes an archive states are its own claim: count what comes.
         let written = io::copy(&mut entry.take(left + 1), &mut file)?;
@@ -144,6 +162,14 @@ fn unpack(archive: &Path, root: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes a file that is in the way.
+pub(crate) fn replace(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ pub(crate) fn prepare(
 
 /// Source: AWS Lambda Developer Guide, "Building a custom runtime".
 fn bootstrap(roots: &Roots) -> Result<PathBuf, String> {
-    let found = roots.folders().map(|root| root.join("bootstrap")).find(|path| path.is_file());
+    let found = roots.with_layers().map(|root| root.join("bootstrap")).find(|path| path.is_file());
     let Some(found) = found else {
         return Err(format!("its package has no file `bootstrap` ({})", roots.root.display()));
     };
@@ -70,7 +70,8 @@ fn java(
 ) -> Result<(PathBuf, Vec<String>), String> {
     let java = program("java", places)
         .ok_or_else(|| format!("there is no Java on this machine; install {name}"))?;
-    let folders: Vec<&PathBuf> = roots.folders().collect();
+    let layers = roots.layers.as_ref().map(|layers| layers.join("java"));
+    let folders: Vec<&PathBuf> = roots.folders().chain(&layers).collect();
     let has_client = folders.iter().any(|root| {
         root.join(format!("{JAVA_CLIENT}.class")).is_file()
             || [root.as_path(), &root.join("lib")].into_iter().any(has_client_jar)

@@ -18,6 +18,7 @@ mod failure;
 mod foreign;
 mod functions;
 mod group;
+mod layers;
 mod listener;
 mod memory;
 mod names;

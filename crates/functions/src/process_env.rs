@@ -47,6 +47,10 @@ pub(crate) fn variables(
     put("AWS_CONFIG_FILE", "/dev/null");
     put("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
     put("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
+    put("AWS_LAMBDA_LOG_FORMAT", if function.logging.json { "JSON" } else { "Text" });
+    if let Some(level) = &function.logging.level {
+        put("AWS_LAMBDA_LOG_LEVEL", level);
+    }
     for (name, value) in place.runtime.iter().chain(ours).chain(&function.environment) {
         put(name, value);
     }
@@ -61,7 +65,8 @@ pub(crate) fn variables(
     put("AWS_LAMBDA_FUNCTION_VERSION", &function.version);
     let initialization = if function.snap_start { "snap-start" } else { "on-demand" };
     put("AWS_LAMBDA_INITIALIZATION_TYPE", initialization);
-    put("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{}", function.name()));
+    let usual = || format!("/aws/lambda/{}", function.name());
+    put("AWS_LAMBDA_LOG_GROUP_NAME", &function.logging.group.clone().unwrap_or_else(usual));
     put("AWS_LAMBDA_LOG_STREAM_NAME", place.log_stream);
     put("LAMBDA_TASK_ROOT", &place.task_root.to_string_lossy());
     put("LAMBDA_RUNTIME_DIR", "/var/runtime");
@@ -93,6 +98,8 @@ mod tests {
             runtime: Runtime::Python(11),
             handler: "a.b".to_owned(),
             code: Code::Image(String::new()),
+            layers: Vec::new(),
+            logging: stillwire_model::Logging::new(Some("JSON"), None, Some("/mine".to_owned())),
             environment: pairs(&[("TZ", "Europe/Berlin"), ("AWS_ENDPOINT_URL", "http://mine")]),
             memory_mb: 128,
             timeout: Duration::from_secs(3),
@@ -112,6 +119,9 @@ mod tests {
             ("TZ", "Europe/Berlin"),
             ("NODE_PATH", "/lib"),
             ("LANG", "C"),
+            ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
+            ("AWS_LAMBDA_LOG_LEVEL", "INFO"),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", "/mine"),
             ("AWS_ENDPOINT_URL", "http://mine"),
             ("AWS_REGION", "eu-west-1"),
             ("AWS_DEFAULT_REGION", "eu-west-1"),

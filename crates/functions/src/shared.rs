@@ -13,6 +13,7 @@ use crate::code;
 use crate::debug;
 use crate::foreign;
 use crate::group::Group;
+use crate::layers;
 use crate::node::Nodes;
 use crate::pool::{Pool, Preparation};
 use crate::python::Pythons;
@@ -126,6 +127,7 @@ impl Shared {
         let place = tokio::task::spawn_blocking(move || code::place(&placed, &work_dir));
         let roots = place.await.map_err(|error| error.to_string())??;
         let (processes, journal) = (&self.processes, pool.journal());
+        let variables = roots.layers.as_deref().map(layers::variables).unwrap_or_default();
         let (mut prepared, mut problems) = match &function.runtime {
             Runtime::Python(minor) => {
                 let wanted = (*minor, function.snap_start);
@@ -143,6 +145,7 @@ impl Shared {
                 (find.await.map_err(|error| error.to_string())??, Vec::new())
             }
         };
+        prepared.env.extend(variables);
         if let Some(port) = self.config.debug.get(&function.arn) {
             let library = match &function.runtime {
                 Runtime::Python(minor) => {

@@ -78,13 +78,12 @@ pub(crate) fn apply(configuration: &mut Configuration, members: &Members) -> Ans
 
 fn read_runtime(text: &str) -> Answered<()> {
     match Runtime::parse(text) {
-        Ok(Runtime::Python(_)) => Ok(()),
-        Ok(_) => Err(Refused::not_here(&format!(
-            "this asks for the runtime {text} (only python3.9 to python3.14 are run here)"
-        ))),
+        Ok(runtime) if runtime.is_run_here() => Ok(()),
+        Ok(_) => Err(Refused::not_here(&format!("this asks for the runtime {text}"))),
         Err(_) => {
             let constraint = "Member must satisfy enum value set: [python3.9, python3.10, python3.11, \
-                python3.12, python3.13, python3.14]";
+                python3.12, python3.13, python3.14, nodejs18.x, nodejs20.x, nodejs22.x, nodejs24.x, \
+                provided.al2, provided.al2023]";
             Err(Refused::invalid_member(text, "runtime", constraint))
         }
     }

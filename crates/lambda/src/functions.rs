@@ -136,6 +136,7 @@ pub(crate) fn create(room: &Room, request: &Request) -> Answered<LambdaReply> {
         environment: BTreeMap::new(),
         members: Members::new(),
         code: code::take(room, sent, true)?,
+        layers: Vec::new(),
         modified: room.now(),
         revision: revision(),
     };

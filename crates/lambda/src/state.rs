@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stillwire_model::{
     Alias as ReleasedAlias, Code, Function as Released, FunctionArn, FunctionRelease, LATEST,
-    Runtime,
+    Logging, Runtime,
 };
 
 use crate::error::{Answered, Refused};
@@ -59,6 +59,9 @@ pub(crate) struct Configuration {
     /// All other members, as they were given: kept and shown.
     pub(crate) members: Members,
     pub(crate) code: StoredCode,
+    /// What its template merges into it.
+    #[serde(skip)]
+    pub(crate) layers: Vec<Code>,
     pub(crate) modified: String,
     pub(crate) revision: String,
 }
@@ -196,7 +199,9 @@ impl Function {
                 StoredCode::Kept { file, .. } => Code::Archive(code.join(file)),
                 StoredCode::Template(code) => code.clone(),
             },
+            layers: version.layers.clone(),
             environment: version.environment.clone(),
+            logging: version.logging(),
             memory_mb: version.memory_mb,
             timeout: Duration::from_secs(version.timeout_seconds.into()),
             reserved_concurrency: self.reserved,
@@ -207,6 +212,15 @@ impl Function {
 }
 
 impl Configuration {
+    fn logging(&self) -> Logging {
+        let member = |name: &str| {
+            let config = self.members.get("LoggingConfig")?;
+            config.get(name).and_then(Value::as_str).map(str::to_owned)
+        };
+        let format = member("LogFormat");
+        Logging::new(format.as_deref(), member("ApplicationLogLevel"), member("LogGroup"))
+    }
+
     /// Whether publishing it again would make the same version.
     ///
     /// Source: AWS Lambda API, `PublishVersion`: nothing is published when code and configuration did not change.

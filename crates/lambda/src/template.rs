@@ -37,6 +37,7 @@ pub(crate) fn function(definition: &FunctionDefinition, now: &str, epoch_millis:
         environment: function.environment.clone(),
         members: members.map(|(name, value)| (name.clone(), value.clone())).collect(),
         code: StoredCode::Template(function.code.clone()),
+        layers: function.layers.clone(),
         modified: now.to_owned(),
         revision: revision(),
     };

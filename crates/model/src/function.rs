@@ -25,12 +25,16 @@ pub struct Function {
     pub handler: String,
     /// Where its code is.
     pub code: Code,
+    /// What is merged into one folder besides its code; a later one wins.
+    pub layers: Vec<Code>,
     /// The variables the template sets. Names reserved by Lambda are not among them.
     pub environment: BTreeMap<String, String>,
     /// Memory in MB.
     pub memory_mb: u32,
     /// How long one invocation may take.
     pub timeout: Duration,
+    /// How it writes its log.
+    pub logging: Logging,
     /// How many invocations may run at once; `None` is no limit of its own, 0 never runs.
     pub reserved_concurrency: Option<u32>,
     /// Whether its environments begin after its code was loaded (`SnapStart`).
@@ -92,15 +96,37 @@ impl Function {
                 "its code is a container image ({image}), which is not run here; \
                  declare it as a zip package or a folder (Code.from_asset)"
             )),
-            (_, Runtime::Other(other)) if !RUN_BY_CLIENTS.iter().any(|r| other.starts_with(r)) => {
-                Some(format!("its runtime {other} is not run here; take provided.al2023"))
+            (_, runtime) if !runtime.is_run_here() => {
+                Some(format!("its runtime {runtime} is not run here; take provided.al2023"))
             }
             _ => None,
         }
     }
 }
 
-/// Where the code of a function is.
+/// How a function writes its log (`LoggingConfig`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Logging {
+    /// Whether its lines are JSON objects.
+    pub json: bool,
+    /// The least level of the lines that it writes (`WARN`); known only where lines are JSON.
+    pub level: Option<String>,
+    /// The name of its log group, where that is not the usual one.
+    pub group: Option<String>,
+}
+
+impl Logging {
+    /// What the members of a `LoggingConfig` mean.
+    ///
+    /// Source: AWS Lambda Developer Guide, "Log-level filtering": only for JSON, where it is `INFO` unless it is said.
+    pub fn new(format: Option<&str>, level: Option<String>, group: Option<String>) -> Self {
+        let json = format == Some("JSON");
+        let level = json.then(|| level.unwrap_or_else(|| "INFO".to_owned()));
+        Self { json, level, group }
+    }
+}
+
+/// Where the code of a function, or of a layer, is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Code {
     /// A folder.
@@ -163,6 +189,14 @@ impl Runtime {
             return Ok(Self::Other(text.to_owned()));
         }
         Err(InvalidRuntime(text.chars().take(80).collect()))
+    }
+
+    /// Whether functions of it can be run, given what they need.
+    pub fn is_run_here(&self) -> bool {
+        match self {
+            Self::Other(other) => RUN_BY_CLIENTS.iter().any(|family| other.starts_with(family)),
+            Self::Python(_) | Self::Node(_) | Self::Provided(_) => true,
+        }
     }
 
     /// The files in which the entry point `handler` may be, below the function's folder; the first that exists is.

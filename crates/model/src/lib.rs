@@ -30,8 +30,8 @@ pub use definition::{
 pub use domain::{ApiMapping, ApiMappingKey, Domain, DomainName};
 pub use expression::{InvalidExpression, Part, PathStep, SelectionExpression};
 pub use function::{
-    Alias, Code, Function, FunctionRelease, InvalidRuntime, InvalidVariable, LATEST, Runtime,
-    check_variable_name,
+    Alias, Code, Function, FunctionRelease, InvalidRuntime, InvalidVariable, LATEST, Logging,
+    Runtime, check_variable_name,
 };
 pub use ids::{ApiId, FunctionArn, InvalidArn, InvalidId, StageName};
 pub use integration::{

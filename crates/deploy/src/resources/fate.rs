@@ -74,7 +74,7 @@ pub(super) fn of(kind: &str) -> Fate {
         kind if SKIPPED.contains(&kind) => (Action::Skipped, "no meaning at run time here"),
         kind if is_cdk_helper(kind) => (Action::Skipped, "no meaning at run time here"),
         kind if is_custom(kind) => (Action::NotRun, "custom resources are not run here"),
-        "AWS::Lambda::LayerVersion" => (Action::NotRun, "layers are not mounted here"),
+        "AWS::Lambda::LayerVersion" => (Action::Runs, "part of functions"),
         "AWS::Lambda::EventSourceMapping" => (Action::NotRun, "no events are fetched here"),
         "AWS::Lambda::Url" => (Action::NotRun, "function URLs are not served here"),
         kind if kind.starts_with("AWS::S3::") => (Action::NotRun, "there is no S3 here"),

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stillwire_model::{Code, Function, FunctionArn, LATEST, Runtime, check_variable_name, limits};
+use stillwire_model::{
+    Code, Function, FunctionArn, LATEST, Logging, Runtime, check_variable_name, limits,
+};
 
-use super::Piece;
+use super::{Piece, layer};
 use crate::assets::tidy;
 use crate::json::{Node, Value};
 use crate::resolver::Resolver;
@@ -26,6 +28,7 @@ pub(super) fn build(
     resolver: &mut Resolver<'_>,
     sources: &mut Sources,
     piece: &Piece<'_>,
+    layers: &BTreeMap<String, Code>,
 ) -> Option<Function> {
     piece.properties.as_ref()?;
     let before = resolver.problems.len();
@@ -63,13 +66,15 @@ pub(super) fn build(
         .is_some_and(|on| on == "PublishedVersions");
     let environment = environment(resolver, piece);
     let code = code(resolver, sources, piece, &runtime, &handler);
-    for (property, text) in [
-        (
-            "Layers",
-            "layers are not mounted here: install what they hold beside the function's source",
-        ),
-        ("FileSystemConfigs", "file systems are not mounted here"),
-    ] {
+    let layers = layer::of(resolver, piece, layers);
+    let logging = logging(piece);
+    if piece.get("Architectures").and_then(Node::as_list).is_some_and(|list| {
+        list.iter().any(|one| one.as_text().is_some_and(|name| !is_this_machine(name)))
+    }) {
+        let text = format!("it runs on this machine's architecture ({})", std::env::consts::ARCH);
+        piece.inform(resolver, "Architectures", text);
+    }
+    for (property, text) in [("FileSystemConfigs", "file systems are not mounted here")] {
         if piece
             .get(property)
             .is_some_and(|node| node.as_list().is_none_or(|items| !items.is_empty()))
@@ -88,12 +93,25 @@ pub(super) fn build(
         runtime,
         handler,
         code: code?,
+        layers,
         environment,
+        logging,
         memory_mb: memory,
         timeout: Duration::from_secs(timeout.into()),
         reserved_concurrency: reserved,
         snap_start,
     })
+}
+
+/// Whether an architecture of Lambda's is this machine's.
+fn is_this_machine(architecture: &str) -> bool {
+    let ours = if architecture == "arm64" { "aarch64" } else { architecture };
+    ours == std::env::consts::ARCH
+}
+
+fn logging(piece: &Piece<'_>) -> Logging {
+    let member = |name: &str| piece.get("LoggingConfig").and_then(|node| node.get(name)?.scalar());
+    Logging::new(member("LogFormat").as_deref(), member("ApplicationLogLevel"), member("LogGroup"))
 }
 
 fn runtime(resolver: &mut Resolver<'_>, piece: &Piece<'_>, image: bool) -> Option<Runtime> {
@@ -191,7 +209,6 @@ fn code(
         piece.fail(resolver, "Code", "this function has no `Code`");
         return None;
     };
-    let unit = resolver.unit(piece.unit);
     let text = |name: &str| code.get(name).and_then(Node::scalar);
     if let Some(uri) = text("ImageUri") {
         return Some(Code::Image(uri));
@@ -201,26 +218,7 @@ fn code(
         let extension = if matches!(runtime, Runtime::Python(_)) { "py" } else { "js" };
         return Some(Code::Inline { file_name: format!("{module}.{extension}"), text });
     }
-    let path = if let Value::Text(path) = &code.value {
-        // A folder or zip beside the template, as before `aws cloudformation package`.
-        let folder = unit.template.file.parent().unwrap_or_else(|| std::path::Path::new("."));
-        tidy(&folder.join(path))
-    } else {
-        let Some(key) = text("S3Key") else {
-            piece.fail(resolver, "Code", "the code is neither an asset nor inline");
-            return None;
-        };
-        let bucket = text("S3Bucket").unwrap_or_default();
-        let Some(path) = asset(piece, unit, &bucket, &key) else {
-            let message = format!("no asset of this stack is uploaded to {key} in {bucket}");
-            let problem = crate::problem::Problem::new(piece.location(resolver, "Code"), message);
-            resolver
-                .problems
-                .push(problem.hint("put the file or folder of that name beside the template"));
-            return None;
-        };
-        path
-    };
+    let path = package(resolver, piece, "Code", code)?;
     if path.is_dir() {
         let (code, note) = sources.code(&path, &runtime.entry_files(handler));
         if let Some(note) = note {
@@ -236,6 +234,35 @@ fn code(
     let problem = crate::problem::Problem::new(piece.location(resolver, "Code"), message);
     resolver.problems.push(problem.hint("synthesize the app again"));
     None
+}
+
+/// The file or folder that a property names.
+pub(super) fn package(
+    resolver: &mut Resolver<'_>,
+    piece: &Piece<'_>,
+    property: &str,
+    node: &Node,
+) -> Option<PathBuf> {
+    let unit = resolver.unit(piece.unit);
+    let text = |name: &str| node.get(name).and_then(Node::scalar);
+    if let Value::Text(path) = &node.value {
+        // A folder or zip beside the template, as before `aws cloudformation package`.
+        let folder = unit.template.file.parent().unwrap_or_else(|| std::path::Path::new("."));
+        return Some(tidy(&folder.join(path)));
+    }
+    let Some(key) = text("S3Key") else {
+        piece.fail(resolver, property, "the code is neither an asset nor inline");
+        return None;
+    };
+    let bucket = text("S3Bucket").unwrap_or_default();
+    let found = asset(piece, unit, &bucket, &key);
+    if found.is_none() {
+        let message = format!("no asset of this stack is uploaded to {key} in {bucket}");
+        let problem = crate::problem::Problem::new(piece.location(resolver, property), message);
+        let hint = "put the file or folder of that name beside the template";
+        resolver.problems.push(problem.hint(hint));
+    }
+    found
 }
 
 /// The asset's file: by the manifest, by the CDK's note beside the resource, or beside the template, where SAM and

@@ -4,6 +4,7 @@ mod api;
 mod domain;
 mod fate;
 mod function;
+mod layer;
 mod permission;
 mod table;
 mod usage;
@@ -125,6 +126,7 @@ pub(crate) fn build<'w>(
 ) -> Built {
     let mut built = Built::default();
     let helpers = helpers(resolver, pieces);
+    let layers = layer::build(resolver, pieces);
     let mut names = BTreeSet::new();
     for piece in pieces {
         let mut fate = fate::of(piece.kind());
@@ -132,7 +134,7 @@ pub(crate) fn build<'w>(
             "AWS::Lambda::Function" if helpers.contains(&piece.key()) => {
                 fate = (Action::Skipped, "serves custom resources only".to_owned());
             }
-            "AWS::Lambda::Function" => match function::build(resolver, sources, piece) {
+            "AWS::Lambda::Function" => match function::build(resolver, sources, piece, &layers) {
                 Some(function) => {
                     if !names.insert(function.arn.as_str().to_owned()) {
                         let message = format!("another function is named {} too", function.name());

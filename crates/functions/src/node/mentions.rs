@@ -33,7 +33,7 @@ impl Mentions {
     /// Looks through a function's folders. Disk work: not for the reactor.
     pub(super) fn find(roots: &Roots) -> Self {
         let (mut found, mut left) = (Self::default(), FILES_MAX);
-        for root in roots.folders() {
+        for root in roots.with_layers() {
             found.search(root, &mut left);
         }
         found

@@ -15,6 +15,7 @@ use self::interpreter::Interpreter;
 use self::mentions::Mentions;
 use self::sdk::Wanted;
 use crate::code::{Forks, Prepared, Reach, Roots};
+use crate::layers;
 use crate::names::Names;
 use crate::once::Once;
 use crate::platform_log::Journal;
@@ -90,7 +91,7 @@ impl Nodes {
         let scanned = roots.clone();
         let scan = tokio::task::spawn_blocking(move || {
             let mentions = Mentions::find(&scanned);
-            let missing = sdk::missing(&mentions.packages, &scanned);
+            let missing = sdk::missing(&mentions.packages, &scanned, major);
             (mentions, missing)
         });
         let (mentions, missing) = scan.await.map_err(|error| error.to_string())?;
@@ -98,6 +99,9 @@ impl Nodes {
         // What the deployed folder has and the folder of its author lacks.
         let mut modules: Vec<PathBuf> =
             roots.source.iter().map(|_| roots.root.join("node_modules")).collect();
+        if let Some(layers) = &roots.layers {
+            modules.extend(layers::node(layers, major));
+        }
         if !missing.is_empty() {
             match self.sdk(processes, node, &Wanted::new(node, missing), journal).await {
                 Ok(folder) => modules.push(folder.join("node_modules")),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::interpreter::Interpreter;
 use crate::cache::{self, fingerprint};
 use crate::code::Roots;
+use crate::layers;
 use crate::supervisor::Processes;
 
 /// The version that is installed, so that two machines run the same: the newest of each package up to this one.
@@ -49,13 +50,12 @@ impl Wanted {
 }
 
 /// The packages that lie in no folder in which Node.js would look for them. Disk work: not for the reactor.
-pub(super) fn missing(packages: &BTreeSet<String>, roots: &Roots) -> BTreeSet<String> {
-    let is_there = |package: &String| {
-        roots
-            .folders()
-            .flat_map(|root| root.ancestors())
-            .any(|folder| folder.join("node_modules").join(package).is_dir())
-    };
+pub(super) fn missing(packages: &BTreeSet<String>, roots: &Roots, major: u8) -> BTreeSet<String> {
+    let own = roots.folders().flat_map(|root| root.ancestors());
+    let own = own.map(|folder| folder.join("node_modules"));
+    let folders: Vec<PathBuf> =
+        own.chain(roots.layers.iter().flat_map(|layers| layers::node(layers, major))).collect();
+    let is_there = |package: &String| folders.iter().any(|folder| folder.join(package).is_dir());
     packages.iter().filter(|package| !is_there(package)).cloned().collect()
 }
 
@@ -126,8 +126,8 @@ mod tests {
             std::fs::create_dir_all(folder.path().join(there)).unwrap();
         }
         let packages = ["a", "b", "c"].map(|name| format!("@aws-sdk/{name}")).into();
-        let roots = Roots { root, source: None };
-        assert_eq!(missing(&packages, &roots), BTreeSet::from(["@aws-sdk/c".to_owned()]));
+        let roots = Roots { root, source: None, layers: None };
+        assert_eq!(missing(&packages, &roots, 22), BTreeSet::from(["@aws-sdk/c".to_owned()]));
     }
 
     #[test]

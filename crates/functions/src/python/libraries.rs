@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a_bare_boto3_or_a_bundled_package_needs_no_installation() {
         let folder = tempfile::tempdir().unwrap();
-        let roots = Roots { root: folder.path().to_owned(), source: None };
+        let roots = Roots { root: folder.path().to_owned(), source: None, layers: None };
         let python =
             Interpreter { program: "python3".into(), minor: 11, has_boto3: false, has_pip: true };
         let with = |text: &str| {

@@ -13,6 +13,7 @@ use self::interpreter::Interpreter;
 use self::libraries::Wanted;
 use self::mentions::Mentions;
 use crate::code::{Forks, Prepared, Reach, Roots};
+use crate::layers;
 use crate::names::Names;
 use crate::once::Once;
 use crate::platform_log::Journal;
@@ -91,6 +92,9 @@ impl Pythons {
                 Ok(folder) => first.push(folder),
                 Err(problem) => problems.push(problem),
             }
+        }
+        if let Some(layers) = &roots.layers {
+            first.extend(layers::python(layers, minor));
         }
         let mut last = Vec::new();
         let has_boto3 = python.has_boto3 || first.iter().any(|f| f.join("boto3").is_dir());

@@ -14,7 +14,7 @@ use stillwire_functions::supervisor::Supervisor;
 use stillwire_functions::{Config, Functions};
 use stillwire_model::{
     Clock, Code, Function, FunctionArn, FunctionLogs, Invocation, Invoke, InvokeError, LATEST,
-    LogLine, LogSource, Outcome, Runtime,
+    LogLine, LogSource, Logging, Outcome, Runtime,
 };
 use tempfile::TempDir;
 
@@ -117,7 +117,9 @@ impl House {
             runtime: Runtime::Python(11),
             handler: handler.to_owned(),
             code: Code::Directory { root: self.code.path().to_owned(), source: None },
+            layers: Vec::new(),
             environment: BTreeMap::new(),
+            logging: Logging::default(),
             memory_mb: 128,
             timeout: Duration::from_secs(10),
             reserved_concurrency: None,

@@ -15,7 +15,7 @@ use stillwire_lambda::{Delays, Home, Kept, Lambda, Ports};
 use stillwire_model::{
     BoxFuture, Clock, Code, Function, FunctionArn, FunctionDefinition, FunctionHost, FunctionPart,
     FunctionRelease, Invocation, Invoke, InvokeError, Invoked, LATEST, LambdaApi as _, LambdaReply,
-    LambdaRequest, Outcome, Runtime,
+    LambdaRequest, Logging, Outcome, Runtime,
 };
 use stillwire_outbound::Outbound;
 use tempfile::TempDir;
@@ -100,7 +100,9 @@ pub(crate) fn function(name: &str, properties: &Value, events: &Value) -> Functi
         runtime: Runtime::Python(12),
         handler: "app.handler".to_owned(),
         code: Code::Inline { file_name: "app.py".to_owned(), text: String::new() },
+        layers: Vec::new(),
         environment: BTreeMap::new(),
+        logging: Logging::default(),
         memory_mb: 128,
         timeout: Duration::from_secs(3),
         reserved_concurrency: None,
