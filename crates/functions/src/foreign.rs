@@ -12,6 +12,10 @@ use crate::code::{Forks, Prepared, Reach, Roots};
 
 /// The class that is the program of Java's runtime client.
 const JAVA_CLIENT: &str = "com/amazonaws/services/lambda/runtime/api/client/AWSLambda";
+/// How much of a function's memory Java's objects may take, in percent; the rest is for the virtual machine itself.
+///
+/// Choice: about what the managed runtimes leave.
+const JAVA_HEAP_PERCENT: u32 = 80;
 /// The file of .NET's runtime client.
 const DOTNET_CLIENT: &str = "Amazon.Lambda.RuntimeSupport.dll";
 
@@ -90,8 +94,14 @@ fn java(
         ]
     });
     let path = path.collect::<Vec<_>>().join(":");
-    let args =
-        vec!["-cp".to_owned(), path, JAVA_CLIENT.replace('/', "."), function.handler.clone()];
+    let heap = function.memory_mb * JAVA_HEAP_PERCENT / 100;
+    let args = vec![
+        format!("-Xmx{heap}m"),
+        "-cp".to_owned(),
+        path,
+        JAVA_CLIENT.replace('/', "."),
+        function.handler.clone(),
+    ];
     Ok((java, args))
 }
 
