@@ -338,7 +338,7 @@ fn a_function_is_made_changed_published_and_deleted() {
         "not throttled": 200,
         "gone": ["ResourceNotFoundException", 404],
         "runtime": ["ValidationException", 400],
-        "node": ["InvalidParameterValueException", 400],
+        "node": 201,
         "no zip": ["InvalidParameterValueException", 400,
             "Could not unzip uploaded file. Please check your file, then try to upload again."],
         "s3": ["InvalidParameterValueException", 400],

@@ -286,7 +286,7 @@ def case_make():
     seen["gone"] = outcome(client.invoke, FunctionName="made")[:2]
     bad = dict(FunctionName="bad", Runtime="python3.12", Role=ROLE, Handler="app.handler", Code={"ZipFile": answers("x")})
     seen["runtime"] = outcome(client.create_function, **{**bad, "Runtime": "cobol85"})[:2]
-    seen["node"] = outcome(client.create_function, **{**bad, "Runtime": "nodejs22.x"})[:2]
+    seen["node"] = outcome(client.create_function, **{**bad, "FunctionName": "script", "Runtime": "nodejs22.x"})
     seen["no zip"] = outcome(client.create_function, **{**bad, "Code": {"ZipFile": b"no archive"}})
     seen["s3"] = outcome(client.create_function, **{**bad, "Code": {"S3Bucket": "bucket", "S3Key": "key"}})[:2]
     seen["reserved"] = outcome(client.create_function, **bad, Environment={"Variables": {"AWS_REGION": "x"}})[:2]
