@@ -7,8 +7,8 @@ mod common;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::{House, join_all};
-use stillwire_model::{Code, LogSource};
+use common::{House, invocation, join_all};
+use stillwire_model::{Code, Invoke as _, InvokeError, LogSource, Outcome};
 use tokio::time::Instant;
 
 fn answer(value: &str) -> String {
@@ -170,4 +170,50 @@ async fn files_of_the_source_win_over_those_of_the_package() {
     std::fs::write(source.join("app.py"), answer("'edited'")).unwrap();
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert_eq!(house.returned("f", "0").await, "\"edited\"");
+}
+
+/// What waited got the error of code that was mended meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_init_that_fails_on_old_code_fails_nobody_who_waits_for_the_new() {
+    let house = House::with(|config| config.reload = true);
+    house.write("app.py", "import time\ntime.sleep(1)\nraise ValueError('old')\n");
+    house.add(house.function("f", "app.handler")).await;
+    // The first environment, which nobody asked for, is in its init phase.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    house.write("app.py", &answer("2"));
+    assert_eq!(house.returned("f", "0").await, "2");
+}
+
+/// It waited for minutes, and was told that the function is throttled.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_change_is_told_when_the_function_cannot_run_any_more() {
+    let house = House::with(|config| config.reload = true);
+    let (root, source) = (house.code.path().join("root"), house.code.path().join("source"));
+    for folder in [&root, &source] {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(folder.join("app.py"), answer("1")).unwrap();
+    }
+    let mut function = house.function("f", "app.handler");
+    function.code = Code::Directory { root: root.clone(), source: Some(source.clone()) };
+    house.add(function).await;
+    assert_eq!(house.returned("f", "0").await, "1");
+    std::fs::remove_dir_all(&root).unwrap();
+    std::fs::write(source.join("app.py"), answer("2")).unwrap();
+    let asked = tokio::time::timeout(Duration::from_secs(10), house.invoke("f", "0"));
+    let refused = asked.await.expect("an answer").unwrap_err();
+    assert!(matches!(refused, InvokeError::Unavailable { .. }), "{refused:?}");
+}
+
+/// Nobody settled the change of a function that was not deployed any more; what waited for that was lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_change_when_the_function_is_replaced_is_answered() {
+    let house = House::with(|config| config.reload = true);
+    house.write("app.py", &answer("1"));
+    house.add(house.function("f", "app.handler")).await;
+    assert_eq!(house.returned("f", "0").await, "1");
+    house.write("app.py", &answer("2"));
+    let waiting = house.functions.invoke(invocation("f", "0"));
+    house.add_with(house.function("f", "app.handler"), &[("NEW", "1")]).await;
+    let answer = tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("an answer");
+    assert!(matches!(answer.unwrap().outcome, Outcome::Returned(_)));
 }

@@ -87,6 +87,16 @@ impl Concurrency {
     }
 }
 
+impl Preparation {
+    /// Why it cannot run, if it cannot.
+    fn failed(&self) -> Option<String> {
+        match self {
+            Self::Failed(reason) => Some(reason.clone()),
+            Self::Pending | Self::Ready(_) => None,
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
@@ -418,6 +428,8 @@ impl Pool {
             }
             match end {
                 _ if was_on_trial => {}
+                // Its code was replaced meanwhile: how it failed says nothing of the code that serves now.
+                _ if generation != state.generation => {}
                 End::Retired => {}
                 End::InitFailed(failure) => {
                     state.suppressed = false;
@@ -465,16 +477,10 @@ impl Pool {
         preparation: Preparation,
         problems: Vec<String>,
     ) {
-        let refused: Vec<Work> = {
-            let mut state = self.lock();
-            let failed = matches!(preparation, Preparation::Failed(_));
-            state.preparation = preparation.clone();
-            if failed { state.queue.drain(..).collect() } else { Vec::new() }
-        };
-        if let Preparation::Failed(reason) = preparation {
-            for work in refused {
-                work.answer(Err(self.unavailable(reason.clone())));
-            }
+        let failed = preparation.failed();
+        self.lock().preparation = preparation;
+        if let Some(reason) = failed {
+            self.refuse_queue(&reason);
         }
         self.warm_up();
         self.problems.send_replace(Some(problems));

@@ -16,6 +16,9 @@ impl Pool {
     /// The code is being changed: nothing starts until that is settled.
     pub(crate) fn code_changes(&self, now: Instant) {
         let mut state = self.lock();
+        if state.closed {
+            return; // nobody settles it any more
+        }
         let first = state.changing.map_or(now, |(first, _)| first);
         state.changing = Some((first, now));
     }
@@ -28,7 +31,7 @@ impl Pool {
     /// The change seen until `seen` is settled. With a new preparation, and why there is one, the environments are
     /// replaced: at once, or where some serve, once one has loaded the new code.
     pub(crate) fn settled(self: &Arc<Self>, seen: Instant, renewed: Option<(Preparation, String)>) {
-        let mut replaced = None;
+        let (mut replaced, mut failed) = (None, None);
         {
             let mut state = self.lock();
             if state.changing.is_some_and(|(_, last)| last <= seen) {
@@ -44,6 +47,7 @@ impl Pool {
                         state.trial = Some(Trial { generation, prepared, why, begun: false });
                     }
                     preparation => {
+                        failed = preparation.failed();
                         state.replace(generation, preparation);
                         replaced = Some(why);
                     }
@@ -52,6 +56,9 @@ impl Pool {
         }
         if let Some(why) = replaced {
             self.tell_reload(&why);
+        }
+        if let Some(reason) = failed {
+            self.refuse_queue(&reason);
         }
         self.move_on(true);
     }
@@ -84,11 +91,12 @@ impl Pool {
         true
     }
 
-    /// Ends when its queue is empty.
+    /// Ends when its queue is empty, which it works off with the code that is there.
     pub(crate) fn close(self: &Arc<Self>) {
         {
             let mut state = self.lock();
             state.closed = true;
+            state.changing = None;
             state.trial = None;
             state.idle.clear();
         }
