@@ -79,9 +79,15 @@ fn anonymous_bytes(pid: u32) -> Option<u64> {
     Some(resident.saturating_sub(shared) * rustix::param::page_size() as u64)
 }
 
+/// The processes that any of its threads started.
 fn children(pid: u32) -> Vec<u32> {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let texts =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let parse = |text: String| -> Vec<u32> {
+        text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    };
+    texts.flat_map(parse).collect()
 }
 
 #[cfg(test)]
@@ -93,8 +99,18 @@ mod tests {
         let mut memory = Memory::new(std::process::id());
         let before = memory.now();
         let block = vec![1_u8; 64 * 1024 * 1024];
-        assert_eq!(before.processes, 1);
         assert!(memory.now().mb >= before.mb + 60, "{} bytes more", block.len());
         assert!(memory.peak_mb() >= 64);
+    }
+
+    /// Those of other threads than the first were not counted; a test runs in such a thread.
+    #[test]
+    fn what_a_thread_started_counts() {
+        assert_eq!(Memory::new(std::process::id()).now().processes, 1);
+        let mut child = std::process::Command::new("sleep").arg("10").spawn().unwrap();
+        let taken = Memory::new(std::process::id()).now();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(taken.processes, 2);
     }
 }
