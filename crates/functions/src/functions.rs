@@ -146,6 +146,10 @@ impl Functions {
         for pool in old {
             pool.close();
         }
+        // What may run at once may be more now.
+        for pool in shared.all_pools() {
+            pool.pump();
+        }
         for pool in fresh {
             let (shared, watcher) = (Arc::clone(shared), self.0.watcher.clone());
             shared.clone().drain.spawn("prepare a function", async move {

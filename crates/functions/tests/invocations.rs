@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{House, join_all};
 use serde_json::{Value, json};
-use stillwire_model::{InvokeError, LogSource, Outcome};
+use stillwire_model::{Invoke as _, InvokeError, LogSource, Outcome};
 use tokio::time::Instant;
 
 const HANDLERS: &str = r#"
@@ -258,4 +258,22 @@ async fn a_dropped_caller_does_not_cancel_the_invocation() {
     let event = json!(mark).to_string();
     drop(tokio::time::timeout(Duration::from_millis(50), house.invoke("f", &event)).await);
     house.until("the handler ran to its end", |_| mark.exists()).await;
+}
+
+/// What waited went on waiting for the one process there was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_higher_reserved_concurrency_holds_at_once() {
+    let house = House::new();
+    house.write("app.py", "import time\ndef handler(event, context):\n    time.sleep(event)\n");
+    let mut function = house.function("f", "app.handler");
+    function.reserved_concurrency = Some(1);
+    house.add(function.clone()).await;
+    let first = house.functions.invoke(common::invocation("f", "5"));
+    let second = house.functions.invoke(common::invocation("f", "0"));
+    function.reserved_concurrency = Some(2);
+    house.add(function).await;
+    tokio::select! {
+        _ = first => panic!("the second waited for the first"),
+        answer = second => drop(answer.unwrap()),
+    }
 }
