@@ -204,3 +204,24 @@ async fn what_fails_in_a_hook_is_told_as_lambda_tells_it() {
     assert_eq!(error["errorType"], "Runtime.AfterRestoreError");
     assert!(error["errorMessage"].as_str().unwrap().contains("division by zero"), "{error}");
 }
+
+/// The order was never answered: the invocation waited for ten seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_that_fails_half_way_is_told_at_once() {
+    let house = House::new();
+    let code = r#"
+loader, fork = os.getpid(), os.fork
+def only_here():
+    if os.getpid() != loader:
+        raise OSError("no more processes")
+    return fork()
+os.fork = only_here
+"#;
+    let began = tokio::time::Instant::now();
+    snapshot(&house, code).await;
+    let seen: Value = serde_json::from_str(&house.returned("who", "{}").await).unwrap();
+    assert_eq!(seen["shared"], false);
+    let notices = notices(&house);
+    assert!(notices.iter().any(|line| line.contains("no more processes")), "{notices:?}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(8), "{:?}", began.elapsed());
+}

@@ -60,17 +60,25 @@ def serve(number, settings, load):
         try:
             between = os.fork()
         except OSError as error:
-            tell(control, {"Failed": {"id": order["id"], "reason": "cannot fork: %s" % error}})
+            tell(control, failed(order, error))
         else:
             if between == 0:
-                # The environment becomes an orphan, which makes it the supervisor's child.
-                if os.fork() != 0:
-                    os._exit(0)
-                become(control, order, descriptors, supervisor)
+                try:
+                    # The environment becomes an orphan, which makes it the supervisor's child.
+                    if os.fork() != 0:
+                        os._exit(0)
+                    become(control, order, descriptors, supervisor)
+                except Exception as error:
+                    tell(control, failed(order, error))
+                    os._exit(1)
                 return descriptors[0], handler, restored()
             os.waitpid(between, 0)
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def failed(order, error):
+    return {"Failed": {"id": order["id"], "reason": "cannot fork: %s" % error}}
 
 
 def tell(control, report):

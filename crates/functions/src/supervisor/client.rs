@@ -133,10 +133,7 @@ impl Process {
 
     /// Kills the process and all that descends from it; `exited` tells when that is done.
     pub(crate) fn kill(&self) {
-        // A full queue is a supervisor that hangs; its socket's end kills everything.
-        if self.shared.requests.try_send((Request::Kill(self.id), Vec::new())).is_err() {
-            tracing::warn!(id = self.id, "the supervisor takes no requests");
-        }
+        self.shared.kill(self.id);
     }
 }
 
@@ -199,10 +196,11 @@ impl Processes {
             self.0.requests.send((request, fds.into())).await.map_err(|_| gone())?;
             answer.await.map_err(|_| gone())
         };
-        let pid = tokio::time::timeout(SPAWN_DEADLINE, asked)
-            .await
-            .map_err(|_| io::Error::other("the supervisor does not answer"))??
-            .map_err(io::Error::other)?;
+        let Ok(answered) = tokio::time::timeout(SPAWN_DEADLINE, asked).await else {
+            self.0.kill(id); // what may still come is nobody's
+            return Err(io::Error::other("the supervisor does not answer"));
+        };
+        let pid = answered?.map_err(io::Error::other)?;
         Ok(Process { id, pid, exited: exit, shared: Arc::clone(&self.0) })
     }
 }
@@ -211,6 +209,13 @@ impl Shared {
     /// The map is only touched in single steps: a panic cannot leave it half-changed.
     fn lock(&self) -> MutexGuard<'_, Option<HashMap<u64, Watched>>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kill(&self, id: u64) {
+        // A full queue is a supervisor that hangs; its socket's end kills everything.
+        if self.requests.try_send((Request::Kill(id), Vec::new())).is_err() {
+            tracing::warn!(id, "the supervisor takes no requests");
+        }
     }
 
     fn take(&self, report: Report) {
@@ -239,13 +244,12 @@ impl Shared {
         };
         let failed = answer.is_err();
         let waiting = watched.get_mut(&id).and_then(|process| process.spawned.take());
-        if let Some(waiting) = waiting
-            && waiting.send(answer).is_err()
-        {
-            tracing::warn!(id, "a process started after its deadline");
-        }
+        let is_wanted = waiting.is_some_and(|waiting| waiting.send(answer).is_ok());
         if failed {
             watched.remove(&id);
+        } else if !is_wanted {
+            tracing::warn!(id, "a process started after its deadline, and is ended");
+            self.kill(id);
         }
     }
 }
@@ -314,4 +318,27 @@ async fn reap(process: &mut Child) {
         }
     }
     tracing::warn!(pid = process.id(), "the supervisor is late");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It went on without an owner.
+    #[test]
+    fn a_process_that_starts_when_nobody_waits_any_more_is_killed() {
+        let (requests, mut queue) = mpsc::channel(1);
+        let (spawned, waiting) = oneshot::channel();
+        drop(waiting);
+        let watched = Watched { spawned: Some(spawned), ready: None, exited: None };
+        let shared = Shared {
+            requests,
+            next: AtomicU64::new(8),
+            finish: watch::Sender::new(false),
+            watched: Mutex::new(Some(HashMap::from([(7, watched)]))),
+        };
+        shared.take(Report::Spawned { id: 7, pid: 1 });
+        let (asked, _) = queue.try_recv().unwrap();
+        assert!(matches!(asked, Request::Kill(7)), "{asked:?}");
+    }
 }

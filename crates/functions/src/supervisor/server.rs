@@ -113,6 +113,8 @@ impl Supervised {
                 let root = self.running.iter().find(|(_, known)| **known == id);
                 if let Some(root) = root.map(|(pid, _)| *pid) {
                     kill_all(&Tree::read().members(me(), root, id));
+                } else {
+                    self.templates.forget(id);
                 }
                 // The rest of the tree goes when the first process is reaped.
             }

@@ -96,6 +96,13 @@ impl Templates {
         Ok(())
     }
 
+    /// Nobody waits any more for what an order was to start.
+    pub(super) fn forget(&mut self, id: u64) {
+        for template in self.running.values_mut() {
+            template.forking.remove(&id);
+        }
+    }
+
     /// An order was carried out, or could not be.
     pub(super) fn forked(&mut self, template: u64, id: u64) {
         if let Some(template) = self.running.get_mut(&template) {
