@@ -333,6 +333,7 @@ mod tests {
         let watched = Watched { spawned: Some(spawned), ready: None, exited: None };
         let shared = Shared {
             requests,
+            supervisor: 1,
             next: AtomicU64::new(8),
             finish: watch::Sender::new(false),
             watched: Mutex::new(Some(HashMap::from([(7, watched)]))),
