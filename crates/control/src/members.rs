@@ -82,6 +82,11 @@ fn read_record(
                 invalid.add(&path, &Value::Null, "Member must not be null");
             }
             None | Some(Value::Null) => {}
+            // To a change, the empty text says that a member is to be removed.
+            Some(value) if *required && value.as_str() == Some("") => {
+                let constraint = "Member must have length greater than or equal to 1";
+                invalid.add(&path, value, constraint);
+            }
             Some(value) => {
                 if let Some(value) = read_value(value, form, purpose, &path, invalid) {
                     read.insert((*name).to_owned(), value);
@@ -289,6 +294,14 @@ mod tests {
         let expected = json!({ "name": "abc", "kind": "A", "count": 5, "map": {"x": "y"},
             "record": {"rate": 1.5, "on": true}, "texts": ["a"] });
         assert_eq!(Value::from(read), expected);
+    }
+
+    /// A change removed it: an API lost its name, a model its schema.
+    #[test]
+    fn what_is_required_is_not_empty() {
+        for purpose in [Purpose::Create, Purpose::Update] {
+            assert!(read(&object(json!({ "name": "" })), MEMBERS, purpose).is_err());
+        }
     }
 
     #[test]
