@@ -56,7 +56,7 @@ def app(code, **more):
 class Program:
     """The program on an app; its functions are forked or not."""
 
-    def __init__(self, template, templates=True):
+    def __init__(self, template, templates=True, verbose=False):
         self.folder = Path(tempfile.mkdtemp())
         path, ready = self.folder / "app.json", self.folder / "ready.json"
         path.write_text(json.dumps(template))
@@ -65,7 +65,8 @@ class Program:
                            STILLWIRE_CACHE_DIR=str(ROOT / "target/test-tools/cache"))
         self.log = open(self.folder / "log", "w+")
         self.process = subprocess.Popen(
-            [RELEASE / "stillwire", "dev", path, "--port", "0", "--in-memory", "--ready-file", ready],
+            [RELEASE / "stillwire", "dev", path, "--port", "0", "--in-memory", "--ready-file", ready,
+             *["--verbose"] * verbose],
             stdout=self.log, stderr=self.log, env=environment)
         while not ready.exists():
             if self.process.poll() is not None:
@@ -124,7 +125,7 @@ def environments():
     snap_start = {"SnapStart": {"ApplyOn": "PublishedVersions"}}
     for name, templates, more in ((OWN, False, {}), ("forked from a template", True, {}),
                                   ("forked with the handler loaded (SnapStart)", True, snap_start)):
-        with Program(app(HANDLER.replace("SECONDS", "3"), **more), templates) as program:
+        with Program(app(HANDLER.replace("SECONDS", "3"), **more), templates, verbose=True) as program:
             asyncio.run(ask(program.url, 1))
             before = sum(map(cpu_seconds, program.below()))
             begin = time.perf_counter()
