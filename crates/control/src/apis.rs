@@ -14,10 +14,12 @@ use crate::page::page;
 use crate::plane::{Done, Plane};
 use crate::request::Request;
 use crate::state::{Api, State};
+use crate::tags;
 
 pub(crate) fn create(plane: &Plane, state: &mut State, request: &Request) -> Answered<Done> {
     let own = request.create(API)?;
     check(&own)?;
+    tags::check_new(&own)?;
     if state.apis.len() >= APIS_MAX {
         return Err(bad_request("Maximum number of APIs has been reached"));
     }

@@ -14,6 +14,7 @@ use crate::plane::{Done, Plane};
 use crate::request::Request;
 use crate::stages;
 use crate::state::{Domain, State};
+use crate::tags;
 
 pub(crate) fn operate(
     plane: &Plane,
@@ -58,6 +59,7 @@ pub(crate) fn operate(
 fn create(plane: &Plane, state: &mut State, request: &Request) -> Answered<Done> {
     let own = request.create(DOMAIN)?;
     let name = own.get("domainName").and_then(Value::as_str).unwrap_or_default().to_lowercase();
+    tags::check_new(&own)?;
     if state.domains.contains_key(&name) {
         return Err(conflict("The domain name you provided already exists."));
     }

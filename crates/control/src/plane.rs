@@ -184,6 +184,7 @@ impl Plane {
                     parts::operate(self, state, &place, (method, rest), request)
                 }
             },
+            (_, ["domainnames", _, "routingrules", ..]) => Err(unserved(&path)),
             (_, ["domainnames", rest @ ..]) => {
                 domains::operate(self, state, (method, rest), request)
             }
@@ -195,7 +196,7 @@ impl Plane {
 
 /// What is not for WebSocket APIs, or does not exist.
 fn unserved(path: &[&str]) -> Refused {
-    let known = ["integrations", "cors", "exports", "vpclinks", "portals", "routingrules"];
+    let known = ["cors", "exports", "vpclinks", "portals", "routingrules"];
     match path.iter().find(|segment| known.contains(segment)) {
         Some(segment) => bad_request(format!(
             "{segment} are not for WebSocket APIs, which is what is served here"

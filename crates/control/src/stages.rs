@@ -13,6 +13,7 @@ use crate::page::page;
 use crate::plane::{Done, Plane};
 use crate::request::Request;
 use crate::state::{Api, Stage, State};
+use crate::tags;
 
 pub(crate) fn operate(
     plane: &Plane,
@@ -53,6 +54,7 @@ fn create(plane: &Plane, state: &mut State, api: &str, request: &Request) -> Ans
     let own = request.create(STAGE)?;
     let name = own.get("stageName").and_then(Value::as_str).unwrap_or_default().to_owned();
     StageName::parse(&name).map_err(|error| bad_request(error.to_string()))?;
+    tags::check_new(&own)?;
     let now = plane.now();
     plane.change_api(state, api, Touches::Surroundings, |api| {
         if api.stages.contains_key(&name) {

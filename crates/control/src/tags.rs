@@ -38,10 +38,7 @@ pub(crate) fn operate(
             };
             tagged.change(plane, state, |tags| {
                 tags.extend(new);
-                if tags.len() > TAGS_MAX {
-                    return Err(bad_request(format!("a resource has at most {TAGS_MAX} tags")));
-                }
-                Ok(())
+                check(tags)
             })?;
             Ok(Done::created(json!({})))
         }
@@ -55,6 +52,18 @@ pub(crate) fn operate(
         }
         _ => Err(unknown_path()),
     }
+}
+
+/// Whether a new resource has no more tags than it may have.
+pub(crate) fn check_new(own: &Resource) -> Answered<()> {
+    own.get("tags").and_then(Value::as_object).map_or(Ok(()), check)
+}
+
+fn check(tags: &Resource) -> Answered<()> {
+    if tags.len() > TAGS_MAX {
+        return Err(bad_request(format!("a resource has at most {TAGS_MAX} tags")));
+    }
+    Ok(())
 }
 
 impl<'a> Tagged<'a> {

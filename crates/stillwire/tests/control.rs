@@ -105,6 +105,7 @@ fn mistakes_are_refused_in_the_service_s_words_and_change_nothing() {
         "bad token": ["BadRequestException", 400, "Invalid nextToken"],
         "a cors configuration": ["BadRequestException", 400,
             "cors are not for WebSocket APIs, which is what is served here"],
+        "many tags": ["BadRequestException", 400, "a resource has at most 50 tags"],
         "routes": ["one"],
         "answer": "one",
     });

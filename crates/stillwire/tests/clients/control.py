@@ -207,6 +207,8 @@ def mistakes():
     seen["active"] = outcome(gateway.delete_deployment, DeploymentId=deployed, **at)
     seen["bad token"] = outcome(gateway.get_routes, NextToken="~", **at)
     seen["a cors configuration"] = outcome(gateway.delete_cors_configuration, **at)
+    tags = {f"tag{number}": "x" for number in range(51)}
+    seen["many tags"] = outcome(stage, api=api, name="tagged", Tags=tags)
     # Nothing of all this has changed the API.
     seen["routes"] = [route["RouteKey"] for route in gateway.get_routes(**at)["Items"]]
     seen["answer"] = ask(api, "one")
