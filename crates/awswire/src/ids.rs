@@ -44,7 +44,10 @@ impl ConnectionId {
 
 impl fmt::Display for ConnectionId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&BASE64_URL_SAFE.encode(self.0))
+        let mut text = [0; 16]; // eleven bytes are sixteen letters
+        let length = BASE64_URL_SAFE.encode_slice(self.0, &mut text).map_err(|_| fmt::Error)?;
+        let text = text.get(..length).and_then(|text| str::from_utf8(text).ok());
+        out.write_str(text.ok_or(fmt::Error)?)
     }
 }
 

@@ -15,4 +15,4 @@ pub use signature::{
     CredentialScope, Credentials, Expected, InvalidAuthorization, Mismatch, Payload, RawRequest,
     Secret, SignatureError, SigningScope, Verified, presign, sign, verify,
 };
-pub use time::{clf_time, iso_millis};
+pub use time::{clf_time, iso_millis, with_clf_time};

@@ -8,6 +8,11 @@ use jiff::Timestamp;
 ///
 /// Source: API Gateway, `$context.requestTime` (Common Log Format, UTC).
 pub fn clf_time(epoch_millis: u64) -> String {
+    with_clf_time(epoch_millis, str::to_owned)
+}
+
+/// The same, for whoever needs no text of its own.
+pub fn with_clf_time<T>(epoch_millis: u64, read: impl FnOnce(&str) -> T) -> T {
     thread_local! {
         // Each request of a busy second asks for the same text.
         static LAST: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
@@ -17,7 +22,7 @@ pub fn clf_time(epoch_millis: u64) -> String {
             *second = epoch_millis / 1000;
             *text = timestamp(epoch_millis).strftime("%d/%b/%Y:%H:%M:%S +0000").to_string();
         }
-        text.clone()
+        read(text)
     })
 }
 

@@ -33,6 +33,7 @@ fn log(api: &Api, context: &Context<'_>, fate: &Fate, shared: &Shared) {
     for piece in log.format.pieces() {
         match piece {
             LogPiece::Text(text) => line.push_str(text),
+            LogPiece::Variable(name) if context.append(name, fate, &mut line) => {}
             LogPiece::Variable(name) => match context.variable_of(name, fate) {
                 Some(value) => push_printable(&value, &mut line),
                 None => line.push_str(MISSING),

@@ -4,10 +4,11 @@
 //! format".
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stillwire_awswire::clf_time;
+use stillwire_awswire::{clf_time, with_clf_time};
 use tokio::time::Instant;
 
 use crate::peer::Peer;
@@ -151,12 +152,24 @@ impl Context<'_> {
         }
     }
 
-    /// A variable that is known once the request is over.
+    /// Appends a variable to a line of an access log, where that needs no text of its own; gives whether it did.
+    pub(crate) fn append(&self, name: &str, fate: &Fate, line: &mut String) -> bool {
+        let appended = match name {
+            "connectionId" => write!(line, "{}", self.peer.id),
+            "identity.sourceIp" => write!(line, "{}", self.peer.source_ip),
+            "requestTime" => with_clf_time(self.epoch_millis, |text| line.write_str(text)),
+            "requestTimeEpoch" => write!(line, "{}", self.epoch_millis),
+            "status" => write!(line, "{}", fate.status),
+            _ => return false,
+        };
+        appended.is_ok() // a text takes everything
+    }
+
+    /// Any other variable that is known once the request is over.
     pub(crate) fn variable_of<'a>(&'a self, name: &str, fate: &'a Fate) -> Option<Cow<'a, str>> {
         let number = |number: u64| Some(Cow::Owned(number.to_string()));
         let (integration, authorizer) = (fate.integration.as_ref(), fate.authorizer.as_ref());
         match name {
-            "status" => number(fate.status.into()),
             "error.message" => fate.failure.as_ref().map(|failure| failure.frame_text().into()),
             "error.messageString" => {
                 fate.failure.as_ref().map(|failure| format!("\"{}\"", failure.frame_text()).into())

@@ -15,6 +15,9 @@ use stillwire_model::AccessLogs;
 /// Bytes that may wait for the disk; further lines are dropped and counted.
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Room of a log that is kept from one batch to the next.
+const KEPT_BYTES_MAX: usize = 1024 * 1024;
+
 /// How long lines are gathered before they are written together: waking the writer for each costs more than the line.
 const GATHER: Duration = Duration::from_millis(20);
 
@@ -132,6 +135,21 @@ impl Batch {
         lines.extend_from_slice(line.as_bytes());
         lines.push(b'\n');
     }
+
+    /// What is to be written.
+    fn written(&self) -> impl Iterator<Item = (&Arc<str>, &[u8])> {
+        let all = self.lines.iter().map(|(destination, lines)| (destination, lines.as_slice()));
+        all.filter(|(_, lines)| !lines.is_empty())
+    }
+
+    /// Makes room for the next lines.
+    fn clear(&mut self) {
+        (self.bytes, self.dropped) = (0, 0);
+        for lines in self.lines.values_mut() {
+            lines.clear();
+            lines.shrink_to(KEPT_BYTES_MAX);
+        }
+    }
 }
 
 /// A file that is written to, and its size.
@@ -142,23 +160,26 @@ struct Open {
 
 fn write(log: &Log, desk: &Desk) {
     let mut files: HashMap<Arc<str>, Option<Open>> = HashMap::new();
+    // Two take turns, so that a busy log needs no new memory.
+    let mut batch = Batch::default();
     loop {
         let nothing_to_do = |waiting: &mut Waiting| waiting.batch.bytes == 0 && !waiting.over;
         let waiting = desk.bell.wait_while(desk.waiting(), nothing_to_do);
         let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
         let gathered = desk.bell.wait_timeout_while(waiting, GATHER, |waiting| !waiting.over);
         let (mut waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
-        let (batch, over) = (mem::take(&mut waiting.batch), waiting.over);
+        mem::swap(&mut waiting.batch, &mut batch);
+        let over = waiting.over;
         drop(waiting);
         if batch.dropped > 0 {
             let dropped = batch.dropped;
             tracing::warn!(dropped, "lines of the {} were dropped: the disk is too slow", log.what);
         }
-        for (destination, lines) in batch.lines {
-            let path = log.folder.join(file_name(&destination));
-            let place = files.entry(destination).or_insert_with(|| log.open(&path));
+        for (destination, lines) in batch.written() {
+            let path = log.folder.join(file_name(destination));
+            let place = files.entry(Arc::clone(destination)).or_insert_with(|| log.open(&path));
             let Some(open) = place else { continue };
-            match open.file.write_all(&lines) {
+            match open.file.write_all(lines) {
                 Ok(()) => open.bytes += u64::try_from(lines.len()).unwrap_or_default(),
                 Err(error) => {
                     log.tell(&path, &error);
@@ -173,6 +194,7 @@ fn write(log: &Log, desk: &Desk) {
                 *place = log.open(&path);
             }
         }
+        batch.clear();
         if over {
             return;
         }
