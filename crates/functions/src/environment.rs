@@ -28,10 +28,7 @@ use crate::supervisor::Exit;
 const PARTING_MAX: Duration = Duration::from_secs(1);
 /// How long a runtime that reported a failed init may take to read the answer and end by itself.
 const LAST_WORDS_MAX: Duration = Duration::from_millis(200);
-/// How often, and after which pause, a new environment looks whether one that has just answered is free again:
-/// a caller that sends the next event at once should find it, and not pay for a process.
-const SETTLING_LOOKS: u32 = 20;
-/// See [`SETTLING_LOOKS`].
+/// How often a new environment looks whether one that has just answered is free again.
 const SETTLING_PAUSE: Duration = Duration::from_millis(1);
 /// How often an environment that works is looked at for how much memory it takes.
 const MEMORY_LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -68,10 +65,10 @@ pub(crate) struct Start {
 /// Gives why it is over, and whether it ever became ready.
 pub(crate) async fn run(start: Start) -> (End, bool) {
     let pool = Arc::clone(&start.pool);
-    for _ in 0..SETTLING_LOOKS {
-        if !pool.is_settling() {
-            break;
-        }
+    // A caller that sends the next event at once should find the environment that has answered, and not pay for a
+    // process. To wait for as long as a start takes costs at most twice what was right.
+    let patience = Instant::now() + pool.start_takes();
+    while pool.is_settling() && Instant::now() < patience {
         tokio::time::sleep(SETTLING_PAUSE).await;
     }
     let Ok(permit) = pool.inits().acquire_owned().await else { return (End::Retired, false) };
@@ -216,7 +213,9 @@ impl Environment {
     fn become_ready(&mut self) -> ControlFlow<End> {
         let first = self.init.take().is_some();
         if first {
-            self.init_took = Some(self.started.elapsed());
+            let took = self.started.elapsed();
+            self.pool.start_took(took);
+            self.init_took = Some(took);
             self.ready = true;
         }
         self.deadline = far_future();

@@ -8,7 +8,7 @@ mod upkeep;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,11 @@ use crate::platform_log::{Journal, Usage};
 use crate::shared::Shared;
 use crate::supervisor::Processes;
 use crate::template::{Template, TemplateSlot};
+
+/// What a start is taken to last at least, and at most.
+const START_LEAST: Duration = Duration::from_millis(20);
+/// See [`START_LEAST`].
+const START_MOST: Duration = Duration::from_millis(500);
 
 /// Invocations of one function that may wait.
 ///
@@ -138,6 +143,8 @@ pub(crate) struct Pool {
     problems: watch::Sender<Option<Vec<String>>>,
     /// How many environments have answered and are not free yet.
     settling: Arc<AtomicUsize>,
+    /// How long the last start took, in microseconds; 0 before the first.
+    start_micros: AtomicU64,
     template: TemplateSlot,
     state: Mutex<State>,
 }
@@ -219,6 +226,7 @@ impl Pool {
             entry,
             problems,
             settling: Arc::default(),
+            start_micros: AtomicU64::new(0),
             template: TemplateSlot::default(),
             state: Mutex::new(state),
         }
@@ -248,6 +256,18 @@ impl Pool {
 
     pub(crate) fn settling(&self) -> &Arc<AtomicUsize> {
         &self.settling
+    }
+
+    /// Notes how long an environment took to start.
+    pub(crate) fn start_took(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.start_micros.store(micros, Ordering::Relaxed);
+    }
+
+    /// How long another would take, as far as is known, within bounds.
+    pub(crate) fn start_takes(&self) -> Duration {
+        Duration::from_micros(self.start_micros.load(Ordering::Relaxed))
+            .clamp(START_LEAST, START_MOST)
     }
 
     pub(crate) fn is_settling(&self) -> bool {
