@@ -36,6 +36,7 @@ mod runtime_api;
 mod runtime_http;
 mod runtime_link;
 mod shared;
+mod sources;
 pub mod supervisor;
 mod template;
 mod tool;

@@ -1,24 +1,23 @@
 //! What a function's source asks for that it may not bring: packages of the AWS SDK for JavaScript.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 
 use crate::code::Roots;
+use crate::sources::Sources;
 
-/// Bounds of the search. A bundle may be large.
-const FILES_MAX: usize = 2000;
-const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Packages that are installed for one function.
 const PACKAGES_MAX: usize = 64;
 
-/// Folders that hold nothing of the function's own.
-const SKIPPED: [&str; 4] = [".git", "node_modules", "__pycache__", "cdk.out"];
-const EXTENSIONS: [&str; 6] = ["js", "mjs", "cjs", "ts", "mts", "cts"];
 /// What the managed runtimes carry.
 ///
 /// Source: AWS Lambda Developer Guide, "Runtime-included SDK versions".
 const SCOPES: [&str; 2] = ["@aws-sdk/", "@smithy/"];
+
+const SOURCES: Sources = Sources {
+    skipped: &[".git", "node_modules", "__pycache__", "cdk.out"],
+    extensions: &["js", "mjs", "cjs", "ts", "mts", "cts"],
+    file_bytes_max: 8 * 1024 * 1024, // a bundle may be large
+};
 
 /// What was found.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -32,32 +31,10 @@ pub(super) struct Mentions {
 impl Mentions {
     /// Looks through a function's folders. Disk work: not for the reactor.
     pub(super) fn find(roots: &Roots) -> Self {
-        let (mut found, mut left) = (Self::default(), FILES_MAX);
-        for root in roots.with_layers() {
-            found.search(root, &mut left);
-        }
+        let mut found = Self::default();
+        let whole = SOURCES.read(roots, &mut |text| found.read(text));
+        found.imports |= !whole;
         found
-    }
-
-    fn search(&mut self, folder: &Path, left: &mut usize) {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            if *left == 0 {
-                self.imports = true;
-                return;
-            }
-            let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
-            if kind.is_dir() {
-                if !SKIPPED.iter().any(|name| entry.file_name() == *name) {
-                    self.search(&path, left);
-                }
-            } else if path.extension().is_some_and(|have| EXTENSIONS.iter().any(|e| have == *e)) {
-                *left -= 1;
-                if entry.metadata().is_ok_and(|data| data.len() <= FILE_BYTES_MAX) {
-                    let text = fs::read(&path).unwrap_or_default();
-                    self.read(&String::from_utf8_lossy(&text));
-                }
-            }
-        }
     }
 
     fn read(&mut self, text: &str) {

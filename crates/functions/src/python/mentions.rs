@@ -1,20 +1,18 @@
 //! What a function's source says of boto3: whether it uses it, and for which services.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 
 use crate::code::Roots;
+use crate::sources::Sources;
 
-/// Bounds of the search.
-const FILES_MAX: usize = 2000;
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Services that are loaded before anybody asks.
 const SERVICES_MAX: usize = 8;
 
-/// Folders that hold nothing of the function's own.
-const SKIPPED: [&str; 7] =
-    [".git", "node_modules", "__pycache__", ".venv", "boto3", "botocore", "s3transfer"];
+const SOURCES: Sources = Sources {
+    skipped: &[".git", "node_modules", "__pycache__", ".venv", "boto3", "botocore", "s3transfer"],
+    extensions: &["py"],
+    file_bytes_max: 1024 * 1024,
+};
 
 /// What was found.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -29,32 +27,10 @@ pub(super) struct Mentions {
 impl Mentions {
     /// Looks through a function's folders. Disk work: not for the reactor.
     pub(super) fn find(roots: &Roots) -> Self {
-        let (mut found, mut left) = (Self::default(), FILES_MAX);
-        for root in roots.with_layers() {
-            found.search(root, &mut left);
-        }
+        let mut found = Self::default();
+        let whole = SOURCES.read(roots, &mut |text| found.read(text));
+        found.boto |= !whole;
         found
-    }
-
-    fn search(&mut self, folder: &Path, left: &mut usize) {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            if *left == 0 {
-                self.boto = true;
-                return;
-            }
-            let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
-            if kind.is_dir() {
-                if !SKIPPED.iter().any(|name| entry.file_name() == *name) {
-                    self.search(&path, left);
-                }
-            } else if path.extension().is_some_and(|extension| extension == "py") {
-                *left -= 1;
-                if entry.metadata().is_ok_and(|data| data.len() <= FILE_BYTES_MAX) {
-                    let text = fs::read(&path).unwrap_or_default();
-                    self.read(&String::from_utf8_lossy(&text));
-                }
-            }
-        }
     }
 
     fn read(&mut self, text: &str) {
