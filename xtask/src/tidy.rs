@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::run::{Failure, cargo, output, workspace};
 
 /// Which crates of ours each crate may use: the arrows of ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("bench", &["websocket"]),
     ("conformance", &["testkit"]),
     ("drain", &[]),
+    ("keep", &[]),
     ("model", &[]),
     ("websocket", &[]),
     ("awswire", &[]),
@@ -24,8 +25,8 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ),
     ("functions", &["drain", "model"]),
     ("tables", &["model"]),
-    ("control", &["awswire", "model"]),
-    ("lambda", &["awswire", "drain", "model", "outbound"]),
+    ("control", &["awswire", "keep", "model"]),
+    ("lambda", &["awswire", "drain", "keep", "model", "outbound"]),
     ("front", &["awswire", "drain", "listen", "model"]),
     ("deploy", &["model", "schema", "velocity"]),
     ("testkit", &["websocket"]),

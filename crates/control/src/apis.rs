@@ -6,7 +6,7 @@ use serde_json::Value;
 use stillwire_model::{ApiId, SelectionExpression};
 
 use crate::change::Touches;
-use crate::error::{Answered, bad_request, conflict, not_kept};
+use crate::error::{Answered, bad_request, conflict};
 use crate::ids;
 use crate::kinds::{API, APIS_MAX};
 use crate::members::{Resource, patch};
@@ -63,9 +63,9 @@ pub(crate) fn delete(plane: &Plane, state: &mut State, id: &str) -> Answered<Don
         return Err(conflict(text));
     }
     let removed = state.apis.remove(id);
-    if let Err(error) = plane.store.write(state) {
+    if let Err(refused) = plane.keep(state) {
         state.apis.extend(removed.map(|api| (id.to_owned(), api)));
-        return Err(not_kept(&error));
+        return Err(refused);
     }
     if let Ok(id) = ApiId::parse(id) {
         plane.host.withdraw(&id);

@@ -1,6 +1,6 @@
 //! A change of an API: checked, served and kept, or not made at all.
 
-use crate::error::{Answered, Refused, bad_request, not_found, not_kept};
+use crate::error::{Answered, Refused, bad_request, not_found};
 use crate::ids;
 use crate::kinds::Kind;
 use crate::plane::Plane;
@@ -48,7 +48,7 @@ impl Plane {
         let definition = api.definition(id).ok_or_else(|| self.no_api(id))?;
         self.host.publish(&definition).map_err(|problems| bad_request(problems.join("; ")))?;
         let old = state.apis.insert(id.to_owned(), api);
-        let Err(error) = self.store.write(state) else { return Ok(()) };
+        let Err(refused) = self.keep(state) else { return Ok(()) };
         // What is not kept is not made.
         if let Some(old) = old {
             if let Some(definition) = old.definition(id) {
@@ -59,7 +59,7 @@ impl Plane {
             self.host.withdraw(&definition.id);
             state.apis.remove(id);
         }
-        Err(not_kept(&error))
+        Err(refused)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use stillwire_model::{ApiId, DomainDefinition, MappingDefinition, StageName};
 
-use crate::error::{Answered, Refused, bad_request, conflict, not_found, not_kept, unknown_path};
+use crate::error::{Answered, Refused, bad_request, conflict, not_found, unknown_path};
 use crate::ids;
 use crate::kinds::{DOMAIN, DOMAINS_MAX, MAPPING, MAPPINGS_MAX};
 use crate::members::{Resource, patch};
@@ -189,7 +189,7 @@ impl Plane {
         let changed = change(&mut state.domains).and_then(|()| {
             let served = self.host.publish_domains(&state.domain_definitions());
             served.map_err(|problems| bad_request(problems.join("; ")))?;
-            self.store.write(state).map_err(|error| not_kept(&error))
+            self.keep(state)
         });
         if changed.is_err() {
             state.domains = old;

@@ -6,17 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use stillwire_awswire::iso_millis;
+use stillwire_keep::StateFile;
 use stillwire_model::{
     ApiDefinition, ApiHost, BoxFuture, Clock, ControlApi, ControlReply, ControlRequest,
     DomainDefinition,
 };
 
-use crate::error::{Answered, Refused, bad_request, reply, unknown_path};
+use crate::error::{Answered, Refused, bad_request, not_kept, reply, unknown_path};
 use crate::kinds::Kind;
 use crate::request::Request;
 use crate::state::{Api, Domain, State};
-use crate::store::Store;
 use crate::{apis, deployments, domains, ids, parts, stages, tags};
+
+/// The version of the form in which the state is kept.
+const VERSION: u32 = 1;
 
 /// Where new APIs are at home.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +38,7 @@ pub struct ControlPlane(Arc<Plane>);
 #[derive(Debug)]
 pub struct Kept {
     state: State,
-    store: Store,
+    store: StateFile,
 }
 
 /// The one state, and what every change needs.
@@ -43,7 +46,7 @@ pub struct Kept {
 pub(crate) struct Plane {
     /// Held for the whole of a call: changes come one after the other.
     state: Mutex<State>,
-    pub(crate) store: Store,
+    store: StateFile,
     pub(crate) host: Arc<dyn ApiHost>,
     clock: Arc<dyn Clock>,
     pub(crate) home: Home,
@@ -62,7 +65,7 @@ impl Kept {
     /// # Errors
     /// When the file is there and cannot be read.
     pub fn read(file: Option<PathBuf>) -> io::Result<Self> {
-        let store = Store::new(file);
+        let store = StateFile::new(file, VERSION);
         Ok(Self { state: store.read()?, store })
     }
 
@@ -132,6 +135,11 @@ impl Plane {
     pub(crate) fn now(&self) -> String {
         let millis = iso_millis(self.clock.epoch_millis());
         millis.split('.').next().map_or_else(String::new, |seconds| format!("{seconds}Z"))
+    }
+
+    /// Keeps a state: when this returns it is on the disk.
+    pub(crate) fn keep(&self, state: &State) -> Answered<()> {
+        self.store.write(state.to_keep()).map_err(|error| not_kept(&error))
     }
 
     fn answer(&self, request: &ControlRequest) -> ControlReply {

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
+use stillwire_keep::{StateFile, put};
 
 use crate::state::{State, StoredCode};
 
@@ -16,21 +15,14 @@ const VERSION: u32 = 1;
 /// Where functions are kept.
 #[derive(Debug)]
 pub(crate) struct Store {
-    /// Nowhere, where nothing is to survive.
-    file: Option<PathBuf>,
+    functions: StateFile,
     /// The archives that were sent.
     code: PathBuf,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Kept<T> {
-    version: u32,
-    state: T,
-}
-
 impl Store {
     pub(crate) fn new(file: Option<PathBuf>, code: PathBuf) -> Self {
-        Self { file, code }
+        Self { functions: StateFile::new(file, VERSION), code }
     }
 
     /// The folder of archives.
@@ -40,34 +32,12 @@ impl Store {
 
     /// What was kept; nothing at first.
     pub(crate) fn read(&self) -> io::Result<State> {
-        let Some(file) = &self.file else { return Ok(State::default()) };
-        let text = match fs::read(file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::default()),
-            text => text?,
-        };
-        let kept: Kept<State> = serde_json::from_slice(&text).map_err(|error| {
-            io::Error::other(format!(
-                "{} cannot be read: {error}; move it away to begin anew",
-                file.display()
-            ))
-        })?;
-        if kept.version != VERSION {
-            let (file, version) = (file.display(), kept.version);
-            let text = format!(
-                "{file} was written by another version of this program ({version}, not {VERSION})"
-            );
-            return Err(io::Error::other(text));
-        }
-        Ok(kept.state)
+        self.functions.read()
     }
 
     /// Keeps a state. When this returns it is on the disk.
     pub(crate) fn write(&self, state: &State) -> io::Result<()> {
-        let Some(file) = &self.file else { return Ok(()) };
-        let text = serde_json::to_vec_pretty(&Kept { version: VERSION, state: state.to_keep() })?;
-        let folder = file.parent().unwrap_or_else(|| Path::new("."));
-        put(file, &text)?;
-        fs::File::open(folder)?.sync_all()
+        self.functions.write(state.to_keep())
     }
 
     /// Keeps an archive under a name.
@@ -98,12 +68,4 @@ impl Store {
             }
         }
     }
-}
-
-fn put(file: &Path, content: &[u8]) -> io::Result<()> {
-    let mut new = NamedTempFile::new_in(file.parent().unwrap_or_else(|| Path::new(".")))?;
-    new.write_all(content)?;
-    new.as_file().sync_all()?;
-    new.persist(file).map_err(|error| error.error)?;
-    Ok(())
 }
