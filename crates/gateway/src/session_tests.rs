@@ -42,6 +42,10 @@ impl TableApi for NoTables {
     fn call(&self, _: &str, _: Bytes) -> BoxFuture<'static, Reply> {
         unreachable!("no test calls it")
     }
+
+    fn stream_changed(&self, _: &str) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
 }
 
 #[derive(Debug)]

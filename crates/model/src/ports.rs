@@ -190,6 +190,12 @@ pub trait TableApi: Send + Sync + fmt::Debug {
     /// # Cancel safety
     /// A request that was accepted is carried out even when the future is dropped.
     fn call(&self, target: &str, body: Bytes) -> BoxFuture<'static, Reply>;
+
+    /// Waits until a table's stream may have a record that it did not have at the call. What is written between
+    /// the call and the first poll counts, so whoever asks before reading misses nothing.
+    ///
+    /// Never resolves where the store cannot know, so whoever waits needs a deadline too.
+    fn stream_changed(&self, table: &str) -> BoxFuture<'static, ()>;
 }
 
 /// An answer of [`TableApi`]: an HTTP status and its JSON text.

@@ -10,7 +10,7 @@ use dynoxide::Database;
 use stillwire_model::{BoxFuture, Reply, TableApi};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::guard;
 use crate::names::Names;
@@ -66,6 +66,7 @@ pub struct Engine {
 struct Inner {
     wire: Wire,
     names: Names,
+    written: Arc<Notify>,
     runtime: Option<Runtime>,
     stop: Option<oneshot::Sender<()>>,
 }
@@ -116,8 +117,13 @@ impl Engine {
             });
         }
         let wire = Wire::new(address, runtime.handle().clone());
-        let inner =
-            Inner { wire, names: Names::default(), runtime: Some(runtime), stop: Some(stop) };
+        let inner = Inner {
+            wire,
+            names: Names::default(),
+            written: Arc::default(),
+            runtime: Some(runtime),
+            stop: Some(stop),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -143,11 +149,19 @@ impl TableApi for Engine {
             if translated {
                 reply.body = names.outward(reply.body);
             }
+            if reply.status == 200 {
+                engine.inner.written.notify_waiters();
+            }
             reply
         });
         Box::pin(async move {
             running.await.unwrap_or_else(|_| internal_error("the engine's task failed"))
         })
+    }
+
+    fn stream_changed(&self, _table: &str) -> BoxFuture<'static, ()> {
+        let written = Arc::clone(&self.inner.written).notified_owned();
+        Box::pin(written)
     }
 }
 
