@@ -25,6 +25,11 @@ pub(crate) fn name(scope: &Scope, logical_id: &str, max: usize) -> String {
     format!("{head}-{suffix}")
 }
 
+/// The ARN of a table's stream: its label is in the shape of a time stamp, and the same at every start.
+pub(crate) fn stream_arn(scope: &Scope, table: &str) -> String {
+    scope.arn("dynamodb", &format!("table/{table}/stream/2000-01-01T00:00:00.000"))
+}
+
 /// The id of an API: ten lower-case letters and digits, beginning with a letter (it becomes a host name).
 pub(crate) fn api_id(scope: &Scope, logical_id: &str) -> String {
     if scope.given_ids {

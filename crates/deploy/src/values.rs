@@ -224,8 +224,7 @@ impl Resolver<'_> {
                 scope.arn("dynamodb", &format!("table/{reference}"))
             }
             ("AWS::DynamoDB::Table" | "AWS::DynamoDB::GlobalTable", "StreamArn") => {
-                // A label in the shape of a time stamp, the same at every start.
-                scope.arn("dynamodb", &format!("table/{reference}/stream/2000-01-01T00:00:00.000"))
+                physical::stream_arn(scope, &reference)
             }
             ("AWS::DynamoDB::GlobalTable", "TableId") => physical::uuid(scope, "table", id),
             ("AWS::IAM::Role", "Arn") => {

@@ -43,7 +43,7 @@ pub use keys::{LOCAL_KEYS, LocalKeys};
 pub use ports::{
     AccessLogs, ApiHost, BoxFuture, Clock, ControlApi, ControlReply, ControlRequest, EventQueue,
     FunctionHost, FunctionLogs, Invocation, Invoke, InvokeError, Invoked, LambdaApi, LambdaReply,
-    LambdaRequest, LogLine, LogSource, Metrics, Outcome, Reply, TableApi,
+    LambdaRequest, LogLine, LogSource, Metrics, Outcome, Reply, TableApi, TableStores,
 };
 pub use stage::{AccessLog, InvalidLogFormat, LogFormat, LogPiece, RouteSettings, Stage, Throttle};
 pub use table::{DeletionPolicy, Table};

@@ -198,6 +198,12 @@ pub trait TableApi: Send + Sync + fmt::Debug {
     fn stream_changed(&self, table: &str) -> BoxFuture<'static, ()>;
 }
 
+/// The stores of tables: each account has one in each region, and none sees another's tables.
+pub trait TableStores: Send + Sync + fmt::Debug {
+    /// The store of an account (12 digits) in a region. What names none gets a store that refuses every request.
+    fn store(&self, account: &str, region: &str) -> Arc<dyn TableApi>;
+}
+
 /// An answer of [`TableApi`]: an HTTP status and its JSON text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {

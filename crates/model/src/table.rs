@@ -19,6 +19,8 @@ pub struct Table {
     pub definition: Map<String, Value>,
     /// The attribute that holds an item's expiry, where time to live is enabled.
     pub time_to_live: Option<String>,
+    /// The ARN of its stream, as the rest of the template knows it. Means nothing where no stream is enabled.
+    pub stream_arn: String,
     /// What happens to the data when the table leaves the template.
     pub deletion_policy: DeletionPolicy,
 }

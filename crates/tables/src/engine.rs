@@ -1,42 +1,55 @@
-//! The engine and the threads it runs on.
+//! The stores and the threads they run on.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dynoxide::Database;
-use stillwire_model::{BoxFuture, Reply, TableApi};
-use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Notify, oneshot};
+use stillwire_model::{BoxFuture, Clock, Reply, Table, TableApi, TableStores};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::OnceCell;
 
-use crate::guard;
-use crate::names::Names;
-use crate::wire::Wire;
+use crate::errors::{Refusal, internal};
+use crate::health::Health;
+use crate::place::Place;
+use crate::provision::{ProvisionError, Provisioned};
+use crate::store::{Store, StoreError};
 
-/// Where items are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Storage {
-    /// In a file; what was acknowledged survives a crash.
-    File(PathBuf),
-    /// In memory; nothing survives.
-    Memory,
+/// Where tables are kept, and whose they are.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder of the stores' files. What was acknowledged survives what the folder's file system survives.
+    pub folder: PathBuf,
+    /// The account and region of the app: its store is opened first, and has the file `tables.db`.
+    pub account: String,
+    /// See `account`.
+    pub region: String,
+    /// Time, for expiry and the age of records.
+    pub clock: Arc<dyn Clock>,
 }
 
-/// The store cannot be opened.
+/// The tables cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The file is no store, or cannot be read or written.
-    #[error("cannot open the tables in {path}: {reason}")]
+    /// A file is no store, or cannot be read or written.
+    #[error("cannot open the tables in {file}: {reason}")]
     Store {
         /// Which file.
-        path: String,
+        file: String,
         /// Why not.
         reason: String,
     },
-    /// The engine's threads or its internal address could not be had.
+    /// Account or region are none.
+    #[error("{account} in {region} is no account in a region, so it has no tables")]
+    Place {
+        /// What was given as the account.
+        account: String,
+        /// What was given as the region.
+        region: String,
+    },
+    /// The engine's threads could not be had.
     #[error("cannot start the tables' engine")]
     Start(#[from] io::Error),
 }
@@ -45,18 +58,21 @@ pub enum OpenError {
 ///
 /// The engine walks expressions and values recursively and overflows the usual 2 MiB, which would abort the
 /// process. Only what is used of it takes memory.
-const STACK_BYTES: usize = 16 * 1024 * 1024;
+const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// The engine serialises all work behind one lock, so more threads would only wait.
 const THREADS: usize = 2;
 
 /// How often expired items are looked for. Source: none; DynamoDB itself promises days.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+const TIDY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long requests under way may take when the engine stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The running engine. Clones share it.
+/// The most accounts and regions that are served. Source: none; each has a file, which nobody else is to make many of.
+const STORES_MAX: usize = 64;
+
+/// The running stores. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
@@ -64,140 +80,210 @@ pub struct Engine {
 
 #[derive(Debug)]
 struct Inner {
-    wire: Wire,
-    names: Names,
-    written: Arc<Notify>,
+    folder: PathBuf,
+    home: Place,
+    clock: Arc<dyn Clock>,
+    health: Health,
+    stores: Mutex<HashMap<Place, Arc<Shelf>>>,
+    threads: Handle,
     runtime: Option<Runtime>,
-    stop: Option<oneshot::Sender<()>>,
+}
+
+/// A store that is opened by its first request.
+#[derive(Debug)]
+struct Shelf {
+    place: Place,
+    file: PathBuf,
+    store: OnceCell<Arc<Store>>,
 }
 
 impl Engine {
-    /// Opens the store and starts the engine's threads.
-    pub fn open(storage: &Storage) -> Result<Self, OpenError> {
-        let opened = match storage {
-            Storage::Memory => Database::memory(),
-            Storage::File(path) => {
-                if let Some(folder) = path.parent() {
-                    std::fs::create_dir_all(folder)?;
-                }
-                Database::new(&path.to_string_lossy())
-            }
-        };
-        let database = opened.map_err(|error| OpenError::Store {
-            path: match storage {
-                Storage::File(path) => path.display().to_string(),
-                Storage::Memory => "memory".to_owned(),
-            },
-            reason: error.to_string(),
-        })?;
+    /// Starts the engine's threads and opens the app's own store.
+    ///
+    /// # Errors
+    /// When its file cannot be opened, or threads cannot be had.
+    pub fn open(config: Config) -> Result<Self, OpenError> {
+        let Config { folder, account, region, clock } = config;
+        let home = Place::new(&account, &region).ok_or(OpenError::Place { account, region })?;
+        std::fs::create_dir_all(&folder)?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("tables")
             .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()?;
-        let listener = secret_listener()?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let (stop, stopped) = oneshot::channel::<()>();
-        {
-            let _entered = runtime.enter();
-            let listener = TcpListener::from_std(listener)?;
-            runtime.spawn(sweep(database.clone()));
-            runtime.spawn(async move {
-                // Stopped by a word or by the end of the one who could say it.
-                let stopped = async {
-                    stopped.await.ok();
-                };
-                if let Err(error) =
-                    dynoxide::server::serve_with_shutdown(listener, database, stopped).await
-                {
-                    tracing::error!(%error, "the tables' engine has stopped");
-                }
-            });
-        }
-        let wire = Wire::new(address, runtime.handle().clone());
+        let threads = runtime.handle().clone();
         let inner = Inner {
-            wire,
-            names: Names::default(),
-            written: Arc::default(),
+            folder,
+            home: home.clone(),
+            clock,
+            health: Health::default(),
+            stores: Mutex::default(),
+            threads: threads.clone(),
             runtime: Some(runtime),
-            stop: Some(stop),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let engine = Self { inner: Arc::new(inner) };
+        let shelf = engine.shelf(&home).unwrap_or_else(|| unreachable!("the first is no many"));
+        let store = engine.inner.open(&shelf).map_err(|error| OpenError::Store {
+            file: shelf.file.display().to_string(),
+            reason: error.to_string(),
+        })?;
+        shelf.store.set(store).ok(); // nobody else has it yet
+        threads.spawn(tidy(Arc::downgrade(&engine.inner)));
+        Ok(engine)
     }
 
-    /// The names by which tables are known outside.
-    pub(crate) fn names(&self) -> &Names {
-        &self.inner.names
+    /// Resolves once the disk has failed: what it holds is not to be trusted, and the program is to end.
+    pub async fn failed(&self) {
+        self.inner.health.failed().await;
+    }
+
+    /// Copies the app's own store into a new file, while it serves.
+    ///
+    /// # Errors
+    /// Why it cannot be copied.
+    pub async fn snapshot(&self, to: PathBuf) -> Result<(), String> {
+        let inner = Arc::clone(&self.inner);
+        let shelf = self.shelf(&self.inner.home).ok_or("the store is not open")?;
+        let copying = self.inner.threads.spawn(async move {
+            let store = inner.store(&shelf).await.map_err(|error| error.to_string())?;
+            store.snapshot(&to).map_err(|error| error.to_string())
+        });
+        copying.await.unwrap_or_else(|_| Err("the engine's task failed".to_owned()))
+    }
+
+    /// Makes sure a declared table exists as it is declared, in the store of its account and region. Its items, if it
+    /// has any, stay.
+    ///
+    /// # Errors
+    /// What the engine refuses, and what cannot be changed.
+    pub async fn provision(&self, table: &Table) -> Result<Provisioned, ProvisionError> {
+        let place = Place::of_arn(&table.arn).unwrap_or_else(|| self.inner.home.clone());
+        let label = table.stream_arn.rsplit_once("/stream/").map(|(_, label)| label.to_owned());
+        if let (Some(shelf), Some(label)) = (self.shelf(&place), label) {
+            let (inner, name) = (Arc::clone(&self.inner), table.name.clone());
+            let labelling = self.inner.threads.spawn(async move {
+                inner.store(&shelf).await?.label_stream(&name, &label)
+            });
+            if let Ok(Err(error)) = labelling.await {
+                tracing::warn!(%error, table = table.name, "the label of its stream cannot be kept");
+            }
+        }
+        let store = self.store(&place.account, &place.region);
+        crate::provision::provision(store.as_ref(), table).await
+    }
+
+    fn shelf(&self, place: &Place) -> Option<Arc<Shelf>> {
+        let mut stores = self.inner.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shelf) = stores.get(place) {
+            return Some(Arc::clone(shelf));
+        }
+        if stores.len() >= STORES_MAX {
+            return None;
+        }
+        let name = if *place == self.inner.home {
+            "tables.db".to_owned()
+        } else {
+            format!("tables-{}-{}.db", place.account, place.region)
+        };
+        let file = self.inner.folder.join(name);
+        let shelf = Arc::new(Shelf { place: place.clone(), file, store: OnceCell::new() });
+        stores.insert(place.clone(), Arc::clone(&shelf));
+        Some(shelf)
     }
 }
 
+impl Inner {
+    fn open(&self, shelf: &Shelf) -> Result<Arc<Store>, StoreError> {
+        let (place, file) = (shelf.place.clone(), shelf.file.clone());
+        let clock = Arc::clone(&self.clock);
+        Store::open(place, file, clock, self.health.clone(), &self.threads).map(Arc::new)
+    }
+
+    async fn store<'a>(&self, shelf: &'a Shelf) -> Result<&'a Arc<Store>, StoreError> {
+        shelf.store.get_or_try_init(async || self.open(shelf)).await
+    }
+}
+
+impl TableStores for Engine {
+    fn store(&self, account: &str, region: &str) -> Arc<dyn TableApi> {
+        let shelf = Place::new(account, region).and_then(|place| self.shelf(&place));
+        Arc::new(Served { inner: Arc::clone(&self.inner), shelf })
+    }
+}
+
+/// The app's own store.
 impl TableApi for Engine {
     fn call(&self, target: &str, body: Bytes) -> BoxFuture<'static, Reply> {
-        if let Some(refusal) = guard::refuse(&body) {
-            return Box::pin(std::future::ready(refusal));
-        }
-        let engine = self.clone();
+        let Place { account, region } = &self.inner.home;
+        self.store(account, region).call(target, body)
+    }
+
+    fn stream_changed(&self, table: &str) -> BoxFuture<'static, ()> {
+        let Place { account, region } = &self.inner.home;
+        self.store(account, region).stream_changed(table)
+    }
+}
+
+/// A store as others see it.
+#[derive(Debug)]
+struct Served {
+    inner: Arc<Inner>,
+    /// None where there can be none.
+    shelf: Option<Arc<Shelf>>,
+}
+
+impl TableApi for Served {
+    fn call(&self, target: &str, body: Bytes) -> BoxFuture<'static, Reply> {
+        let Some(shelf) = self.shelf.clone() else {
+            let message = "Stillwire keeps no tables for this account and region: either is malformed, \
+                or there are too many already";
+            return Box::pin(std::future::ready(Refusal::validation(message).into()));
+        };
+        let inner = Arc::clone(&self.inner);
         let target = target.to_owned();
         // A task of the engine's own threads, so that a request runs on when its caller goes away.
-        let running = self.inner.wire.runtime().spawn(async move {
-            let names = &engine.inner.names;
-            let translated = Names::is_translated(&target);
-            let body = if translated { names.inward(body) } else { body };
-            let mut reply = engine.inner.wire.call(&target, body).await;
-            if translated {
-                reply.body = names.outward(reply.body);
+        let running = self.inner.threads.spawn(async move {
+            match inner.store(&shelf).await {
+                Ok(store) => store.answer(&target, body).await,
+                Err(error) => internal(&error),
             }
-            if reply.status == 200 {
-                engine.inner.written.notify_waiters();
-            }
-            reply
         });
         Box::pin(async move {
-            running.await.unwrap_or_else(|_| internal_error("the engine's task failed"))
+            // A panic of the engine is one failed request.
+            running.await.unwrap_or_else(|_| internal(&"the engine's task failed"))
         })
     }
 
     fn stream_changed(&self, _table: &str) -> BoxFuture<'static, ()> {
-        let written = Arc::clone(&self.inner.written).notified_owned();
-        Box::pin(written)
+        match self.shelf.as_ref().and_then(|shelf| shelf.store.get()) {
+            Some(store) => Box::pin(store.written().notified_owned()),
+            None => Box::pin(std::future::pending()),
+        }
     }
 }
 
-/// Listens at an address that nobody can guess.
-///
-/// The engine's own front answers anybody, also web pages of other origins. A page that looked for it would have
-/// to try sixteen million addresses of the loopback network, each with its ports.
-fn secret_listener() -> io::Result<std::net::TcpListener> {
-    let mut random = [0; 3];
-    aws_lc_rs::rand::fill(&mut random).map_err(|_| io::Error::other("no random source"))?;
-    let [b, c, d] = random;
-    std::net::TcpListener::bind((std::net::Ipv4Addr::new(127, b, c, d.clamp(1, 254)), 0))
-}
-
-/// An answer that SDKs retry.
-pub(crate) fn internal_error(reason: &str) -> Reply {
-    tracing::error!(reason, "a table request failed");
-    let text = r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"The request processing has failed because of an unknown error"}"#;
-    Reply { status: 500, body: Bytes::from_static(text.as_bytes()) }
-}
-
-async fn sweep(database: Database) {
-    let mut interval = tokio::time::interval(SWEEP_INTERVAL);
+/// Removes what is too old, until the engine is gone.
+async fn tidy(inner: Weak<Inner>) {
+    let mut interval = tokio::time::interval(TIDY_INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        if let Err(error) = database.sweep_ttl() {
-            tracing::warn!(%error, "expired items could not be removed");
+        let Some(inner) = inner.upgrade() else { return };
+        let shelves: Vec<_> = {
+            let stores = inner.stores.lock().unwrap_or_else(PoisonError::into_inner);
+            stores.values().cloned().collect()
+        };
+        for shelf in shelves {
+            if let Some(store) = shelf.store.get() {
+                store.tidy();
+            }
         }
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            stop.send(()).ok(); // the engine may have stopped by itself
-        }
         if let Some(runtime) = self.runtime.take() {
             // Waiting is for a thread that may wait: this may be dropped on one that serves connections.
             let waiter = std::thread::Builder::new()
@@ -209,7 +295,3 @@ impl Drop for Inner {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "engine_tests.rs"]
-mod tests;

@@ -3,9 +3,10 @@
 //! The engine walks expressions recursively before it counts their operators. DynamoDB takes at most 300
 //! operators in an expression, so nothing valid is nested deeper.
 
-use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 use stillwire_model::Reply;
+
+use crate::errors::Refusal;
 
 /// Source: DynamoDB quotas, "Operators and functions in an expression" (300).
 const DEPTH_MAX: usize = 300;
@@ -22,18 +23,17 @@ const EXPRESSIONS: [&str; 6] = [
 
 /// The answer to a request that is not to reach the engine.
 pub(crate) fn refuse(body: &[u8]) -> Option<Reply> {
-    // Nearly every request ends here: too few openings to be deep.
-    if body.iter().filter(|byte| b"([".contains(byte)).count() <= DEPTH_MAX {
+    // Nearly every request ends here: too few openings to be deep, and a backslash may write one.
+    if body.iter().filter(|byte| b"([\\".contains(byte)).count() <= DEPTH_MAX {
         return None;
     }
     // What is no JSON is the engine's to word.
     let request: Value = serde_json::from_slice(body).ok()?;
     let member = deep_expression(&request)?;
-    let text = json!({
-        "__type": "com.amazon.coral.validate#ValidationException",
-        "message": format!("Invalid {member}: The expression is nested too deeply; the limit is {DEPTH_MAX} levels"),
-    });
-    Some(Reply { status: 400, body: Bytes::from(text.to_string()) })
+    let message = format!(
+        "Invalid {member}: The expression is nested too deeply; the limit is {DEPTH_MAX} levels"
+    );
+    Some(Refusal::validation(message).into())
 }
 
 /// The name of a member that holds too deep an expression. `serde_json` has bounded the depth of the tree.
@@ -65,6 +65,8 @@ fn depth(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -74,6 +76,8 @@ mod tests {
         assert!(refused(json!({ "FilterExpression": deep })));
         assert!(refused(json!({ "TransactItems": [{ "Put": { "ConditionExpression": deep } }] })));
         assert!(refused(json!({ "Statements": [{ "Statement": deep }] })));
+        let escaped = format!(r#"{{"FilterExpression":"{}"}}"#, "\\u0028".repeat(301));
+        assert!(refuse(escaped.as_bytes()).is_some());
         assert!(!refused(json!({ "Item": { "text": { "S": deep } } })));
         assert!(!refused(json!({ "FilterExpression": "(".repeat(300) })));
         assert!(!refused(json!({ "FilterExpression": "()".repeat(400) })));

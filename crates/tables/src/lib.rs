@@ -4,16 +4,32 @@
 //! outside this crate knows it. It runs on threads of its own, with deep stacks, so that neither a slow disk
 //! nor a deeply nested expression touches the threads that serve connections.
 //!
-//! * [`Engine`] opens the store and answers requests.
-//! * [`Engine::provision`] creates the tables that a template declares.
+//! * [`Engine`] has a store for each account and region ([`stillwire_model::TableStores`]).
+//! * [`provision()`] makes the tables that a template declares, and changes them when it changes.
 //!
-//! Invariants: a write that was acknowledged is on disk; an existing table's data is never dropped here.
+//! The life of a request: `engine` finds the store, `store` decides who answers. Plain requests take the `lane` to the
+//! engine; others go over the `wire` to its own HTTP front, which words every error; what is about tables is translated by
+//! `definitions`, and transactions with a token by `tokens`. Streams and expiry are ours (`streams`, `expiry`): they read and
+//! write the engine's file from behind (`backroom`).
+//!
+//! Invariants: a write that was acknowledged is on disk; an existing table's data is never dropped here; a fault of the engine
+//! is one failed request.
 
+mod backroom;
+mod constants;
+mod definitions;
 mod engine;
+mod errors;
+mod expiry;
 mod guard;
-mod names;
+mod health;
+mod lane;
+mod place;
 mod provision;
+mod store;
+mod streams;
+mod tokens;
 mod wire;
 
-pub use engine::{Engine, OpenError, Storage};
-pub use provision::{ProvisionError, Provisioned};
+pub use engine::{Config, Engine, OpenError};
+pub use provision::{ProvisionError, Provisioned, provision};

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::engine::internal_error;
+use crate::errors::internal;
 
 /// Connections kept for the next request.
 const IDLE_MAX: usize = 32;
@@ -41,16 +41,12 @@ impl Wire {
         Self { address, runtime, idle: Mutex::default() }
     }
 
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
-    }
-
     /// One request, one answer; a failure is an answer too.
     pub(crate) async fn call(&self, target: &str, body: Bytes) -> Reply {
         match timeout(CALL_TIMEOUT, self.exchange(target, body)).await {
             Ok(Ok(reply)) => reply,
-            Ok(Err(error)) => internal_error(&error.to_string()),
-            Err(_) => internal_error("it took longer than a minute"),
+            Ok(Err(error)) => internal(&error),
+            Err(_) => internal(&"it took longer than a minute"),
         }
     }
 

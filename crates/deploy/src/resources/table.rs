@@ -35,6 +35,7 @@ pub(super) fn build(resolver: &mut Resolver<'_>, piece: &Piece<'_>) -> Option<Ta
     let name =
         piece.text("TableName").unwrap_or_else(|| crate::physical::name(scope, piece.id, 255));
     let arn = scope.arn("dynamodb", &format!("table/{name}"));
+    let stream_arn = crate::physical::stream_arn(scope, &name);
     let time_to_live = time_to_live(resolver, piece);
     if resolver.problems.len() > before {
         return None;
@@ -52,6 +53,7 @@ pub(super) fn build(resolver: &mut Resolver<'_>, piece: &Piece<'_>) -> Option<Ta
         arn,
         definition,
         time_to_live,
+        stream_arn,
         deletion_policy: deletion_policy(piece),
     })
 }

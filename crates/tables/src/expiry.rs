@@ -1,0 +1,223 @@
+//! Time to live: items whose time has come are removed.
+//!
+//! The engine has a sweep of its own. It reads every item of a table each time, and removes items that DynamoDB leaves
+//! alone. Here an index knows which items are due, and the removal is what the engine's is: the item, its
+//! entries in the indexes and its stream record in one transaction.
+//!
+//! Source: Developer Guide, "Using time to live (TTL)": a number of whole seconds since the epoch; what is more than
+//! five years past is not removed. Stream records of removals name the service as their author.
+
+use std::time::{Duration, Instant};
+
+use dynoxide::DynoxideError;
+use dynoxide::storage::Storage;
+use rusqlite::{Connection, params};
+use serde_json::{Map, Value};
+
+use crate::backroom::Backroom;
+
+/// What is longer past is not removed, in seconds: five years of 365 days.
+const PAST_MAX: i64 = 5 * 365 * 24 * 60 * 60;
+
+/// Items in one transaction: the store is held for a moment only.
+const BATCH: usize = 16;
+
+/// How long one transaction goes on taking items.
+const BATCH_TIME: Duration = Duration::from_millis(3);
+
+/// The author of removals, as the engine keeps it.
+const IDENTITY: &str = r#"{"type":"Service","principalId":"dynamodb.amazonaws.com"}"#;
+
+/// A table with time to live.
+#[derive(Debug)]
+struct Table {
+    name: String,
+    attribute: String,
+    /// The names of its key attributes.
+    keys: Vec<String>,
+    global: Vec<String>,
+    local: Vec<String>,
+    has_stream: bool,
+    old_image: bool,
+}
+
+/// Removes every item that is due. Tells how many there were.
+pub(crate) fn sweep(backroom: &Backroom, now_seconds: u64) -> Result<usize, DynoxideError> {
+    let now = i64::try_from(now_seconds).unwrap_or(i64::MAX);
+    let mut removed = 0;
+    for table in backroom.read(tables)? {
+        index(backroom, &table)?;
+        let mut after = 0;
+        loop {
+            let (count, next) = batch(backroom, &table, now, after)?;
+            removed += count;
+            match next {
+                Some(next) => after = next,
+                None => break,
+            }
+        }
+    }
+    Ok(removed)
+}
+
+fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
+    let names = |definitions: Option<String>, member: &str| -> Vec<String> {
+        let list: Vec<Map<String, Value>> =
+            definitions.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        list.iter().filter_map(|item| item.get(member)?.as_str()).map(str::to_owned).collect()
+    };
+    connection
+        .prepare_cached(
+            "SELECT table_name, ttl_attribute, key_schema, gsi_definitions, lsi_definitions, \
+             coalesce(stream_enabled, 0), stream_view_type FROM _tables \
+             WHERE ttl_enabled = 1 AND ttl_attribute IS NOT NULL",
+        )?
+        .query_map([], |row| {
+            let view: Option<String> = row.get(6)?;
+            Ok(Table {
+                name: row.get(0)?,
+                attribute: row.get(1)?,
+                keys: names(row.get(2)?, "AttributeName"),
+                global: names(row.get(3)?, "IndexName"),
+                local: names(row.get(4)?, "IndexName"),
+                has_stream: row.get(5)?,
+                old_image: view.is_none_or(|view| view.contains("OLD")),
+            })
+        })?
+        .collect()
+}
+
+impl Table {
+    /// The table's rows, as SQL names them.
+    fn rows(&self) -> String {
+        quoted(&self.name)
+    }
+
+    /// When an item is due, as an expression that an index can be made of.
+    fn due(&self) -> String {
+        // Inside a path, a quote of the attribute's name is escaped as in JSON.
+        let path = format!("$.{}.N", Value::from(self.attribute.as_str()));
+        format!("CAST(json_extract(item_json, '{}') AS INTEGER)", path.replace('\'', "''"))
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Makes the index that knows which items are due, where it is not there yet. Another attribute has another one.
+fn index(backroom: &Backroom, table: &Table) -> Result<(), DynoxideError> {
+    let name = format!("stillwire due {} {}", table.name, table.attribute);
+    let there = backroom.read(|connection| {
+        connection.prepare_cached("SELECT 1 FROM sqlite_master WHERE name = ?1")?.exists([&name])
+    })?;
+    if there {
+        return Ok(());
+    }
+    backroom.write(|storage| {
+        let (rows, due) = (table.rows(), table.due());
+        let stale = format!("stillwire due {} ", table.name);
+        let mut statement = storage
+            .conn()
+            .prepare("SELECT name FROM sqlite_master WHERE type = 'index' AND substr(name, 1, ?2) = ?1")?;
+        let old: Vec<String> = statement
+            .query_map(params![stale, stale.chars().count()], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for old in old {
+            storage.conn().execute_batch(&format!("DROP INDEX {}", quoted(&old)))?;
+        }
+        let sql = format!("CREATE INDEX {} ON {rows} ({due}) WHERE {due} IS NOT NULL", quoted(&name));
+        storage.conn().execute_batch(&sql)?;
+        Ok(())
+    })
+}
+
+/// Removes some items. Tells how many, and from which time on there may be more.
+fn batch(
+    backroom: &Backroom,
+    table: &Table,
+    now: i64,
+    after: i64,
+) -> Result<(usize, Option<i64>), DynoxideError> {
+    let (rows, due) = (table.rows(), table.due());
+    let sql = format!(
+        "SELECT pk, sk, item_json, {due} FROM {rows} \
+         WHERE {due} IS NOT NULL AND {due} >= ?1 AND {due} < ?2 ORDER BY {due} LIMIT ?3"
+    );
+    let oldest = after.max(now.saturating_sub(PAST_MAX));
+    let found = |connection: &Connection| -> rusqlite::Result<Vec<(String, String, String, i64)>> {
+        connection
+            .prepare_cached(&sql)?
+            .query_map(params![oldest, now, BATCH], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
+            .collect()
+    };
+    // Most sweeps find nothing, and then need no turn to write.
+    if backroom.read(&found)?.is_empty() {
+        return Ok((0, None));
+    }
+    backroom.write(|storage| {
+        let began = Instant::now();
+        let found = found(storage.conn())?;
+        let full = found.len() == BATCH;
+        let (mut removed, mut last, mut cut) = (0, oldest, false);
+        for (pk, sk, item, due) in found {
+            last = due;
+            if is_due(&item, &table.attribute, now) {
+                remove(storage, table, (&pk, &sk), &item)?;
+                removed += 1;
+            }
+            if began.elapsed() > BATCH_TIME {
+                cut = true;
+                break;
+            }
+        }
+        // What is not removed though the index shows it would be found again and again.
+        let next = if removed == 0 { last + 1 } else { oldest };
+        Ok((removed, (full || cut).then_some(next)))
+    })
+}
+
+/// The index takes `12.5` and `12abc` for 12, which time to live does not.
+fn is_due(item: &str, attribute: &str, now: i64) -> bool {
+    let item: Value = serde_json::from_str(item).unwrap_or_default();
+    let number = item.get(attribute).and_then(|value| value.get("N")?.as_str());
+    number
+        .and_then(|text| text.parse::<i64>().ok())
+        .is_some_and(|due| due < now && due >= now.saturating_sub(PAST_MAX))
+}
+
+fn remove(
+    storage: &Storage,
+    table: &Table,
+    (pk, sk): (&str, &str),
+    item: &str,
+) -> Result<(), DynoxideError> {
+    storage.delete_item(&table.name, pk, sk)?;
+    for index in &table.global {
+        storage.delete_gsi_item(&table.name, index, pk, sk)?;
+    }
+    for index in &table.local {
+        storage.delete_lsi_item(&table.name, index, pk, sk)?;
+    }
+    if !table.has_stream {
+        return Ok(());
+    }
+    let values: Map<String, Value> = serde_json::from_str(item).unwrap_or_default();
+    let keys = table.keys.iter().filter_map(|key| Some((key.clone(), values.get(key)?.clone())));
+    let keys = Value::Object(keys.collect()).to_string();
+    let sequence = storage.next_stream_sequence_number(&table.name)?;
+    storage.insert_stream_record_with_identity(
+        &table.name,
+        "REMOVE",
+        &keys,
+        None,
+        table.old_image.then_some(item),
+        &sequence.to_string(),
+        "shard", // ours are windows of time
+        sequence / 1_000_000,
+        Some(IDENTITY),
+    )?;
+    Ok(())
+}

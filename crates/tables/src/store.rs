@@ -1,0 +1,422 @@
+//! One store: the tables of an account in a region, in one file.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use dynoxide::{Database, DynoxideError};
+use serde_json::{Value, json};
+use stillwire_model::{Clock, Reply};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, oneshot};
+
+use crate::backroom::Backroom;
+use crate::errors::{Refusal, internal, ok};
+use crate::health::Health;
+use crate::place::Place;
+use crate::streams::{self, Asked, Wish};
+use crate::tokens::{self, Outcome, Tokened};
+use crate::wire::Wire;
+use crate::{constants, definitions, expiry, guard, lane};
+
+const ITEMS: &str = "DynamoDB_20120810.";
+const STREAMS: &str = "DynamoDBStreams_20120810.";
+
+/// Records that are removed for their age in one turn.
+const TRIM_BATCH: usize = 200;
+
+/// An open store. Its methods may block: they are for the engine's threads.
+#[derive(Debug)]
+pub(crate) struct Store {
+    place: Place,
+    file: PathBuf,
+    clock: Arc<dyn Clock>,
+    health: Health,
+    backroom: Backroom,
+    engine: RwLock<Running>,
+    written: Arc<Notify>,
+}
+
+/// The engine's own front, and the way past it. Replaced where a fault has made the engine useless.
+#[derive(Clone)]
+struct Running {
+    database: Database,
+    wire: Arc<Wire>,
+    /// Stops the front, when the last clone is gone.
+    _stop: Arc<oneshot::Sender<()>>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("wire", &self.wire).finish_non_exhaustive()
+    }
+}
+
+/// A store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error("{0}")]
+    Engine(#[from] DynoxideError),
+    #[error("{0}")]
+    Start(#[from] io::Error),
+    #[error("{0}")]
+    Tokens(String),
+}
+
+impl Running {
+    fn start(file: &Path, threads: &Handle) -> Result<Self, StoreError> {
+        let database = Database::new(&file.to_string_lossy())?;
+        let listener = secret_listener()?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let listener = {
+            let _entered = threads.enter();
+            TcpListener::from_std(listener)?
+        };
+        let served = database.clone();
+        threads.spawn(async move {
+            // Stopped by the end of whoever could say it.
+            let stopped = async {
+                stopped.await.ok();
+            };
+            if let Err(error) = dynoxide::server::serve_with_shutdown(listener, served, stopped).await {
+                tracing::error!(%error, "the tables' engine has stopped");
+            }
+        });
+        let wire = Arc::new(Wire::new(address, threads.clone()));
+        Ok(Self { database, wire, _stop: Arc::new(stop) })
+    }
+}
+
+/// Listens at an address that nobody can guess.
+///
+/// The engine's own front answers anybody, also web pages of other origins. A page that looked for it would have
+/// to try sixteen million addresses of the loopback network, each with its ports.
+fn secret_listener() -> io::Result<std::net::TcpListener> {
+    let mut random = [0; 3];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| io::Error::other("no random source"))?;
+    let [b, c, d] = random;
+    std::net::TcpListener::bind((std::net::Ipv4Addr::new(127, b, c, d.clamp(1, 254)), 0))
+}
+
+impl Store {
+    /// Opens a file, or makes it.
+    pub(crate) fn open(
+        place: Place,
+        file: PathBuf,
+        clock: Arc<dyn Clock>,
+        health: Health,
+        threads: &Handle,
+    ) -> Result<Self, StoreError> {
+        let engine = Running::start(&file, threads)?;
+        let backroom = Backroom::open(&file)?;
+        provide_tokens(&engine.database)?;
+        let engine = RwLock::new(engine);
+        Ok(Self { place, file, clock, health, backroom, engine, written: Arc::default() })
+    }
+
+    /// Whoever waits for a record of a stream waits here.
+    pub(crate) fn written(&self) -> Arc<Notify> {
+        Arc::clone(&self.written)
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer(&self, target: &str, body: Bytes) -> Reply {
+        if let Some(refusal) = self.health.refusal() {
+            return refusal;
+        }
+        if let Some(operation) = target.strip_prefix(STREAMS) {
+            let asked = Asked { place: &self.place, backroom: &self.backroom, now: self.now() };
+            return streams::answer(asked, operation, &body);
+        }
+        let Some(operation) = target.strip_prefix(ITEMS) else {
+            return Refusal::unknown_operation().into();
+        };
+        if str::from_utf8(&body).is_err() || first_byte(&body).is_some_and(|byte| byte != b'{') {
+            return Refusal::serialization().into();
+        }
+        if let Some(refusal) = guard::refuse(&body) {
+            return refusal;
+        }
+        let reply = self.run(operation, body).await;
+        if reply.status == 200 && writes(operation) {
+            self.written.notify_waiters();
+        }
+        reply
+    }
+
+    async fn run(&self, operation: &str, body: Bytes) -> Reply {
+        if definitions::is_about_tables(operation) {
+            return self.about_tables(operation, &body).await;
+        }
+        if let Some(reply) = self.constant(operation, &body).await {
+            return reply;
+        }
+        let mut running = self.engine();
+        match lane::run(&running.database, operation, &body) {
+            Some(Ok(text)) => return Reply { status: 200, body: text.into() },
+            Some(Err(DynoxideError::InternalServerError(reason))) => {
+                if !self.mend(&reason) {
+                    return internal(&reason);
+                }
+                running = self.engine();
+            }
+            Some(Err(error)) => {
+                return Reply { status: error.status_code(), body: error.to_json().into() };
+            }
+            None => {}
+        }
+        if operation == "TransactWriteItems"
+            && let Some(tokened) = Tokened::new(&body, self.now() / 1000)
+        {
+            return self.once(&running, &tokened).await;
+        }
+        let body = self.local_names(body);
+        if operation == "UpdateItem"
+            && let Ok(mut request) = serde_json::from_slice::<Value>(&body)
+            && definitions::only_takes_away(&request)
+        {
+            definitions::expect_item(&mut request);
+            let reply = self.ask(&running, operation, request.to_string().into()).await;
+            let missed = find(&reply.body, b"#ConditionalCheckFailedException");
+            return if missed { ok(&json!({})) } else { reply };
+        }
+        self.ask(&running, operation, body).await
+    }
+
+    /// A transaction with a token.
+    async fn once(&self, running: &Running, tokened: &Tokened) -> Reply {
+        let request = self.local_names(tokened.request.to_string().into());
+        let reply = self.ask(running, "TransactWriteItems", request).await;
+        match tokened.outcome(reply) {
+            Outcome::Answered(reply) => reply,
+            Outcome::Known => {
+                let kept = self.ask(running, "GetItem", tokened.lookup.to_string().into()).await;
+                tokened.again(&kept)
+            }
+        }
+    }
+
+    async fn about_tables(&self, operation: &str, body: &[u8]) -> Reply {
+        let running = self.engine();
+        let Ok(mut request) = serde_json::from_slice::<Value>(body) else {
+            // What is no JSON is the engine's to word.
+            return self.ask(&running, operation, Bytes::copy_from_slice(body)).await;
+        };
+        self.name_locally(&mut request);
+        self.place.inward(&mut request);
+        if let Err(refusal) = self.before(&running, operation, &mut request).await {
+            return refusal.into();
+        }
+        let reply = self.ask(&running, operation, request.to_string().into()).await;
+        let Ok(mut answer) = serde_json::from_slice::<Value>(&reply.body) else { return reply };
+        definitions::outward(&mut answer, &self.place, &self.backroom);
+        Reply { status: reply.status, body: answer.to_string().into() }
+    }
+
+    /// What is checked and noted before the engine is asked.
+    async fn before(
+        &self,
+        running: &Running,
+        operation: &str,
+        request: &mut Value,
+    ) -> Result<(), Refusal> {
+        let name = request.get("TableName").and_then(Value::as_str).map(str::to_owned);
+        if name.as_deref() == Some(tokens::TABLE) {
+            return Err(Refusal::not_found(format!(
+                "Requested resource not found: Table: {} not found",
+                tokens::TABLE
+            )));
+        }
+        match operation {
+            "CreateTable" => {
+                let tables = running.database.table_stats().unwrap_or_default();
+                let names: Vec<String> = tables.into_iter().map(|table| table.table_name).collect();
+                definitions::check_name(request, &names)?;
+            }
+            "UpdateTable" if request.get("StreamSpecification").is_some() => {
+                let described = json!({ "TableName": name }).to_string();
+                let described = self.ask(running, "DescribeTable", described.into()).await;
+                let described = serde_json::from_slice(&described.body).unwrap_or_default();
+                definitions::check_stream(request, &described)?;
+            }
+            _ => return Ok(()),
+        }
+        if let (Some(view), Some(name)) = (definitions::take_view(request), name)
+            && let Err(error) = streams::remember(&self.backroom, &name, Wish::View(&view))
+        {
+            tracing::error!(%error, table = name, "what its stream shows cannot be kept");
+        }
+        Ok(())
+    }
+
+    async fn constant(&self, operation: &str, body: &[u8]) -> Option<Reply> {
+        let endpoint = format!("dynamodb.{}.amazonaws.com", self.place.region);
+        if let Some(answer) = constants::for_all(operation, &endpoint) {
+            return Some(ok(&answer));
+        }
+        if !constants::is_about_table(operation) {
+            return None;
+        }
+        let mut request: Value = serde_json::from_slice(body).unwrap_or_default();
+        self.name_locally(&mut request);
+        let arn = request.get("ResourceArn").and_then(Value::as_str);
+        let of_arn = arn.and_then(|arn| arn.rsplit_once("table/")).map(|(_, name)| name);
+        let name = request.get("TableName").and_then(Value::as_str).or(of_arn);
+        let name = name.unwrap_or_default();
+        let described = json!({ "TableName": name }).to_string();
+        let described = self.ask(&self.engine(), "DescribeTable", described.into()).await;
+        if described.status != 200 {
+            return Some(described);
+        }
+        Some(match constants::about_table(operation, &self.place, name)? {
+            Ok(answer) => ok(&answer),
+            Err(refusal) => refusal.into(),
+        })
+    }
+
+    /// Tables may be named by their ARNs, which the engine does not know.
+    fn local_names(&self, body: Bytes) -> Bytes {
+        if !find(&body, b"\"arn:") {
+            return body;
+        }
+        let Ok(mut request) = serde_json::from_slice::<Value>(&body) else { return body };
+        self.name_locally(&mut request);
+        request.to_string().into()
+    }
+
+    /// Source: API references, `TableName`: "You can also provide the ARN of the table".
+    fn name_locally(&self, request: &mut Value) {
+        let prefix = format!("{}table/", self.place.arn_prefix());
+        let local = |value: &mut Value| {
+            let name = value.as_str().and_then(|text| text.strip_prefix(prefix.as_str()));
+            if let Some(name) = name.map(str::to_owned) {
+                *value = name.into();
+            }
+        };
+        if let Some(name) = request.get_mut("TableName") {
+            local(name);
+        }
+        let actions = request.get_mut("TransactItems").and_then(Value::as_array_mut);
+        for action in actions.into_iter().flatten().filter_map(Value::as_object_mut) {
+            for (_, action) in action {
+                if let Some(name) = action.get_mut("TableName") {
+                    local(name);
+                }
+            }
+        }
+        if let Some(tables) = request.get_mut("RequestItems").and_then(Value::as_object_mut) {
+            let named = std::mem::take(tables);
+            for (name, of_table) in named {
+                let name = name.strip_prefix(prefix.as_str()).unwrap_or(&name).to_owned();
+                tables.insert(name, of_table);
+            }
+        }
+    }
+
+    /// Asks the engine's front. An answer that tells of a fault mends the engine, for the next request.
+    async fn ask(&self, running: &Running, operation: &str, body: Bytes) -> Reply {
+        let reply = running.wire.call(&format!("{ITEMS}{operation}"), body).await;
+        if reply.status >= 500 {
+            let text = String::from_utf8_lossy(&reply.body).into_owned();
+            self.mend(&text);
+            return internal(&text);
+        }
+        reply
+    }
+
+    /// Looks at a fault of the engine. Tells whether asking again may help.
+    fn mend(&self, reason: &str) -> bool {
+        self.health.look_at(reason);
+        // A panic within the engine has poisoned its lock, and every request would fail from now on.
+        if !reason.contains("Lock poisoned") {
+            return false;
+        }
+        let threads = Handle::current();
+        match Running::start(&self.file, &threads) {
+            Ok(running) => {
+                tracing::error!("the tables' engine has failed and was started anew");
+                *self.engine.write().unwrap_or_else(PoisonError::into_inner) = running;
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "the tables' engine has failed and cannot be started");
+                false
+            }
+        }
+    }
+
+    /// Notes the label that a template knows a table's stream by.
+    pub(crate) fn label_stream(&self, table: &str, label: &str) -> Result<(), StoreError> {
+        Ok(streams::remember(&self.backroom, table, Wish::Label(label))?)
+    }
+
+    /// Removes what is too old: items whose time has come, and records of streams.
+    pub(crate) fn tidy(&self) {
+        let now = self.now();
+        match expiry::sweep(&self.backroom, now / 1000) {
+            Ok(0) => {}
+            Ok(_) => self.written.notify_waiters(),
+            Err(error) => self.failed("expired items could not be removed", &error),
+        }
+        while match streams::trim(&self.backroom, now, TRIM_BATCH) {
+            Ok(all) => !all,
+            Err(error) => {
+                self.failed("old records of streams could not be removed", &error);
+                false
+            }
+        } {}
+    }
+
+    fn failed(&self, what: &str, error: &DynoxideError) {
+        tracing::warn!(%error, "{what}");
+        self.health.look_at(&error.to_string());
+    }
+
+    /// Copies the store into a new file while it serves.
+    pub(crate) fn snapshot(&self, to: &Path) -> Result<(), StoreError> {
+        Ok(self.engine().database.vacuum_into(&to.to_string_lossy())?)
+    }
+
+    fn engine(&self) -> Running {
+        self.engine.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.epoch_millis()
+    }
+}
+
+/// Makes the table of tokens, where it is not there yet.
+fn provide_tokens(database: &Database) -> Result<(), StoreError> {
+    if database.get_table_metadata(tokens::TABLE)?.is_some() {
+        return Ok(());
+    }
+    let malformed = |error: serde_json::Error| StoreError::Tokens(error.to_string());
+    database.create_table(serde_json::from_value(tokens::table()).map_err(malformed)?)?;
+    let expiry = json!({
+        "TableName": tokens::TABLE,
+        "TimeToLiveSpecification": { "Enabled": true, "AttributeName": tokens::EXPIRES },
+    });
+    database.update_time_to_live(serde_json::from_value(expiry).map_err(malformed)?)?;
+    Ok(())
+}
+
+/// Whether an operation may write records of streams.
+fn writes(operation: &str) -> bool {
+    !matches!(
+        operation,
+        "GetItem" | "Query" | "Scan" | "BatchGetItem" | "TransactGetItems" | "DescribeTable"
+    )
+}
+
+fn first_byte(body: &[u8]) -> Option<u8> {
+    body.iter().copied().find(|byte| !byte.is_ascii_whitespace())
+}
+
+fn find(text: &[u8], needle: &[u8]) -> bool {
+    text.windows(needle.len()).any(|window| window == needle)
+}

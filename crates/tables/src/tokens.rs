@@ -1,0 +1,185 @@
+//! Client request tokens: a transaction that is sent twice is carried out once.
+//!
+//! The engine remembers tokens in memory, so one sent again after a restart would be carried out again. Here a token is an
+//! item that is written in the transaction that it names: both are kept, or neither is.
+//!
+//! Source: `TransactWriteItems`, API reference, `ClientRequestToken`: 1 to 36 characters, good for ten minutes; with another
+//! request it is an `IdempotentParameterMismatchException`.
+
+use serde_json::{Map, Value, json};
+use stillwire_model::Reply;
+
+use crate::errors::{Refusal, ok};
+
+/// The table of tokens. Users see it nowhere.
+pub(crate) const TABLE: &str = "stillwire.tokens";
+
+/// The attribute that says when a token is good for nothing.
+pub(crate) const EXPIRES: &str = "expires";
+
+/// How long a token is good, in seconds.
+const LIFETIME: u64 = 10 * 60;
+
+/// The most actions of a transaction. Source: DynamoDB quotas (100).
+const ACTIONS_MAX: usize = 100;
+
+/// Writes the token with its transaction.
+#[derive(Debug)]
+pub(crate) struct Tokened {
+    /// The request as the engine gets it.
+    pub(crate) request: Value,
+    /// How to look the token up.
+    pub(crate) lookup: Value,
+    digest: String,
+    now: u64,
+}
+
+/// The definition of the table of tokens, as a `CreateTable` request.
+pub(crate) fn table() -> Value {
+    json!({
+        "TableName": TABLE,
+        "AttributeDefinitions": [{ "AttributeName": "token", "AttributeType": "S" }],
+        "KeySchema": [{ "AttributeName": "token", "KeyType": "HASH" }],
+        "BillingMode": "PAY_PER_REQUEST",
+    })
+}
+
+/// What became of a transaction with a token.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// This is the answer.
+    Answered(Reply),
+    /// The token is known: see which request it was of.
+    Known,
+}
+
+impl Tokened {
+    /// Takes a transaction that has a token. A transaction with as many actions as there can be has no room for
+    /// it, and neither has one that is wrong: those are the engine's.
+    pub(crate) fn new(body: &[u8], now: u64) -> Option<Self> {
+        let mut request: Value = serde_json::from_slice(body).ok()?;
+        let members = request.as_object_mut()?;
+        let token = members.get("ClientRequestToken")?.as_str()?.to_owned();
+        if !(1..=36).contains(&token.chars().count()) {
+            return None;
+        }
+        members.shift_remove("ClientRequestToken");
+        let digest = digest(members);
+        let actions = members.get_mut("TransactItems")?.as_array_mut()?;
+        if actions.is_empty() || actions.len() >= ACTIONS_MAX {
+            return None;
+        }
+        let key = json!({ "token": { "S": token } });
+        actions.push(json!({ "Put": {
+            "TableName": TABLE,
+            "Item": {
+                "token": { "S": token },
+                "digest": { "S": digest },
+                EXPIRES: { "N": (now + LIFETIME).to_string() },
+            },
+            "ConditionExpression": "attribute_not_exists(#token) OR #expires < :now",
+            "ExpressionAttributeNames": { "#token": "token", "#expires": EXPIRES },
+            "ExpressionAttributeValues": { ":now": { "N": now.to_string() } },
+        }}));
+        let lookup = json!({ "TableName": TABLE, "Key": key, "ConsistentRead": true });
+        Some(Self { request, lookup, digest, now })
+    }
+
+    /// What the engine's answer means.
+    pub(crate) fn outcome(&self, reply: Reply) -> Outcome {
+        let Ok(Value::Object(mut answer)) = serde_json::from_slice(&reply.body) else {
+            return Outcome::Answered(reply);
+        };
+        if let Some(reasons) = answer.get_mut("CancellationReasons").and_then(Value::as_array_mut) {
+            let own = reasons.pop();
+            let code = own.as_ref().and_then(|own| own.get("Code")?.as_str());
+            if code.is_some_and(|code| code == "ConditionalCheckFailed") {
+                return Outcome::Known;
+            }
+            let codes: Vec<&str> =
+                reasons.iter().filter_map(|reason| reason.get("Code")?.as_str()).collect();
+            let message = format!(
+                "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
+                codes.join(", ")
+            );
+            answer.insert("Message".to_owned(), message.into());
+        }
+        if let Some(capacity) = answer.get_mut("ConsumedCapacity").and_then(Value::as_array_mut) {
+            capacity.retain(|of| of.get("TableName").is_none_or(|name| name != TABLE));
+        }
+        let body = Value::Object(answer).to_string().into();
+        Outcome::Answered(Reply { status: reply.status, body })
+    }
+
+    /// The answer where the token is known, from the item that is kept of it.
+    pub(crate) fn again(&self, found: &Reply) -> Reply {
+        let found: Value = serde_json::from_slice(&found.body).unwrap_or_default();
+        let kept = found.pointer("/Item/digest/S").and_then(Value::as_str);
+        tracing::debug!(now = self.now, "a transaction was sent again");
+        if kept == Some(self.digest.as_str()) {
+            return ok(&Value::Object(Map::new()));
+        }
+        let message = "Request parameters do not match the parameters of the original request";
+        Refusal::modelled("IdempotentParameterMismatchException", message).into()
+    }
+}
+
+/// What tells one request from another: a digest of its text, however its members are ordered.
+fn digest(members: &Map<String, Value>) -> String {
+    let mut text = String::new();
+    write_sorted(&Value::Object(members.clone()), &mut text);
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn write_sorted(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_by_key(|(name, _)| name.as_str());
+            out.push('{');
+            for (name, value) in members {
+                out.push_str(&Value::from(name.as_str()).to_string());
+                write_sorted(value, out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            items.iter().for_each(|item| write_sorted(item, out));
+            out.push(']');
+        }
+        other => {
+            out.push_str(&other.to_string());
+            out.push(',');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_members_makes_no_other_request() {
+        let of = |text: &str| match serde_json::from_str(text).unwrap() {
+            Value::Object(members) => digest(&members),
+            _ => unreachable!("an object"),
+        };
+        assert_eq!(of(r#"{"a":1,"b":[{"c":2,"d":3}]}"#), of(r#"{"b":[{"d":3,"c":2}],"a":1}"#));
+        assert_ne!(of(r#"{"a":1}"#), of(r#"{"a":12}"#));
+        assert_ne!(of(r#"{"a":[1,2]}"#), of(r#"{"a":[2,1]}"#));
+    }
+
+    #[test]
+    fn a_full_transaction_has_no_room_for_its_token() {
+        let with = |count: usize| {
+            let actions = vec![json!({ "Put": {} }); count];
+            let request = json!({ "ClientRequestToken": "t", "TransactItems": actions });
+            Tokened::new(request.to_string().as_bytes(), 0).is_some()
+        };
+        assert!(with(99));
+        assert!(!with(100));
+        assert!(!with(0));
+    }
+}

@@ -1,0 +1,307 @@
+//! The engine through its port.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test may say so")]
+
+mod common;
+
+use common::{Tables, call};
+use serde_json::{Value, json};
+use stillwire_model::{DeletionPolicy, Table, TableApi as _, TableStores as _};
+use stillwire_tables::{ProvisionError, Provisioned};
+
+fn table(key: &str) -> Table {
+    let definition = json!({
+        "TableName": "Chat",
+        "AttributeDefinitions": [{ "AttributeName": key, "AttributeType": "S" }],
+        "KeySchema": [{ "AttributeName": key, "KeyType": "HASH" }],
+        "BillingMode": "PAY_PER_REQUEST",
+    });
+    let Value::Object(definition) = definition else { unreachable!() };
+    Table {
+        stack: "dev-Chat".into(),
+        logical_id: "Connections".into(),
+        name: "Chat".to_owned(),
+        arn: "arn:aws:dynamodb:us-east-1:999999999999:table/Chat".to_owned(),
+        definition,
+        time_to_live: Some("expires".to_owned()),
+        stream_arn: "arn:aws:dynamodb:us-east-1:999999999999:table/Chat/stream/2000-01-01T00:00:00.000"
+            .to_owned(),
+        deletion_policy: DeletionPolicy::Delete,
+    }
+}
+
+fn put(id: &str) -> Value {
+    json!({ "TableName": "Chat", "Item": { "id": { "S": id } } })
+}
+
+fn get(id: &str) -> Value {
+    json!({ "TableName": "Chat", "Key": { "id": { "S": id } } })
+}
+
+#[tokio::test]
+async fn a_declared_table_is_created_once_and_its_items_survive_a_restart() {
+    let tables = Tables::open();
+    assert_eq!(tables.engine.provision(&table("id")).await, Ok(Provisioned::Created));
+    assert_eq!(tables.call("PutItem", put("a")).await, (200, json!({})));
+    let tables = tables.reopen();
+    assert_eq!(tables.engine.provision(&table("id")).await, Ok(Provisioned::Existing));
+    let (_, found) = tables.call("GetItem", get("a")).await;
+    assert_eq!(found, json!({ "Item": { "id": { "S": "a" } } }));
+}
+
+#[tokio::test]
+async fn a_table_with_other_keys_is_an_error_that_names_both() {
+    let tables = Tables::open();
+    tables.engine.provision(&table("id")).await.unwrap();
+    let error = tables.engine.provision(&table("user")).await.unwrap_err();
+    assert!(matches!(error, ProvisionError::Fixed { what: "keys", .. }));
+    let text = error.to_string();
+    assert!(text.contains("give the declared table another name"), "{text}");
+    assert!(text.contains("id (HASH, S)") && text.contains("user (HASH, S)"), "{text}");
+}
+
+#[tokio::test]
+async fn arns_carry_the_real_account_and_region() {
+    let tables = Tables::open();
+    tables.engine.provision(&table("id")).await.unwrap();
+    let (_, answer) = tables.call("DescribeTable", json!({ "TableName": "Chat" })).await;
+    assert_eq!(answer["Table"]["TableArn"], "arn:aws:dynamodb:us-east-1:999999999999:table/Chat");
+    // An item that holds such a text is the user's own.
+    let arn = "arn:aws:dynamodb:us-east-1:999999999999:table/Chat";
+    let item = json!({ "TableName": "Chat", "Item": { "id": { "S": arn } } });
+    tables.call("PutItem", item).await;
+    let (_, found) = tables.call("GetItem", get(arn)).await;
+    assert_eq!(found["Item"]["id"]["S"], arn);
+}
+
+#[tokio::test]
+async fn errors_are_worded_as_dynamodb_does() {
+    let tables = Tables::open();
+    let (status, error) = tables.call("GetItem", get("a")).await;
+    assert_eq!(status, 400);
+    assert_eq!(error["__type"], "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException");
+    assert_eq!(error["message"], "Requested resource not found");
+}
+
+#[tokio::test]
+async fn the_deepest_expression_is_an_error_and_the_process_lives() {
+    let tables = Tables::open();
+    tables.engine.provision(&table("id")).await.unwrap();
+    for expression in ["(".repeat(4096), "(".repeat(100_000)] {
+        let request = json!({ "TableName": "Chat", "FilterExpression": expression });
+        let (status, error) = tables.call("Scan", request).await;
+        assert_eq!(status, 400);
+        assert!(error["__type"].as_str().unwrap().ends_with("ValidationException"), "{error}");
+    }
+    assert_eq!(tables.call("PutItem", put("a")).await.0, 200);
+}
+
+#[tokio::test]
+async fn requests_run_side_by_side() {
+    let tables = Tables::open();
+    tables.engine.provision(&table("id")).await.unwrap();
+    let calls: Vec<_> = (0..50)
+        .map(|number| {
+            let body = put(&number.to_string()).to_string();
+            tables.engine.call("DynamoDB_20120810.PutItem", body.into())
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.status, 200);
+    }
+    let (_, scanned) = tables.call("Scan", json!({ "TableName": "Chat" })).await;
+    assert_eq!(scanned["Count"], 50);
+}
+
+#[tokio::test]
+async fn a_changed_declaration_changes_the_table_and_keeps_its_items() {
+    let tables = Tables::open();
+    tables.engine.provision(&table("id")).await.unwrap();
+    for room in ["a", "b"] {
+        let item = json!({ "id": { "S": room }, "room": { "S": "lobby" } });
+        tables.ok("PutItem", json!({ "TableName": "Chat", "Item": item })).await;
+    }
+    let mut changed = table("id");
+    let index = |projection: &str| {
+        json!([{
+            "IndexName": "byRoom",
+            "KeySchema": [{ "AttributeName": "room", "KeyType": "HASH" }],
+            "Projection": { "ProjectionType": projection },
+        }])
+    };
+    let attributes = json!([
+        { "AttributeName": "id", "AttributeType": "S" },
+        { "AttributeName": "room", "AttributeType": "S" },
+    ]);
+    changed.definition.insert("AttributeDefinitions".to_owned(), attributes);
+    changed.definition.insert("GlobalSecondaryIndexes".to_owned(), index("ALL"));
+    let stream = json!({ "StreamEnabled": true, "StreamViewType": "NEW_IMAGE" });
+    changed.definition.insert("StreamSpecification".to_owned(), stream);
+    changed.definition.insert("Tags".to_owned(), json!([{ "Key": "team", "Value": "chat" }]));
+    changed.time_to_live = Some("until".to_owned());
+    let Provisioned::Changed(changes) = tables.engine.provision(&changed).await.unwrap() else {
+        panic!("not changed");
+    };
+    assert_eq!(
+        changes,
+        [
+            "index byRoom made from the items that are there",
+            "stream enabled (NEW_IMAGE)",
+            "tags changed",
+            "time to live by until",
+        ]
+    );
+    let query = json!({
+        "TableName": "Chat", "IndexName": "byRoom", "KeyConditionExpression": "room = :room",
+        "ExpressionAttributeValues": { ":room": { "S": "lobby" } },
+    });
+    assert_eq!(tables.ok("Query", query.clone()).await["Count"], 2);
+    assert_eq!(tables.engine.provision(&changed).await.unwrap(), Provisioned::Existing);
+
+    changed.definition.insert("GlobalSecondaryIndexes".to_owned(), index("KEYS_ONLY"));
+    changed.definition.shift_remove("StreamSpecification");
+    let Provisioned::Changed(changes) = tables.engine.provision(&changed).await.unwrap() else {
+        panic!("not changed");
+    };
+    assert_eq!(
+        changes,
+        [
+            "index byRoom removed",
+            "index byRoom made from the items that are there",
+            "stream disabled",
+        ]
+    );
+    assert_eq!(tables.ok("Query", query).await["Count"], 2);
+    assert_eq!(tables.ok("Scan", json!({ "TableName": "Chat" })).await["Count"], 2);
+}
+
+#[tokio::test]
+async fn regions_and_accounts_do_not_see_each_other() {
+    let tables = Tables::open();
+    tables.engine.provision(&table("id")).await.unwrap();
+    let name = json!({ "TableName": "Chat" });
+    assert_eq!(tables.call("DescribeTable", name.clone()).await.0, 200);
+    for (account, region) in [("999999999999", "eu-west-1"), ("111111111111", "us-east-1")] {
+        let other = tables.engine.store(account, region);
+        let (status, error) = call(other.as_ref(), "DescribeTable", name.clone()).await;
+        assert_eq!(status, 400, "{error}");
+        let (_, listed) = call(other.as_ref(), "ListTables", json!({})).await;
+        assert_eq!(listed, json!({ "TableNames": [] }));
+    }
+    let nowhere = tables.engine.store("999999999999", "../x");
+    assert_eq!(call(nowhere.as_ref(), "ListTables", json!({})).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_transaction_with_a_token_is_carried_out_once_also_across_a_restart() {
+    let tables = Tables::open();
+    tables.engine.provision(&table("id")).await.unwrap();
+    let add = |amount: &str| {
+        json!({ "ClientRequestToken": "once", "TransactItems": [{ "Update": {
+            "TableName": "Chat", "Key": { "id": { "S": "n" } },
+            "UpdateExpression": "ADD n :amount",
+            "ExpressionAttributeValues": { ":amount": { "N": amount } },
+        }}]})
+    };
+    assert_eq!(tables.ok("TransactWriteItems", add("1")).await, json!({}));
+    assert_eq!(tables.ok("TransactWriteItems", add("1")).await, json!({}));
+    let tables = tables.reopen();
+    assert_eq!(tables.ok("TransactWriteItems", add("1")).await, json!({}));
+    let (kind, _) = tables.refused("TransactWriteItems", add("2")).await;
+    assert_eq!(kind, "IdempotentParameterMismatchException");
+    assert_eq!(tables.ok("GetItem", get("n")).await["Item"]["n"]["N"], "1");
+    // After ten minutes a token is good again.
+    tables.time.advance(11 * 60 * 1000);
+    tables.ok("TransactWriteItems", add("2")).await;
+    assert_eq!(tables.ok("GetItem", get("n")).await["Item"]["n"]["N"], "3");
+    // Nobody sees where tokens are kept.
+    assert_eq!(tables.ok("ListTables", json!({})).await, json!({ "TableNames": ["Chat"] }));
+}
+
+#[tokio::test]
+async fn a_cancelled_transaction_with_a_token_has_a_reason_for_each_action_and_can_be_sent_again() {
+    let tables = Tables::open();
+    tables.engine.provision(&table("id")).await.unwrap();
+    let request = json!({ "ClientRequestToken": "t", "TransactItems": [
+        { "Put": { "TableName": "Chat", "Item": { "id": { "S": "new" } } } },
+        { "ConditionCheck": { "TableName": "Chat", "Key": { "id": { "S": "guard" } },
+            "ConditionExpression": "attribute_exists(id)" } },
+    ]});
+    let (status, error) = tables.call("TransactWriteItems", request.clone()).await;
+    assert_eq!(status, 400);
+    let codes: Vec<_> = error["CancellationReasons"].as_array().unwrap().iter().collect();
+    assert_eq!(codes.len(), 2, "{error}");
+    assert_eq!((&codes[0]["Code"], &codes[1]["Code"]), (&json!("None"), &json!("ConditionalCheckFailed")));
+    assert!(error["Message"].as_str().unwrap().ends_with("[None, ConditionalCheckFailed]"), "{error}");
+    assert_eq!(tables.ok("GetItem", get("new")).await, json!({}));
+    tables.ok("PutItem", put("guard")).await;
+    tables.ok("TransactWriteItems", request).await;
+    assert_ne!(tables.ok("GetItem", get("new")).await, json!({}));
+}
+
+#[tokio::test]
+async fn tables_can_be_named_by_their_arns() {
+    let tables = Tables::open();
+    tables.engine.provision(&table("id")).await.unwrap();
+    let arn = "arn:aws:dynamodb:us-east-1:999999999999:table/Chat";
+    tables.ok("PutItem", json!({ "TableName": arn, "Item": { "id": { "S": "a" } } })).await;
+    let batch = json!({ "RequestItems": { arn: { "Keys": [{ "id": { "S": "a" } }] } } });
+    let found = tables.ok("BatchGetItem", batch).await;
+    assert_eq!(found["Responses"]["Chat"].as_array().unwrap().len(), 1, "{found}");
+    let described = tables.ok("DescribeTable", json!({ "TableName": arn })).await;
+    assert_eq!(described["Table"]["TableArn"], arn);
+    tables.ok("TagResource", json!({ "ResourceArn": arn, "Tags": [{ "Key": "a", "Value": "b" }] })).await;
+    let tags = tables.ok("ListTagsOfResource", json!({ "ResourceArn": arn })).await;
+    assert_eq!(tags["Tags"], json!([{ "Key": "a", "Value": "b" }]));
+}
+
+#[tokio::test]
+async fn what_tools_ask_is_answered() {
+    let tables = Tables::open();
+    tables.engine.provision(&table("id")).await.unwrap();
+    let name = json!({ "TableName": "Chat" });
+    let backups = tables.ok("DescribeContinuousBackups", name.clone()).await;
+    let recovery = &backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"];
+    assert_eq!(recovery["PointInTimeRecoveryStatus"], "DISABLED");
+    assert!(tables.ok("DescribeLimits", json!({})).await["TableMaxReadCapacityUnits"].is_u64());
+    let missing = json!({ "TableName": "Other" });
+    let (kind, _) = tables.refused("DescribeContinuousBackups", missing).await;
+    assert_eq!(kind, "ResourceNotFoundException");
+    let (kind, _) = tables.refused("CreateBackup", name).await;
+    assert_eq!(kind, "UnknownOperationException");
+    let billing = tables.ok("DescribeTable", json!({ "TableName": "Chat" })).await;
+    let billing = &billing["Table"]["BillingModeSummary"];
+    assert!(billing["LastUpdateToPayPerRequestDateTime"].is_number(), "{billing}");
+}
+
+#[tokio::test]
+async fn names_that_the_engine_cannot_keep_are_refused_and_say_why() {
+    let tables = Tables::open();
+    tables.create("Chat", json!({})).await;
+    for name in ["chat", "_tables", "sqlite_x", "stillwire.tokens"] {
+        let request = json!({
+            "TableName": name,
+            "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+            "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+            "BillingMode": "PAY_PER_REQUEST",
+        });
+        let (status, error) = tables.call("CreateTable", request).await;
+        assert_eq!(status, 400, "{name}: {error}");
+    }
+    assert_eq!(tables.ok("ListTables", json!({})).await, json!({ "TableNames": ["Chat"] }));
+}
+
+#[tokio::test]
+async fn an_update_that_only_takes_away_makes_no_item() {
+    let tables = Tables::open();
+    tables.create("Chat", json!({})).await;
+    let update = json!({
+        "TableName": "Chat", "Key": { "id": { "S": "a" } },
+        "AttributeUpdates": { "x": { "Action": "DELETE" } },
+    });
+    assert_eq!(tables.ok("UpdateItem", update.clone()).await, json!({}));
+    assert_eq!(tables.ok("GetItem", get("a")).await, json!({}));
+    let item = json!({ "id": { "S": "a" }, "x": { "N": "1" } });
+    tables.ok("PutItem", json!({ "TableName": "Chat", "Item": item })).await;
+    tables.ok("UpdateItem", update).await;
+    assert_eq!(tables.ok("GetItem", get("a")).await, json!({ "Item": { "id": { "S": "a" } } }));
+}
