@@ -1,14 +1,60 @@
-//! DynamoDB and its streams: requests go to the tables.
+//! DynamoDB and its streams: requests go to the store of the caller's account and region.
 //!
 //! Source: DynamoDB service model (JSON 1.0, target prefixes); SDKs verify `x-amz-crc32`.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read as _;
+use std::sync::Arc;
+
 use bytes::Bytes;
-use http::{HeaderValue, Response};
+use flate2::read::GzDecoder;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Response, header};
 use http_body_util::Full;
 use serde_json::json;
-use stillwire_model::TableApi;
+use stillwire_awswire::{Expected, Payload, RawRequest, Secret, SignatureError, verify};
+use stillwire_model::{Clock, LOCAL_KEYS, TableStores};
+use uuid::Uuid;
 
-use crate::{Caller, reply};
+use crate::{Caller, REQUEST_BYTES_MAX, reply};
+
+/// What a request to tables must be signed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TableAuth {
+    /// Nothing: anybody who reaches the address may do everything.
+    Off,
+    /// A signature in the right form, by any key. It says which region is meant, and proves nothing.
+    #[default]
+    Presence,
+    /// A signature by a key that is known.
+    Verify,
+}
+
+/// The tables, and who may use them.
+#[derive(Clone)]
+pub struct Tables {
+    /// The stores.
+    pub stores: Arc<dyn TableStores>,
+    /// What a request must be signed with.
+    pub auth: TableAuth,
+    /// Secrets by their access keys; that of our own functions is known besides.
+    pub secrets: BTreeMap<String, String>,
+    /// The region of callers who name none.
+    pub region: Arc<str>,
+    /// What time it is, for the age of signatures.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Without the secrets.
+impl fmt::Debug for Tables {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Tables").field("auth", &self.auth).finish_non_exhaustive()
+    }
+}
+
+/// The JSON protocols that are answered in kind. Source: DynamoDB, observed.
+const TYPES: [&str; 2] = ["application/x-amz-json-1.0", "application/json"];
 
 pub(crate) fn is_for(caller: &Caller) -> bool {
     ["DynamoDB_20120810.", "DynamoDBStreams_20120810."]
@@ -17,25 +63,112 @@ pub(crate) fn is_for(caller: &Caller) -> bool {
         || caller.service() == Some("dynamodb")
 }
 
+/// The answer to whoever only asks whether somebody is there. Source: DynamoDB, observed.
+pub(crate) fn health(region: &str) -> Response<Full<Bytes>> {
+    reply(200, "text/plain", format!("healthy: dynamodb.{region}.amazonaws.com ").into())
+}
+
 pub(crate) async fn answer(
-    tables: &dyn TableApi,
+    tables: &Tables,
     caller: &Caller,
+    home: &str,
+    parts: &Parts,
     body: Bytes,
 ) -> Response<Full<Bytes>> {
-    // The signature itself is not verified: the endpoint is on loopback. That there is one is, as on AWS.
-    let (status, body) = if !caller.signed {
-        refusal("MissingAuthenticationTokenException", "Request is missing Authentication Token")
-    } else if caller.scope.is_none() {
-        let text = "Authorization header requires 'Credential' parameter.";
-        refusal("IncompleteSignatureException", text)
-    } else {
-        let answer = tables.call(&caller.target, body).await;
-        (answer.status, answer.body)
+    let base = caller.content_type.split(';').next().unwrap_or_default().trim();
+    let kind = TYPES.into_iter().find(|kind| kind.eq_ignore_ascii_case(base)).unwrap_or(TYPES[0]);
+    let (status, body) = match refuse(tables, caller, parts, &body) {
+        Err(refused) => refused,
+        Ok(()) => match plain(&parts.headers, body) {
+            Err(refused) => refused,
+            Ok(body) => {
+                let region = caller.scope.as_ref().map_or(&*tables.region, |scope| &scope.region);
+                let store = tables.stores.store(caller.account(home), region);
+                let answer = store.call(&caller.target, body).await;
+                (answer.status, answer.body)
+            }
+        },
     };
     let crc = crc32fast::hash(&body);
-    let mut response = reply(status, "application/x-amz-json-1.0", body);
+    let mut response = reply(status, kind, body);
     response.headers_mut().insert("x-amz-crc32", HeaderValue::from(crc));
+    if let Ok(id) = HeaderValue::from_str(&request_id()) {
+        response.headers_mut().insert("x-amzn-requestid", id);
+    }
     response
+}
+
+/// An id in DynamoDB's own form: 52 letters and digits. Source: observed.
+fn request_id() -> String {
+    let mut text = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    text.make_ascii_uppercase();
+    text.truncate(52);
+    text
+}
+
+/// Refuses who may not ask. Source: DynamoDB, observed codes and texts.
+fn refuse(
+    tables: &Tables,
+    caller: &Caller,
+    parts: &Parts,
+    body: &[u8],
+) -> Result<(), (u16, Bytes)> {
+    match tables.auth {
+        TableAuth::Presence if !caller.signed => {
+            let text = "Request is missing Authentication Token";
+            Err(refusal("MissingAuthenticationTokenException", text))
+        }
+        TableAuth::Presence if caller.scope.is_none() => {
+            let text = "Authorization header requires 'Credential' parameter.";
+            Err(refusal("IncompleteSignatureException", text))
+        }
+        TableAuth::Off | TableAuth::Presence => Ok(()),
+        TableAuth::Verify => check(tables, parts, body).map_err(|error| {
+            let message = match &error {
+                SignatureError::Missing => "Request is missing Authentication Token".to_owned(),
+                other => other.to_string(),
+            };
+            refusal(error.code(), &message)
+        }),
+    }
+}
+
+fn check(tables: &Tables, parts: &Parts, body: &[u8]) -> Result<(), SignatureError> {
+    let headers = parts.headers.iter();
+    let request = RawRequest {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or_default(),
+        headers: headers
+            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+            .collect(),
+        payload: Payload::Body(body),
+    };
+    let now = i64::try_from(tables.clock.epoch_millis() / 1000).unwrap_or(i64::MAX);
+    let secret = |key: &str| {
+        if key == LOCAL_KEYS.access_key {
+            return Some(Secret::new(LOCAL_KEYS.secret));
+        }
+        tables.secrets.get(key).map(|secret| Secret::new(secret.as_str()))
+    };
+    verify(&request, &Expected::new("dynamodb", now), &secret).map(drop)
+}
+
+/// The body as text: SDKs may compress it. What it becomes is bounded as what comes plain is.
+fn plain(headers: &HeaderMap, body: Bytes) -> Result<Bytes, (u16, Bytes)> {
+    let is_gzip = headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"gzip"));
+    if !is_gzip {
+        return Ok(body);
+    }
+    let mut text = Vec::new();
+    let most = u64::try_from(REQUEST_BYTES_MAX).unwrap_or(u64::MAX);
+    match GzDecoder::new(body.as_ref()).take(most + 1).read_to_end(&mut text) {
+        Ok(bytes) if bytes > REQUEST_BYTES_MAX => Err((413, Bytes::new())),
+        Ok(_) => Ok(text.into()),
+        Err(_) => Err(refusal("SerializationException", "")),
+    }
 }
 
 fn refusal(code: &str, message: &str) -> (u16, Bytes) {

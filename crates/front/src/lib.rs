@@ -19,11 +19,13 @@ use stillwire_awswire::{CredentialScope, service_of_host};
 use stillwire_drain::Drain;
 use stillwire_listen::http::{BodyError, body};
 use stillwire_listen::{Accepted, Door, http as serving, is_own_host};
-use stillwire_model::{ControlApi, LambdaApi, Metrics, TableApi};
+use stillwire_model::{ControlApi, LambdaApi, Metrics};
 use uuid::Uuid;
 
+pub use dynamodb::{TableAuth, Tables};
+
 /// The largest request that services here take, but for Lambda, which has a limit of its own. Source: DynamoDB quotas, "Request size" (16 MB).
-const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub(crate) const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Source: Prometheus, "Exposition formats", text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -39,7 +41,7 @@ pub struct Front {
 #[derive(Debug, Clone)]
 pub struct Rooms {
     /// `DynamoDB`.
-    pub tables: Arc<dyn TableApi>,
+    pub tables: Tables,
     /// API Gateway's control plane.
     pub control: Arc<dyn ControlApi>,
     /// Lambda.
@@ -89,7 +91,7 @@ impl Front {
         }
         if parts.method == Method::GET && !caller.signed {
             match parts.uri.path() {
-                "/" => return text(StatusCode::OK, "healthy: stillwire\n"),
+                "/" => return dynamodb::health(&self.rooms.tables.region),
                 "/metrics" => return reply(200, METRICS_TYPE, self.rooms.metrics.text().into()),
                 _ => {}
             }
@@ -103,7 +105,8 @@ impl Front {
             Err(BodyError::Incomplete) => return text(StatusCode::BAD_REQUEST, ""),
         };
         if dynamodb::is_for(&caller) {
-            return dynamodb::answer(self.rooms.tables.as_ref(), &caller, body).await;
+            let tables = &self.rooms.tables;
+            return dynamodb::answer(tables, &caller, &self.account, &parts, body).await;
         }
         if apigateway::is_for(&caller, parts.uri.path()) {
             return apigateway::answer(self.rooms.control.as_ref(), &parts, body).await;
@@ -112,7 +115,7 @@ impl Front {
             return lambda::answer(self.rooms.lambda.as_ref(), &parts, body).await;
         }
         if identity::is_for(&caller, &body) {
-            return identity::answer(&caller, &self.account);
+            return identity::answer(&caller, caller.account(&self.account));
         }
         unserved::answer(&caller)
     }
@@ -131,6 +134,13 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// The account that the caller's key names, or else `home`. A key of twelve digits is an account's own.
+    fn account<'a>(&'a self, home: &'a str) -> &'a str {
+        let key = self.scope.as_ref().map(|scope| scope.access_key.as_str());
+        key.filter(|key| key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit()))
+            .unwrap_or(home)
+    }
+
     /// The service by its signing name, from the signature or else from a host name of AWS.
     pub(crate) fn service(&self) -> Option<&str> {
         match &self.scope {

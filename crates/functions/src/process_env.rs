@@ -60,6 +60,13 @@ pub(crate) fn variables(
     put("AWS_ACCESS_KEY_ID", LOCAL_KEYS.access_key);
     put("AWS_SECRET_ACCESS_KEY", LOCAL_KEYS.secret);
     put("AWS_SESSION_TOKEN", LOCAL_KEYS.session_token);
+    // Keys of the user's own, for functions whose tables are elsewhere. Without a token there is none.
+    if let Some(key) = ours.get("AWS_ACCESS_KEY_ID") {
+        put("AWS_ACCESS_KEY_ID", key);
+        for name in ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+            put(name, ours.get(name).map_or("", String::as_str));
+        }
+    }
     put("AWS_LAMBDA_FUNCTION_NAME", function.name());
     put("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.memory_mb.to_string());
     put("AWS_LAMBDA_FUNCTION_VERSION", &function.version);

@@ -9,7 +9,7 @@ use stillwire_awswire::RequestIds;
 use stillwire_drain::Drain;
 use stillwire_listen::Door;
 use stillwire_model::{
-    AccessLogs, Api, ApiId, Clock, Domain, DomainName, EventQueue, Invoke, Metrics, TableApi,
+    AccessLogs, Api, ApiId, Clock, Domain, DomainName, EventQueue, Invoke, Metrics, TableStores,
 };
 use stillwire_outbound::Outbound;
 use tokio::sync::mpsc;
@@ -34,7 +34,7 @@ pub struct Ports {
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Serves integrations that call `DynamoDB`.
-    pub tables: Arc<dyn TableApi>,
+    pub tables: Arc<dyn TableStores>,
     /// Takes the lines of access logs.
     pub access_logs: Arc<dyn AccessLogs>,
 }

@@ -10,8 +10,8 @@ use stillwire_awswire::{ConnectionId, RequestIds};
 use stillwire_drain::Drain;
 use stillwire_model::{
     AccessLog, AccessLogs, Api, ApiId, BoxFuture, Clock, EventQueue, FunctionArn, Integration,
-    Invocation, Invoke, InvokeError, Invoked, LATEST, LogFormat, Outcome, Reply, Route, RouteKey,
-    SelectionExpression, Stage, StageName, TableApi, Throttle, limits,
+    Invocation, Invoke, InvokeError, Invoked, LATEST, LogFormat, Outcome, Route, RouteKey,
+    SelectionExpression, Stage, StageName, TableApi, TableStores, Throttle, limits,
 };
 use stillwire_outbound::Outbound;
 use tokio::sync::mpsc;
@@ -38,13 +38,9 @@ impl Clock for NoTime {
 #[derive(Debug)]
 struct NoTables;
 
-impl TableApi for NoTables {
-    fn call(&self, _: &str, _: Bytes) -> BoxFuture<'static, Reply> {
-        unreachable!("no test calls it")
-    }
-
-    fn stream_changed(&self, _: &str) -> BoxFuture<'static, ()> {
-        Box::pin(std::future::pending())
+impl TableStores for NoTables {
+    fn store(&self, _: &str, _: &str) -> Arc<dyn TableApi> {
+        unreachable!("no test asks for one")
     }
 }
 

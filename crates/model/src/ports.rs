@@ -200,7 +200,7 @@ pub trait TableApi: Send + Sync + fmt::Debug {
 
 /// The stores of tables: each account has one in each region, and none sees another's tables.
 pub trait TableStores: Send + Sync + fmt::Debug {
-    /// The store of an account (12 digits) in a region. What names none gets a store that refuses every request.
+    /// The store of an account (digits) in a region. What names none gets a store that refuses every request.
     fn store(&self, account: &str, region: &str) -> Arc<dyn TableApi>;
 }
 

@@ -47,6 +47,9 @@ pub(crate) struct Config {
     /// How functions are invoked.
     #[serde(default)]
     lambda: LambdaSection,
+    /// Where tables are kept.
+    #[serde(default)]
+    pub(crate) tables: Tables,
     /// The access keys that callers sign with. They are read one by one, so that no error shows a secret.
     #[serde(default)]
     keys: BTreeMap<String, toml::Value>,
@@ -115,6 +118,42 @@ pub(crate) struct FunctionElsewhere {
     pub(crate) endpoint: Option<String>,
     /// Its name or ARN there; its name here, unless set.
     pub(crate) function: Option<String>,
+}
+
+/// Where tables are kept, and who may use them.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Tables {
+    /// Here, on another server, or on AWS.
+    pub(crate) mode: Option<TableMode>,
+    /// The other server.
+    pub(crate) endpoint: Option<String>,
+    /// What requests to the tables here must be signed with.
+    pub(crate) signatures: Option<TableSignatures>,
+}
+
+/// Where tables are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TableMode {
+    /// In files beside the app.
+    Embedded,
+    /// On another server that speaks the DynamoDB API.
+    External,
+    /// On AWS.
+    Aws,
+}
+
+/// What requests to tables must be signed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TableSignatures {
+    /// Nothing.
+    Off,
+    /// Any key.
+    Presence,
+    /// A key that is known.
+    Verify,
 }
 
 /// How Stillwire stops.

@@ -20,7 +20,11 @@ pub(crate) fn is_about_table(operation: &str) -> bool {
 }
 
 /// That answer; `None` for all other operations.
-pub(crate) fn about_table(operation: &str, place: &Place, table: &str) -> Option<Result<Value, Refusal>> {
+pub(crate) fn about_table(
+    operation: &str,
+    place: &Place,
+    table: &str,
+) -> Option<Result<Value, Refusal>> {
     let answer = match operation {
         "DescribeContinuousBackups" => json!({ "ContinuousBackupsDescription": {
             "ContinuousBackupsStatus": "ENABLED",

@@ -48,9 +48,9 @@ pub(crate) fn check_stream(request: &Value, described: &Value) -> Result<(), Ref
     let Some(asked) = enabled(Some(request)) else { return Ok(()) };
     let name = request.get("TableName").and_then(Value::as_str).unwrap_or_default();
     match (asked, enabled(described.get("Table")).unwrap_or(false)) {
-        (true, true) => {
-            Err(Refusal::validation(format!("Table already has an enabled stream: TableName: {name}")))
-        }
+        (true, true) => Err(Refusal::validation(format!(
+            "Table already has an enabled stream: TableName: {name}"
+        ))),
         (false, false) => {
             Err(Refusal::validation(format!("Table has no stream to disable: TableName: {name}")))
         }
@@ -127,7 +127,8 @@ pub(crate) fn only_takes_away(request: &Value) -> bool {
     let Some(updates) = request.get("AttributeUpdates").and_then(Value::as_object) else {
         return false;
     };
-    let is_deletion = |update: &Value| update.get("Action").is_some_and(|action| action == "DELETE");
+    let is_deletion =
+        |update: &Value| update.get("Action").is_some_and(|action| action == "DELETE");
     !updates.is_empty()
         && updates.values().all(is_deletion)
         && request.get("Expected").is_none()
@@ -138,10 +139,8 @@ pub(crate) fn only_takes_away(request: &Value) -> bool {
 pub(crate) fn expect_item(request: &mut Value) {
     let key = request.get("Key").and_then(Value::as_object);
     let names: Vec<String> = key.into_iter().flat_map(Map::keys).cloned().collect();
-    let expected: Map<String, Value> = names
-        .into_iter()
-        .map(|name| (name, json!({ "ComparisonOperator": "NOT_NULL" })))
-        .collect();
+    let expected: Map<String, Value> =
+        names.into_iter().map(|name| (name, json!({ "ComparisonOperator": "NOT_NULL" }))).collect();
     if let Some(members) = request.as_object_mut() {
         members.insert("Expected".to_owned(), expected.into());
     }

@@ -162,9 +162,10 @@ impl Engine {
         let label = table.stream_arn.rsplit_once("/stream/").map(|(_, label)| label.to_owned());
         if let (Some(shelf), Some(label)) = (self.shelf(&place), label) {
             let (inner, name) = (Arc::clone(&self.inner), table.name.clone());
-            let labelling = self.inner.threads.spawn(async move {
-                inner.store(&shelf).await?.label_stream(&name, &label)
-            });
+            let labelling = self
+                .inner
+                .threads
+                .spawn(async move { inner.store(&shelf).await?.label_stream(&name, &label) });
             if let Ok(Err(error)) = labelling.await {
                 tracing::warn!(%error, table = table.name, "the label of its stream cannot be kept");
             }

@@ -7,12 +7,13 @@
 //! Source: Developer Guide, "Using time to live (TTL)": a number of whole seconds since the epoch; what is more than
 //! five years past is not removed. Stream records of removals name the service as their author.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dynoxide::DynoxideError;
 use dynoxide::storage::Storage;
 use rusqlite::{Connection, params};
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use crate::backroom::Backroom;
 
@@ -117,16 +118,17 @@ fn index(backroom: &Backroom, table: &Table) -> Result<(), DynoxideError> {
     backroom.write(|storage| {
         let (rows, due) = (table.rows(), table.due());
         let stale = format!("stillwire due {} ", table.name);
-        let mut statement = storage
-            .conn()
-            .prepare("SELECT name FROM sqlite_master WHERE type = 'index' AND substr(name, 1, ?2) = ?1")?;
+        let mut statement = storage.conn().prepare(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND substr(name, 1, ?2) = ?1",
+        )?;
         let old: Vec<String> = statement
             .query_map(params![stale, stale.chars().count()], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
         for old in old {
             storage.conn().execute_batch(&format!("DROP INDEX {}", quoted(&old)))?;
         }
-        let sql = format!("CREATE INDEX {} ON {rows} ({due}) WHERE {due} IS NOT NULL", quoted(&name));
+        let sql =
+            format!("CREATE INDEX {} ON {rows} ({due}) WHERE {due} IS NOT NULL", quoted(&name));
         storage.conn().execute_batch(&sql)?;
         Ok(())
     })
@@ -154,7 +156,7 @@ fn batch(
             .collect()
     };
     // Most sweeps find nothing, and then need no turn to write.
-    if backroom.read(&found)?.is_empty() {
+    if backroom.read(found)?.is_empty() {
         return Ok((0, None));
     }
     backroom.write(|storage| {

@@ -31,7 +31,9 @@ impl Health {
     /// Looks at the reason of a failed request.
     pub(crate) fn look_at(&self, reason: &str) {
         if reason.contains(DISK_FAILED) && !self.inner.failed.swap(true, Ordering::SeqCst) {
-            tracing::error!("the disk has failed to keep the tables; nothing is acknowledged any more");
+            tracing::error!(
+                "the disk has failed to keep the tables; nothing is acknowledged any more"
+            );
             self.inner.told.notify_waiters();
         }
     }

@@ -135,21 +135,26 @@ impl<'de> Deserialize<'de> for WholeItems {
     }
 }
 
+/// Reads a text and tells what `check` says of it.
 fn check_text<'de, D: Deserializer<'de>>(
     deserializer: D,
     check: impl FnOnce(&str) -> bool,
 ) -> Result<bool, D::Error> {
-    struct Checked<F>(F);
-    impl<F: FnOnce(&str) -> bool> Visitor<'_> for Checked<F> {
-        type Value = bool;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("text")
-        }
-        fn visit_str<E>(self, text: &str) -> Result<bool, E> {
-            Ok((self.0)(text))
-        }
-    }
     deserializer.deserialize_str(Checked(check))
+}
+
+struct Checked<F>(F);
+
+impl<F: FnOnce(&str) -> bool> Visitor<'_> for Checked<F> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<bool, E> {
+        Ok((self.0)(text))
+    }
 }
 
 /// `ExpressionAttributeNames` with at least one.
@@ -223,9 +228,13 @@ impl<'de> Visitor<'de> for Typed {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let kind: Kind = map.next_key()?.ok_or_else(|| A::Error::custom("no value"))?;
         match kind {
-            Kind::S | Kind::N | Kind::B => drop(map.next_value::<Any>()?),
-            Kind::BOOL => drop(map.next_value::<bool>()?),
-            Kind::NULL => {
+            Kind::S | Kind::N | Kind::B => {
+                map.next_value::<Any>()?;
+            }
+            Kind::Bool => {
+                map.next_value::<bool>()?;
+            }
+            Kind::Null => {
                 if !map.next_value::<bool>()? {
                     return Err(A::Error::custom("NULL is true"));
                 }
@@ -235,8 +244,12 @@ impl<'de> Visitor<'de> for Typed {
                     return Err(A::Error::custom("an empty set"));
                 }
             }
-            Kind::L => drop(map.next_value::<Vec<Attribute>>()?),
-            Kind::M => drop(map.next_value::<Item>()?),
+            Kind::L => {
+                map.next_value::<Vec<Attribute>>()?;
+            }
+            Kind::M => {
+                map.next_value::<Item>()?;
+            }
         }
         match map.next_key::<IgnoredAny>()? {
             None => Ok(()),
@@ -250,8 +263,10 @@ enum Kind {
     S,
     N,
     B,
-    BOOL,
-    NULL,
+    #[serde(rename = "BOOL")]
+    Bool,
+    #[serde(rename = "NULL")]
+    Null,
     SS,
     NS,
     BS,
@@ -279,7 +294,9 @@ mod tests {
 
     #[test]
     fn plain_requests_take_the_lane() {
-        assert!(takes::<Get>(r#"{"TableName":"Chat","Key":{"id":{"S":"a"}},"ConsistentRead":true}"#));
+        assert!(takes::<Get>(
+            r#"{"TableName":"Chat","Key":{"id":{"S":"a"}},"ConsistentRead":true}"#
+        ));
         let every = r#"{"TableName":"Chat","Item":{"id":{"S":""},"n":{"N":"1"},"b":{"B":"AA=="},
             "t":{"BOOL":false},"z":{"NULL":true},"ss":{"SS":["a"]},"l":{"L":[{"M":{"x":{"NS":["1"]}}}]}}}"#;
         assert!(takes::<Put>(every));

@@ -5,6 +5,7 @@
 //! nor a deeply nested expression touches the threads that serve connections.
 //!
 //! * [`Engine`] has a store for each account and region ([`stillwire_model::TableStores`]).
+//! * [`Remote`] asks stores that are elsewhere, through the same port.
 //! * [`provision()`] makes the tables that a template declares, and changes them when it changes.
 //!
 //! The life of a request: `engine` finds the store, `store` decides who answers. Plain requests take the `lane` to the
@@ -26,10 +27,13 @@ mod health;
 mod lane;
 mod place;
 mod provision;
+mod remote;
+mod returned;
 mod store;
 mod streams;
 mod tokens;
 mod wire;
 
 pub use engine::{Config, Engine, OpenError};
-pub use provision::{ProvisionError, Provisioned, provision};
+pub use provision::{ProvisionError, Provisioned, Which, provision};
+pub use remote::{Remote, There};

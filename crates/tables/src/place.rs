@@ -5,7 +5,7 @@ use serde_json::Value;
 /// An account in a region. Its tables are one store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Place {
-    /// The account's 12 digits.
+    /// The account: 12 digits on AWS; templates are taken at their word.
     pub(crate) account: String,
     /// The region: `eu-west-1`.
     pub(crate) region: String,
@@ -14,17 +14,19 @@ pub(crate) struct Place {
 /// How the engine begins every ARN: it has one account and region of its own.
 const ENGINE_PREFIX: &str = "arn:aws:dynamodb:dynoxide:000000000000:";
 
-/// The longest name of a region that is taken, in bytes. Source: none; the longest of AWS has 14.
-const REGION_BYTES_MAX: usize = 32;
+/// The longest name of a region or account that is taken, in bytes. Source: none; the longest of AWS has 14.
+const NAME_BYTES_MAX: usize = 32;
 
 impl Place {
     /// A place, if both are what they should be.
     pub(crate) fn new(account: &str, region: &str) -> Option<Self> {
-        let account_fits = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-        let region_fits = !region.is_empty()
-            && region.len() <= REGION_BYTES_MAX
-            && region.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
-        (account_fits && region_fits)
+        // Both become parts of a file's name.
+        let fits = |name: &str, more: &dyn Fn(u8) -> bool| {
+            (1..=NAME_BYTES_MAX).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_digit() || more(byte))
+        };
+        let region_has = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
+        (fits(account, &|_| false) && fits(region, &region_has))
             .then(|| Self { account: account.to_owned(), region: region.to_owned() })
     }
 
@@ -98,10 +100,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_twelve_digits_and_a_region() {
+    fn a_place_is_digits_and_a_region() {
         assert!(Place::new("999999999999", "eu-west-1").is_some());
         for (account, region) in
-            [("99999999999", "eu-west-1"), ("99999999999a", "x"), ("999999999999", "../x")]
+            [("", "eu-west-1"), ("99999999999a", "x"), ("999999999999", "../x")]
         {
             assert_eq!(Place::new(account, region), None, "{account} {region}");
         }

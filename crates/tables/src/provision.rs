@@ -6,6 +6,7 @@
 //!
 //! Works on any store that speaks the DynamoDB API. Source: `CreateTable`, `UpdateTable` and `UpdateTimeToLive`, API references.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,29 +28,21 @@ pub enum Provisioned {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProvisionError {
     /// The store refused the declaration.
-    #[error("table {table} ({logical_id} in {stack}) is refused: {reason}")]
+    #[error("{which} is refused: {reason}")]
     Refused {
-        /// Its physical name.
-        table: String,
-        /// Its logical id.
-        logical_id: String,
-        /// Its stack.
-        stack: String,
+        /// The table.
+        which: Which,
         /// The store's words.
         reason: String,
     },
     /// A table of this name exists, and differs in what cannot be changed.
     #[error(
-        "table {table} ({logical_id} in {stack}) exists with the {what} {existing}, and is declared with {declared}: \
-         give the declared table another name, or delete the one that exists"
+        "{which} exists with the {what} {existing}, and is declared with {declared}: give the declared table another \
+         name, or delete the one that exists"
     )]
     Fixed {
-        /// Its physical name.
-        table: String,
-        /// Its logical id.
-        logical_id: String,
-        /// Its stack.
-        stack: String,
+        /// The table.
+        which: Which,
         /// What cannot be changed: keys, or local indexes.
         what: &'static str,
         /// How it is.
@@ -57,6 +50,23 @@ pub enum ProvisionError {
         /// How it is declared.
         declared: String,
     },
+}
+
+/// A declared table, as messages name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Which(Box<str>);
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&Table> for Which {
+    fn from(table: &Table) -> Self {
+        let Table { name, logical_id, stack, .. } = table;
+        Self(format!("table {name} ({logical_id} in {stack})").into())
+    }
 }
 
 /// How often a table is looked at while it changes. Real DynamoDB takes its time; the embedded engine takes none.
@@ -69,10 +79,7 @@ const CHANGE_TIMEOUT: Duration = Duration::from_mins(10);
 ///
 /// # Errors
 /// What the store refuses, and what cannot be changed.
-pub async fn provision(
-    store: &dyn TableApi,
-    table: &Table,
-) -> Result<Provisioned, ProvisionError> {
+pub async fn provision(store: &dyn TableApi, table: &Table) -> Result<Provisioned, ProvisionError> {
     let work = Work { store, table };
     let provisioned = match work.describe().await? {
         None => {
@@ -121,7 +128,11 @@ impl Work<'_> {
         let declared = &self.table.definition;
         self.check_fixed("keys", keys_of(&existing), keys_of(declared))?;
         let local = |of: &Members| indexes(of, "LocalSecondaryIndexes");
-        self.check_fixed("local indexes", index_texts(&local(&existing)), index_texts(&local(declared)))?;
+        self.check_fixed(
+            "local indexes",
+            index_texts(&local(&existing)),
+            index_texts(&local(declared)),
+        )?;
         let mut changes = Vec::new();
         self.change_indexes(&existing, &mut changes).await?;
         self.change_stream(&existing, &mut changes).await?;
@@ -137,8 +148,7 @@ impl Work<'_> {
         changes: &mut Vec<String>,
     ) -> Result<(), ProvisionError> {
         let member = "GlobalSecondaryIndexes";
-        let (there, wanted) =
-            (indexes(existing, member), indexes(&self.table.definition, member));
+        let (there, wanted) = (indexes(existing, member), indexes(&self.table.definition, member));
         for index in &there {
             if !wanted.iter().any(|other| other.text == index.text) {
                 let delete = json!([{ "Delete": { "IndexName": index.name } }]);
@@ -210,12 +220,11 @@ impl Work<'_> {
         };
         let provisioned = billing(declared) == "PROVISIONED";
         if billing(existing) != billing(declared) {
-            let mut request = json!({ "TableName": self.table.name, "BillingMode": billing(declared) });
+            let mut members = vec![("BillingMode", billing(declared).into())];
             if let (true, Some(of)) = (provisioned, declared.get("ProvisionedThroughput")) {
-                request["ProvisionedThroughput"] = of.clone();
+                members.push(("ProvisionedThroughput", of.clone()));
             }
-            self.call("UpdateTable", &request).await?;
-            self.settled().await?;
+            self.update_all(members).await?;
             changes.push(format!("billing mode {}", billing(declared)));
         } else if provisioned
             && capacity(existing) != capacity(declared)
@@ -281,20 +290,27 @@ impl Work<'_> {
 
     /// One `UpdateTable`, and the wait until it is done.
     async fn update(&self, member: &str, value: Value) -> Result<(), ProvisionError> {
-        let mut request = json!({ "TableName": self.table.name });
-        request[member] = value;
+        let mut members = vec![(member, value)];
         if member == "GlobalSecondaryIndexUpdates"
             && let Some(attributes) = self.table.definition.get("AttributeDefinitions")
         {
-            request["AttributeDefinitions"] = attributes.clone();
+            members.push(("AttributeDefinitions", attributes.clone()));
         }
-        self.call("UpdateTable", &request).await?;
+        self.update_all(members).await
+    }
+
+    async fn update_all(&self, members: Vec<(&str, Value)>) -> Result<(), ProvisionError> {
+        let name = ("TableName", self.table.name.clone().into());
+        let members = members.into_iter().chain([name]);
+        let request: Members = members.map(|(name, value)| (name.to_owned(), value)).collect();
+        self.call("UpdateTable", &request.into()).await?;
         self.settled().await
     }
 
     /// Waits until the table and its indexes are active.
     async fn settled(&self) -> Result<(), ProvisionError> {
-        let active = |of: &Value, member: &str| of.get(member).is_none_or(|status| status == "ACTIVE");
+        let active =
+            |of: &Value, member: &str| of.get(member).is_none_or(|status| status == "ACTIVE");
         let waiting = async {
             loop {
                 let Some(table) = self.describe().await? else { return Ok(()) };
@@ -319,14 +335,7 @@ impl Work<'_> {
         if existing == declared {
             return Ok(());
         }
-        Err(ProvisionError::Fixed {
-            table: self.table.name.clone(),
-            logical_id: self.table.logical_id.to_string(),
-            stack: self.table.stack.to_string(),
-            what,
-            existing,
-            declared,
-        })
+        Err(ProvisionError::Fixed { which: self.table.into(), what, existing, declared })
     }
 
     async fn call(&self, operation: &str, request: &Value) -> Result<Value, ProvisionError> {
@@ -344,17 +353,15 @@ impl Work<'_> {
         let text = |name: &str| answer.get(name).and_then(Value::as_str);
         Err(Refused {
             code: text("__type").unwrap_or_default().to_owned(),
-            message: text("message").or(text("Message")).unwrap_or("no reason given").to_owned(),
+            message: text("message")
+                .or_else(|| text("Message"))
+                .unwrap_or("no reason given")
+                .to_owned(),
         })
     }
 
     fn refused(&self, reason: String) -> ProvisionError {
-        ProvisionError::Refused {
-            table: self.table.name.clone(),
-            logical_id: self.table.logical_id.to_string(),
-            stack: self.table.stack.to_string(),
-            reason,
-        }
+        ProvisionError::Refused { which: self.table.into(), reason }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::place::Place;
 use crate::streams::{self, Asked, Wish};
 use crate::tokens::{self, Outcome, Tokened};
 use crate::wire::Wire;
-use crate::{constants, definitions, expiry, guard, lane};
+use crate::{constants, definitions, expiry, guard, lane, returned};
 
 const ITEMS: &str = "DynamoDB_20120810.";
 const STREAMS: &str = "DynamoDBStreams_20120810.";
@@ -82,7 +82,9 @@ impl Running {
             let stopped = async {
                 stopped.await.ok();
             };
-            if let Err(error) = dynoxide::server::serve_with_shutdown(listener, served, stopped).await {
+            if let Err(error) =
+                dynoxide::server::serve_with_shutdown(listener, served, stopped).await
+            {
                 tracing::error!(%error, "the tables' engine has stopped");
             }
         });
@@ -176,22 +178,37 @@ impl Store {
         }
         let body = self.local_names(body);
         if operation == "UpdateItem"
-            && let Ok(mut request) = serde_json::from_slice::<Value>(&body)
-            && definitions::only_takes_away(&request)
+            && let Ok(request) = serde_json::from_slice::<Value>(&body)
         {
+            return self.update(&running, request, body).await;
+        }
+        self.ask(&running, operation, body).await
+    }
+
+    /// An update that does not take the lane.
+    async fn update(&self, running: &Running, mut request: Value, body: Bytes) -> Reply {
+        if definitions::only_takes_away(&request) {
             definitions::expect_item(&mut request);
-            let reply = self.ask(&running, operation, request.to_string().into()).await;
+            let reply = self.ask(running, "UpdateItem", request.to_string().into()).await;
             let missed = find(&reply.body, b"#ConditionalCheckFailedException");
             return if missed { ok(&json!({})) } else { reply };
         }
-        self.ask(&running, operation, body).await
+        let reply = self.ask(running, "UpdateItem", body).await;
+        if reply.status == 200
+            && returned::concerns(&request)
+            && let Ok(mut answer) = serde_json::from_slice::<Value>(&reply.body)
+        {
+            returned::cut(&request, &mut answer);
+            return ok(&answer);
+        }
+        reply
     }
 
     /// A transaction with a token.
     async fn once(&self, running: &Running, tokened: &Tokened) -> Reply {
         let request = self.local_names(tokened.request.to_string().into());
         let reply = self.ask(running, "TransactWriteItems", request).await;
-        match tokened.outcome(reply) {
+        match Tokened::outcome(reply) {
             Outcome::Answered(reply) => reply,
             Outcome::Known => {
                 let kept = self.ask(running, "GetItem", tokened.lookup.to_string().into()).await;

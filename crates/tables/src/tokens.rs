@@ -6,6 +6,8 @@
 //! Source: `TransactWriteItems`, API reference, `ClientRequestToken`: 1 to 36 characters, good for ten minutes; with another
 //! request it is an `IdempotentParameterMismatchException`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Map, Value, json};
 use stillwire_model::Reply;
 
@@ -86,7 +88,7 @@ impl Tokened {
     }
 
     /// What the engine's answer means.
-    pub(crate) fn outcome(&self, reply: Reply) -> Outcome {
+    pub(crate) fn outcome(reply: Reply) -> Outcome {
         let Ok(Value::Object(mut answer)) = serde_json::from_slice(&reply.body) else {
             return Outcome::Answered(reply);
         };
@@ -129,7 +131,7 @@ fn digest(members: &Map<String, Value>) -> String {
     let mut text = String::new();
     write_sorted(&Value::Object(members.clone()), &mut text);
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    STANDARD_NO_PAD.encode(digest)
 }
 
 fn write_sorted(value: &Value, out: &mut String) {
@@ -146,7 +148,9 @@ fn write_sorted(value: &Value, out: &mut String) {
         }
         Value::Array(items) => {
             out.push('[');
-            items.iter().for_each(|item| write_sorted(item, out));
+            for item in items {
+                write_sorted(item, out);
+            }
             out.push(']');
         }
         other => {

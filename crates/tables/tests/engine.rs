@@ -23,8 +23,9 @@ fn table(key: &str) -> Table {
         arn: "arn:aws:dynamodb:us-east-1:999999999999:table/Chat".to_owned(),
         definition,
         time_to_live: Some("expires".to_owned()),
-        stream_arn: "arn:aws:dynamodb:us-east-1:999999999999:table/Chat/stream/2000-01-01T00:00:00.000"
-            .to_owned(),
+        stream_arn:
+            "arn:aws:dynamodb:us-east-1:999999999999:table/Chat/stream/2000-01-01T00:00:00.000"
+                .to_owned(),
         deletion_policy: DeletionPolicy::Delete,
     }
 }
@@ -230,8 +231,14 @@ async fn a_cancelled_transaction_with_a_token_has_a_reason_for_each_action_and_c
     assert_eq!(status, 400);
     let codes: Vec<_> = error["CancellationReasons"].as_array().unwrap().iter().collect();
     assert_eq!(codes.len(), 2, "{error}");
-    assert_eq!((&codes[0]["Code"], &codes[1]["Code"]), (&json!("None"), &json!("ConditionalCheckFailed")));
-    assert!(error["Message"].as_str().unwrap().ends_with("[None, ConditionalCheckFailed]"), "{error}");
+    assert_eq!(
+        (&codes[0]["Code"], &codes[1]["Code"]),
+        (&json!("None"), &json!("ConditionalCheckFailed"))
+    );
+    assert!(
+        error["Message"].as_str().unwrap().ends_with("[None, ConditionalCheckFailed]"),
+        "{error}"
+    );
     assert_eq!(tables.ok("GetItem", get("new")).await, json!({}));
     tables.ok("PutItem", put("guard")).await;
     tables.ok("TransactWriteItems", request).await;
@@ -249,7 +256,9 @@ async fn tables_can_be_named_by_their_arns() {
     assert_eq!(found["Responses"]["Chat"].as_array().unwrap().len(), 1, "{found}");
     let described = tables.ok("DescribeTable", json!({ "TableName": arn })).await;
     assert_eq!(described["Table"]["TableArn"], arn);
-    tables.ok("TagResource", json!({ "ResourceArn": arn, "Tags": [{ "Key": "a", "Value": "b" }] })).await;
+    tables
+        .ok("TagResource", json!({ "ResourceArn": arn, "Tags": [{ "Key": "a", "Value": "b" }] }))
+        .await;
     let tags = tables.ok("ListTagsOfResource", json!({ "ResourceArn": arn })).await;
     assert_eq!(tags["Tags"], json!([{ "Key": "a", "Value": "b" }]));
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use stillwire_awswire::{Credentials, SigningScope, endpoint_of, endpoint_variable};
 use stillwire_model::{
-    FunctionArn, Integration, Invocation, LOCAL_KEYS, MappingTarget, Outcome, TableApi,
+    FunctionArn, Integration, Invocation, LOCAL_KEYS, MappingTarget, Outcome, TableStores,
     function_of_uri,
 };
 use stillwire_outbound::service::{self, Ask};
@@ -26,7 +26,7 @@ use crate::shared::Shared;
 /// Who answers for services.
 #[derive(Debug)]
 pub(crate) struct Services {
-    pub(crate) tables: Arc<dyn TableApi>,
+    pub(crate) tables: Arc<dyn TableStores>,
     /// Endpoints that the user named, by the service's name in lower case.
     pub(crate) endpoints: BTreeMap<String, String>,
 }
@@ -61,7 +61,9 @@ pub(super) async fn ask(
     match (wanted.service, &wanted.ask) {
         ("dynamodb", Ask::Action(action)) => {
             let target = format!("DynamoDB_20120810.{action}");
-            let reply = shared.services.tables.call(&target, body).await;
+            let account = &exchange.api.account;
+            let store = shared.services.tables.store(account, wanted.region);
+            let reply = store.call(&target, body).await;
             Ok(Answered::new(reply.status, reply.body))
         }
         _ => elsewhere(integration, &wanted, method, body, exchange, shared).await,

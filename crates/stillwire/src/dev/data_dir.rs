@@ -21,12 +21,14 @@ pub(crate) struct DataDir {
     _lock: File,
     /// Removed at the end, where nothing is to be kept.
     temporary: Option<TempDir>,
+    /// The same for tables, in memory where the system has a folder for that.
+    tables: Option<(TempDir, File)>,
 }
 
 impl DataDir {
     /// Opens the folder that the arguments name, or `.stillwire` beside the app.
     pub(crate) fn open(args: &DevArgs, app_dir: &Path) -> Result<Self> {
-        let temporary = args.in_memory.then(temporary).transpose()?;
+        let temporary = args.in_memory.then(|| temporary(&std::env::temp_dir())).transpose()?;
         let path = match (&temporary, &args.data_dir) {
             (Some(temporary), _) => temporary.path().to_owned(),
             (None, Some(path)) => path.clone(),
@@ -42,7 +44,13 @@ impl DataDir {
                 fs::write(ignore, "*\n")?;
             }
         }
-        Ok(Self { path, _lock: lock, temporary })
+        let tables = if args.in_memory { in_memory() } else { None };
+        Ok(Self { path, _lock: lock, temporary, tables })
+    }
+
+    /// The folder of the tables.
+    pub(crate) fn tables(&self) -> &Path {
+        self.tables.as_ref().map_or(&self.path, |(folder, _)| folder.path())
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -69,6 +77,9 @@ impl DataDir {
     }
 }
 
+/// A file system in memory. Source: Linux, tmpfs(5).
+const MEMORY: &str = "/dev/shm";
+
 /// How the folders of runs that keep nothing begin.
 const TEMPORARY_PREFIX: &str = "stillwire-";
 
@@ -76,8 +87,8 @@ const TEMPORARY_PREFIX: &str = "stillwire-";
 const LEFTOVERS_MAX: usize = 100;
 
 /// A folder that goes with this run. A run that was killed could not remove its own, so a later one does.
-fn temporary() -> std::io::Result<TempDir> {
-    let entries = fs::read_dir(std::env::temp_dir())?.flatten();
+fn temporary(below: &Path) -> std::io::Result<TempDir> {
+    let entries = fs::read_dir(below)?.flatten();
     let left = entries.filter(|entry| {
         entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX)
             // Its owner writes into the lock once it holds it: an empty one is of a run that just begins.
@@ -90,7 +101,14 @@ fn temporary() -> std::io::Result<TempDir> {
             drop(lock);
         }
     }
-    tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempdir()
+    tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempdir_in(below)
+}
+
+/// A folder in memory that goes with this run, and the lock that says so. None where the system has none.
+fn in_memory() -> Option<(TempDir, File)> {
+    let folder = temporary(Path::new(MEMORY)).ok()?;
+    let lock = lock(folder.path()).ok()?;
+    Some((folder, lock))
 }
 
 /// Only an empty folder, or one of ours, may be written to and cleared: what is there already is somebody's.

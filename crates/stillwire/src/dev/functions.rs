@@ -41,7 +41,7 @@ impl FunctionHost for FunctionHouse {
         *self.known.0.write().unwrap_or_else(PoisonError::into_inner) =
             releases.iter().map(|release| Arc::clone(&release.latest)).collect();
         let with_variables = |release: FunctionRelease| {
-            let variables = self.variables.of(&release.latest.stack);
+            let variables = self.variables.of(&release.latest.stack, release.latest.arn.region());
             (release, variables)
         };
         let here =

@@ -14,6 +14,7 @@ mod logs;
 mod ready;
 mod screen;
 pub(crate) mod synthesis;
+mod tables;
 mod variables;
 
 use std::collections::BTreeMap;
@@ -36,7 +37,6 @@ use stillwire_gateway::{Config as GatewayConfig, Gateway, Keys, Ports};
 use stillwire_lambda::{Home as LambdaHome, Kept as KeptFunctions};
 use stillwire_listen::{Authority, Capacity, Door};
 use stillwire_model::{App, Clock as _};
-use stillwire_tables::{Engine, Storage};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -53,6 +53,7 @@ use crate::dev::log_files::LogFiles;
 use crate::dev::logs::Terminal;
 use crate::dev::screen::Screen;
 use crate::dev::synthesis::Source;
+use crate::dev::tables::Tables;
 use crate::dev::variables::Variables;
 use crate::running::Note;
 use crate::settings::Settings;
@@ -110,7 +111,14 @@ async fn serve(
             return Ok(ExitCode::FAILURE);
         }
     };
-    interrupted().await?;
+    let ended = tokio::select! {
+        stopped = interrupted() => stopped.map(|()| ExitCode::SUCCESS)?,
+        () = running.tables.failed() => {
+            // What was acknowledged is kept; what comes now might not be.
+            Screen::disk_failed();
+            ExitCode::FAILURE
+        }
+    };
     Screen::stopping(running.gateway.connections());
     tokio::select! {
         () = running.stop() => {}
@@ -120,7 +128,7 @@ async fn serve(
         ready::remove(path)?;
     }
     terminal.finish();
-    Ok(ExitCode::SUCCESS)
+    Ok(ended)
 }
 
 /// An app that answers. Its data folder is free again, and its tables are closed, when this is gone.
@@ -132,7 +140,7 @@ struct Running {
     access_logs: Arc<LogFiles>,
     function_log: Arc<FunctionLog>,
     _note: Note,
-    _engine: Engine,
+    tables: Tables,
     _data: DataDir,
 }
 
@@ -172,12 +180,9 @@ async fn start(
     )?;
     let kept = Kept::read((!args.in_memory).then(|| data.path().join("control-plane.json")))?;
 
-    let storage =
-        if args.in_memory { Storage::Memory } else { Storage::File(data.path().join("tables.db")) };
-    let engine = Engine::open(&storage)?;
-    for table in app.tables() {
-        engine.provision(table).await?;
-    }
+    let home = home(&app);
+    let tables = Tables::open(&own.tables, settings, &data, (&home.account, &home.region))?;
+    tables.provide(&app, screen).await?;
 
     let drain = Drain::new();
     let clock = Arc::new(SystemClock);
@@ -192,12 +197,11 @@ async fn start(
     let known = Known::default();
     let house = FunctionHouse {
         functions: functions.clone(),
-        variables: Variables::new(&app, &addresses, &authority, settings),
+        variables: Variables::new(&app, &addresses, &authority, settings, &tables),
         known: known.clone(),
         elsewhere: there.keys().cloned().collect(),
     };
     let invoke = elsewhere::invoker(Arc::new(functions.clone()), there, settings, &drain)?;
-    let home = home(&app);
     let surroundings = Surroundings {
         kept: kept_functions,
         invoke: Arc::clone(&invoke),
@@ -226,7 +230,7 @@ async fn start(
         invoke,
         events: Arc::new(lambda.clone()),
         clock,
-        tables: Arc::new(engine.clone()),
+        tables: tables.stores(),
         access_logs: access_logs.clone(),
     };
     let gateway = Gateway::new(&config, ports).context("cannot start the gateway")?;
@@ -262,7 +266,7 @@ async fn start(
         Arc::new(SystemClock),
     );
     let rooms = Rooms {
-        tables: Arc::new(engine.clone()),
+        tables: tables::front(&tables, &own.tables, own.keys()?, &home.region),
         control: Arc::new(control),
         lambda: Arc::new(lambda),
         metrics: Arc::new(gateway.clone()),
@@ -271,7 +275,7 @@ async fn start(
 
     // Everything answers once the functions can start. What they lack is installed first, and told as it goes.
     functions.prepare().await;
-    screen.addresses(&app, &addresses, &source, &data, began.elapsed());
+    screen.addresses(&app, &addresses, &source, &tables.shown(&data), began.elapsed());
     let content = ready::content(&app, &addresses, &authority);
     let note = Note::leave(settings, source.app_dir(), data.path(), content.clone())?;
     if let Some(path) = &args.ready_file {
@@ -285,7 +289,7 @@ async fn start(
         access_logs,
         function_log,
         _note: note,
-        _engine: engine,
+        tables,
         _data: data,
     })
 }

@@ -7,7 +7,6 @@ use stillwire_deploy::{Notice, Severity};
 use stillwire_model::{Api, App, Authorization, IdentitySource};
 
 use crate::dev::addresses::Addresses;
-use crate::dev::data_dir::DataDir;
 use crate::dev::synthesis::Source;
 use crate::style::Style;
 
@@ -43,7 +42,7 @@ impl Screen {
         app: &App,
         addresses: &Addresses,
         source: &Source,
-        data: &DataDir,
+        tables: &str,
         took: Duration,
     ) {
         let style = self.style;
@@ -89,7 +88,7 @@ impl Screen {
         line("");
         let counts = [
             count(app.functions().count(), "function"),
-            format!("{} in {}", count(app.tables().count(), "table"), data.shown()),
+            format!("{} {tables}", count(app.tables().count(), "table")),
             format!("AWS endpoint {}", addresses.aws_url()),
         ];
         line(&format!("  {}", counts.join(" · ")));
@@ -104,6 +103,16 @@ impl Screen {
     }
 
     /// The stop has begun.
+    /// The disk cannot be trusted any more.
+    pub(crate) fn disk_failed() {
+        line(
+            "error: the disk has failed to keep the tables, so this stops before anything is lost",
+        );
+        line(
+            "  hint: look at the disk (space, `dmesg`), then start again: what was acknowledged is there",
+        );
+    }
+
     pub(crate) fn stopping(connections: usize) {
         let clients = count(connections, "client");
         line(&format!("stopping: {clients} to say goodbye to; ^C again does not wait"));

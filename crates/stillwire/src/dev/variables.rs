@@ -7,6 +7,7 @@ use stillwire_listen::Authority;
 use stillwire_model::{App, Stack};
 
 use crate::dev::addresses::Addresses;
+use crate::dev::tables::Tables;
 use crate::settings::Settings;
 
 /// What each function gets. What a template sets itself wins over these.
@@ -15,6 +16,7 @@ pub(crate) struct Variables {
     common: BTreeMap<String, String>,
     /// The one stage that functions of a stack can mean, by the stack.
     stages: BTreeMap<Arc<str>, String>,
+    tables: Tables,
 }
 
 impl Variables {
@@ -23,17 +25,20 @@ impl Variables {
         addresses: &Addresses,
         authority: &Authority,
         settings: &Settings,
+        tables: &Tables,
     ) -> Self {
         let stage = |stack: &Stack| Some((Arc::clone(&stack.name), only_stage(stack, addresses)?));
         Self {
             common: common(addresses, authority, settings),
             stages: app.stacks.iter().filter_map(stage).collect(),
+            tables: tables.clone(),
         }
     }
 
-    /// The variables of a function of this stack; of none, for one that no template declares.
-    pub(crate) fn of(&self, stack: &str) -> BTreeMap<String, String> {
+    /// The variables of a function of this stack and region; of no stack, for one that no template declares.
+    pub(crate) fn of(&self, stack: &str, region: &str) -> BTreeMap<String, String> {
         let mut variables = self.common.clone();
+        variables.extend(self.tables.variables(region));
         if let Some(url) = self.stages.get(stack) {
             // An endpoint that the user named stands.
             variables

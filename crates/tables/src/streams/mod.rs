@@ -102,9 +102,9 @@ struct List {
 
 fn list(asked: Asked<'_>, request: &List) -> Result<Value, Failure> {
     let limit = limit(request.limit, PAGE_MAX)?;
-    let streams = asked.backroom.read(|connection| {
-        registry::all(connection, request.table_name.as_deref(), asked.now)
-    })?;
+    let streams = asked
+        .backroom
+        .read(|connection| registry::all(connection, request.table_name.as_deref(), asked.now))?;
     let after = match &request.exclusive_start_stream_arn {
         None => 0,
         Some(arn) => streams
@@ -167,7 +167,8 @@ fn describe(asked: Asked<'_>, request: &Describe) -> Result<Value, Failure> {
     }
     if let Some(start) = &request.exclusive_start_shard_id {
         let known = shards.iter().position(|shard| shard.id == *start);
-        let known = known.ok_or_else(|| Refusal::validation(format!("Invalid ShardId: {start}")))?;
+        let known =
+            known.ok_or_else(|| Refusal::validation(format!("Invalid ShardId: {start}")))?;
         shards.drain(..=known);
     }
     let more = shards.len() > limit;
@@ -267,7 +268,8 @@ fn records(asked: Asked<'_>, body: &[u8]) -> Reply {
             let start = Start::After(page.position);
             let next = Iterator { window: shard.window, start, issued: asked.now };
             let next = Value::from(next.text(arn)); // escaped
-            answer.push_str(&format!(",\"NextShardIterator\":{next}"));
+            answer.push_str(",\"NextShardIterator\":");
+            answer.push_str(&next.to_string());
         }
         answer.push('}');
         Ok(answer)
@@ -292,9 +294,8 @@ fn no_stream(arn: &str) -> Refusal {
 /// Whoever starts before what was removed would miss records without knowing.
 fn refuse_trimmed(asked: Asked<'_>, stream: &Stream, start: Start) -> Result<(), Failure> {
     let Start::After(sequence) = start else { return Ok(()) };
-    let trimmed_to = asked
-        .backroom
-        .read(|connection| registry::trimmed_to(connection, stream, asked.now))?;
+    let trimmed_to =
+        asked.backroom.read(|connection| registry::trimmed_to(connection, stream, asked.now))?;
     if sequence < trimmed_to { Err(trimmed().into()) } else { Ok(()) }
 }
 

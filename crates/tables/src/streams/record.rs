@@ -99,10 +99,12 @@ impl Row {
         if new.len() != old.len() {
             return true;
         }
-        let item = |text: &str| serde_json::from_str::<Value>(text).ok().map(|mut item| {
-            sort_sets(&mut item);
-            item
-        });
+        let item = |text: &str| {
+            serde_json::from_str::<Value>(text).ok().map(|mut item| {
+                sort_sets(&mut item);
+                item
+            })
+        };
         new != old && item(new) != item(old)
     }
 

@@ -22,6 +22,7 @@ impl Time {
 }
 
 impl Clock for Time {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn epoch_millis(&self) -> u64 {
         let real = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         u64::try_from(real.as_millis()).unwrap() + self.0.load(Ordering::SeqCst)
@@ -68,7 +69,7 @@ impl Tables {
         let (status, answer) = self.call(operation, request).await;
         assert_eq!(status, 400, "{answer}");
         let kind = answer["__type"].as_str().unwrap().rsplit('#').next().unwrap().to_owned();
-        let message = answer.get("message").or(answer.get("Message"));
+        let message = answer.get("message").or_else(|| answer.get("Message"));
         (kind, message.and_then(Value::as_str).unwrap_or_default().to_owned())
     }
 

@@ -1,0 +1,179 @@
+//! Where the app's tables are kept: here, on another server, or on AWS.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use stillwire_awswire::Credentials;
+use stillwire_front::TableAuth;
+use stillwire_gateway::Key;
+use stillwire_listen::system_bundle;
+use stillwire_model::{App, LOCAL_KEYS, Table, TableStores};
+use stillwire_outbound::Outbound;
+use stillwire_tables::{Config, Engine, Provisioned, Remote, There, provision};
+
+use crate::clock::SystemClock;
+use crate::config::{self, TableMode, TableSignatures};
+use crate::dev::data_dir::DataDir;
+use crate::dev::screen::Screen;
+use crate::report::hinted;
+use crate::settings::Settings;
+
+/// The variable that names a DynamoDB-compatible server. Source: AWS SDK reference, "Service-specific endpoints".
+const ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+
+/// The tables of a running app.
+#[derive(Debug, Clone)]
+pub(crate) enum Tables {
+    /// In files of its own.
+    Here(Engine),
+    /// On another server.
+    Elsewhere {
+        /// The way there.
+        remote: Remote,
+        /// Where that is; AWS itself if nothing is named.
+        endpoint: Option<String>,
+        /// The keys that functions get for it.
+        keys: Credentials,
+    },
+}
+
+impl Tables {
+    /// Opens them.
+    pub(crate) fn open(
+        own: &config::Tables,
+        settings: &Settings,
+        data: &DataDir,
+        home: (&str, &str),
+    ) -> Result<Self> {
+        let variable = settings.services.get(ENDPOINT);
+        let endpoint = own.endpoint.as_ref().or(variable).cloned();
+        let mode = own.mode.unwrap_or(match endpoint {
+            Some(_) => TableMode::External,
+            None => TableMode::Embedded,
+        });
+        let endpoint = match mode {
+            TableMode::Embedded => {
+                return Ok(Self::Here(Engine::open(Config {
+                    folder: data.tables().to_owned(),
+                    account: home.0.to_owned(),
+                    region: home.1.to_owned(),
+                    clock: Arc::new(SystemClock),
+                })?));
+            }
+            TableMode::Aws => None,
+            TableMode::External if endpoint.is_none() => {
+                return Err(hinted(
+                    "stillwire.toml: [tables] mode = \"external\" needs the address of a server",
+                    format!("set endpoint = \"http://localhost:8000\" beside it, or {ENDPOINT}"),
+                ));
+            }
+            TableMode::External => endpoint,
+        };
+        let keys = match (settings.keys.find(), &endpoint) {
+            (Ok(keys), _) => keys,
+            // A server of the user's own may take any.
+            (Err(_), Some(_)) => Credentials::new(LOCAL_KEYS.access_key, LOCAL_KEYS.secret),
+            (Err(problem), None) => {
+                return Err(hinted(
+                    format!("the tables are to be on AWS ([tables] mode = \"aws\"), but {problem}"),
+                    "set the variables, or AWS_PROFILE",
+                ));
+            }
+        };
+        let remote = Remote::new(There {
+            endpoint: endpoint.clone(),
+            keys: keys.clone(),
+            outbound: Outbound::new(system_bundle().as_deref()),
+            clock: Arc::new(SystemClock),
+        });
+        Ok(Self::Elsewhere { remote, endpoint, keys })
+    }
+
+    /// Makes the app's tables what it declares.
+    pub(crate) async fn provide(&self, app: &App, screen: Screen) -> Result<()> {
+        for table in app.tables() {
+            match self.provide_one(table).await? {
+                Provisioned::Created | Provisioned::Existing => {}
+                Provisioned::Changed(changes) => {
+                    screen.progress(&format!("table {}: {}", table.name, changes.join("; ")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn provide_one(&self, table: &Table) -> Result<Provisioned> {
+        Ok(match self {
+            Self::Here(engine) => engine.provision(table).await?,
+            Self::Elsewhere { remote, .. } => {
+                let region = table.arn.split(':').nth(3).unwrap_or_default();
+                provision(remote.store("", region).as_ref(), table).await?
+            }
+        })
+    }
+
+    /// The stores.
+    pub(crate) fn stores(&self) -> Arc<dyn TableStores> {
+        match self {
+            Self::Here(engine) => Arc::new(engine.clone()),
+            Self::Elsewhere { remote, .. } => Arc::new(remote.clone()),
+        }
+    }
+
+    /// The variables by which functions of a region find their tables, where those are not here.
+    pub(crate) fn variables(&self, region: &str) -> BTreeMap<String, String> {
+        let Self::Elsewhere { endpoint, keys, .. } = self else { return BTreeMap::new() };
+        let at = |service: &str| match endpoint {
+            Some(endpoint) => endpoint.clone(),
+            None => format!("https://{service}.{region}.amazonaws.com"),
+        };
+        let mut variables = BTreeMap::from([
+            (ENDPOINT.to_owned(), at("dynamodb")),
+            (format!("{ENDPOINT}_STREAMS"), at("streams.dynamodb")),
+            ("AWS_ACCESS_KEY_ID".to_owned(), keys.access_key.clone()),
+            ("AWS_SECRET_ACCESS_KEY".to_owned(), keys.secret.clone()),
+        ]);
+        if let Some(token) = &keys.session_token {
+            variables.insert("AWS_SESSION_TOKEN".to_owned(), token.clone());
+        }
+        variables
+    }
+
+    /// Resolves once what is kept here can be trusted no more.
+    pub(crate) async fn failed(&self) {
+        match self {
+            Self::Here(engine) => engine.failed().await,
+            Self::Elsewhere { .. } => std::future::pending().await,
+        }
+    }
+
+    /// What they are, in a few words.
+    pub(crate) fn shown(&self, data: &DataDir) -> String {
+        match self {
+            Self::Here(_) => format!("in {}", data.shown()),
+            Self::Elsewhere { endpoint: Some(endpoint), .. } => format!("at {endpoint}"),
+            Self::Elsewhere { endpoint: None, .. } => "on AWS".to_owned(),
+        }
+    }
+}
+
+/// The endpoint's side of tables: who may use them.
+pub(crate) fn front(
+    tables: &Tables,
+    own: &config::Tables,
+    keys: BTreeMap<String, Key>,
+    region: &str,
+) -> stillwire_front::Tables {
+    stillwire_front::Tables {
+        stores: tables.stores(),
+        auth: match own.signatures {
+            None | Some(TableSignatures::Presence) => TableAuth::Presence,
+            Some(TableSignatures::Off) => TableAuth::Off,
+            Some(TableSignatures::Verify) => TableAuth::Verify,
+        },
+        secrets: keys.into_iter().map(|(name, key)| (name, key.secret)).collect(),
+        region: region.into(),
+        clock: Arc::new(SystemClock),
+    }
+}
