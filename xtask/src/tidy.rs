@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::run::{Failure, cargo, output, workspace};
 
 /// Which crates of ours each crate may use: the arrows of ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 23] = [
     ("bench", &["websocket"]),
     ("conformance", &["testkit"]),
     ("drain", &[]),
@@ -18,6 +18,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("outbound", &["awswire"]),
     ("velocity", &[]),
     ("schema", &[]),
+    ("pattern", &[]),
     ("listen", &["drain"]),
     (
         "gateway",
@@ -26,9 +27,10 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("functions", &["drain", "model"]),
     ("tables", &["model"]),
     ("control", &["awswire", "keep", "model"]),
-    ("lambda", &["awswire", "drain", "keep", "model", "outbound"]),
+    ("lambda", &["awswire", "drain", "keep", "model", "outbound", "pattern"]),
+    ("eventsources", &["awswire", "drain", "keep", "model", "outbound", "pattern"]),
     ("front", &["awswire", "drain", "listen", "model"]),
-    ("deploy", &["model", "schema", "velocity"]),
+    ("deploy", &["model", "pattern", "schema", "velocity"]),
     ("testkit", &["websocket"]),
     ("xtask", &[]),
     (
@@ -38,6 +40,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "control",
             "deploy",
             "drain",
+            "eventsources",
             "front",
             "functions",
             "gateway",

@@ -229,6 +229,7 @@ impl<'w> Loading<'w> {
             domains: parts.domains,
             functions: parts.functions,
             tables: parts.tables,
+            event_sources: parts.event_sources,
             outputs,
         }
     }

@@ -4,6 +4,7 @@
 //! logical id, so that a restart finds its tables again and two stages never share one.
 
 use aws_lc_rs::digest;
+use stillwire_model::DECLARED_STREAM_LABEL;
 
 use crate::template::Scope;
 
@@ -27,7 +28,7 @@ pub(crate) fn name(scope: &Scope, logical_id: &str, max: usize) -> String {
 
 /// The ARN of a table's stream: its label is in the shape of a time stamp, and the same at every start.
 pub(crate) fn stream_arn(scope: &Scope, table: &str) -> String {
-    scope.arn("dynamodb", &format!("table/{table}/stream/2000-01-01T00:00:00.000"))
+    scope.arn("dynamodb", &format!("table/{table}/stream/{DECLARED_STREAM_LABEL}"))
 }
 
 /// The id of an API: ten lower-case letters and digits, beginning with a letter (it becomes a host name).

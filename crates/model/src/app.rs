@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Api, Domain, Function, Table};
+use crate::{Api, Domain, EventSourceMapping, Function, Table};
 
 /// Everything that one `dev` or `deploy` brings: the stacks of one assembly.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +25,11 @@ impl App {
     /// The functions of all stacks.
     pub fn functions(&self) -> impl Iterator<Item = &Arc<Function>> {
         self.stacks.iter().flat_map(|stack| &stack.functions)
+    }
+
+    /// The event source mappings of all stacks.
+    pub fn event_sources(&self) -> impl Iterator<Item = &Arc<EventSourceMapping>> {
+        self.stacks.iter().flat_map(|stack| &stack.event_sources)
     }
 
     /// The tables of all stacks.
@@ -52,6 +57,8 @@ pub struct Stack {
     pub functions: Vec<Arc<Function>>,
     /// Its tables.
     pub tables: Vec<Arc<Table>>,
+    /// Its event source mappings.
+    pub event_sources: Vec<Arc<EventSourceMapping>>,
     /// What it declares under `Outputs`.
     pub outputs: Vec<Output>,
 }

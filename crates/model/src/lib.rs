@@ -7,6 +7,7 @@ mod api;
 mod app;
 mod definition;
 mod domain;
+mod event_source;
 mod expression;
 mod function;
 mod ids;
@@ -28,6 +29,10 @@ pub use definition::{
     Serves, StageDefinition,
 };
 pub use domain::{ApiMapping, ApiMappingKey, Domain, DomainName};
+pub use event_source::{
+    DECLARED_STREAM_LABEL, EventSource, EventSourceMapping, InvalidEventSource, QueueArn,
+    QueueSource, StartingPosition, StreamArn, StreamSource,
+};
 pub use expression::{InvalidExpression, Part, PathStep, SelectionExpression};
 pub use function::{
     Alias, Code, Function, FunctionRelease, InvalidRuntime, InvalidVariable, LATEST, Logging,
@@ -41,9 +46,10 @@ pub use integration::{
 };
 pub use keys::{LOCAL_KEYS, LocalKeys};
 pub use ports::{
-    AccessLogs, ApiHost, BoxFuture, Clock, ControlApi, ControlReply, ControlRequest, EventQueue,
-    FunctionHost, FunctionLogs, Invocation, Invoke, InvokeError, Invoked, LambdaApi, LambdaReply,
-    LambdaRequest, LogLine, LogSource, Metrics, Outcome, Reply, TableApi, TableStores,
+    AccessLogs, ApiHost, BoxFuture, Clock, ControlApi, ControlReply, ControlRequest, Destinations,
+    EventQueue, EventRecord, EventSourceHost, EventSourceState, EventSourceStatus, FunctionHost,
+    FunctionLogs, Invocation, Invoke, InvokeError, Invoked, LambdaApi, LambdaReply, LambdaRequest,
+    LogLine, LogSource, Metrics, Outcome, Reply, TableApi, TableStores,
 };
 pub use stage::{AccessLog, InvalidLogFormat, LogFormat, LogPiece, RouteSettings, Stage, Throttle};
 pub use table::{DeletionPolicy, Table};

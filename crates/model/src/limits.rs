@@ -208,8 +208,60 @@ pub const EVENTS_RUNNING_MAX: usize = 16;
 /// Source: AWS Lambda Developer Guide, "Use Lambda recursive loop detection" (16 times).
 pub const EVENT_CHAIN_MAX: u32 = 16;
 
+/// Records of one batch of a stream, where the mapping does not say.
+///
+/// Source: AWS Lambda API, `CreateEventSourceMapping`, `BatchSize` (100 for streams).
+pub const STREAM_BATCH_SIZE: u32 = 100;
+
+/// Messages of one batch of a queue, where the mapping does not say; the most for a FIFO queue, and for one without a
+/// batching window.
+///
+/// Source: as above (10 for SQS).
+pub const QUEUE_BATCH_SIZE: u32 = 10;
+
+/// Records or messages of one batch. Source: as above (10,000).
+pub const BATCH_SIZE_MAX: u32 = 10_000;
+
+/// Filters of an event source mapping.
+///
+/// Source: AWS Lambda Developer Guide, "Control which events Lambda sends to your function" (5, and 10 on request).
+pub const FILTERS_MAX: usize = 10;
+
+/// Characters of a filter's pattern. Source: AWS Lambda API, `Filter`, `Pattern` (4,096).
+pub const FILTER_CHARS_MAX: usize = 4096;
+
+/// The largest state of a tumbling window, in bytes.
+///
+/// Source: AWS Lambda Developer Guide, "Implementing stateful DynamoDB stream processing" (1 MB for each shard).
+pub const WINDOW_STATE_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a batch of a stream waits before it is tried again; twice as long each further time, up to
+/// [`BATCH_RETRY_DELAY_MAX`].
+///
+/// Choice: Lambda says that it backs off, and not how.
+pub const BATCH_RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// The longest wait of a failed batch. Choice: as above.
+pub const BATCH_RETRY_DELAY_MAX: Duration = Duration::from_mins(1);
+
+/// How long a reader waits for a word of new records before it looks by itself.
+///
+/// Source: AWS Lambda Developer Guide, "Polling and batching streams" (4 times per second).
+pub const STREAM_POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Event source mappings that run.
+///
+/// Choice: each has its readers; more than an app declares.
+pub const EVENT_SOURCES_MAX: usize = 500;
+
+/// Invocations of one queue's mapping that run at once, where the mapping does not say.
+///
+/// Choice: enough for one machine; on Lambda it begins with 5 and grows to 1,250.
+pub const QUEUE_INVOCATIONS_MAX: usize = 16;
+
 const _: () = assert!(FRAME_BYTES_MAX <= MESSAGE_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX <= OUTBOX_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX * 6 < INVOKE_REQUEST_BYTES_MAX); // a message, escaped, fits an invocation
 const _: () = assert!(EVENT_BYTES_MAX <= INVOKE_REQUEST_BYTES_MAX);
 const _: () = assert!(FUNCTION_TIMEOUT.as_secs() <= FUNCTION_TIMEOUT_MAX.as_secs());
+const _: () = assert!(WINDOW_STATE_BYTES_MAX < INVOKE_REQUEST_BYTES_MAX);

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{ApiDefinition, ApiId, DomainDefinition, FunctionArn, FunctionRelease};
+use crate::{
+    ApiDefinition, ApiId, DomainDefinition, EventSourceMapping, FunctionArn, FunctionRelease,
+};
 
 /// A boxed future, so that ports can be used as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -287,6 +289,59 @@ pub struct LambdaReply {
 pub trait FunctionHost: Send + Sync + fmt::Debug {
     /// Makes these the functions, in place of those until now. What did not change runs on.
     fn deploy(&self, releases: Vec<FunctionRelease>);
+}
+
+/// Runs event source mappings: those of templates, and those that the Lambda API makes and changes.
+pub trait EventSourceHost: Send + Sync + fmt::Debug {
+    /// Makes these the mappings, in place of those until now. One that did not change runs on; one that is gone ends
+    /// after its batches, and where it was is forgotten.
+    fn deploy(&self, mappings: Vec<Arc<EventSourceMapping>>);
+
+    /// What the mapping of this UUID does; `None` where it was never deployed, or is gone.
+    fn status(&self, id: &str) -> Option<EventSourceStatus>;
+}
+
+/// What an event source mapping does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventSourceStatus {
+    /// How far it is.
+    pub state: EventSourceState,
+    /// What came of the last invocation, in Lambda's words (`OK`), or what is in the way (`PROBLEM: …`).
+    pub last_result: Arc<str>,
+}
+
+/// How far an event source mapping is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventSourceState {
+    /// It looks for the place where it begins.
+    Starting,
+    /// It reads.
+    Running,
+    /// It reads no more, and waits for its last invocations.
+    Stopping,
+    /// It does nothing.
+    Stopped,
+}
+
+/// Sends records of what a function did not do to where they are wanted.
+pub trait Destinations: Send + Sync + fmt::Debug {
+    /// Sends a record.
+    ///
+    /// The future says why it could not be sent, in a sentence without its subject.
+    fn send(&self, record: EventRecord) -> BoxFuture<'static, Result<(), String>>;
+}
+
+/// A record about events that were given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRecord {
+    /// The ARN of who is told.
+    pub to: String,
+    /// The ARN of the function it is about, with a version or alias.
+    pub function: String,
+    /// The record, as JSON text.
+    pub body: String,
+    /// The name that it gets where records are objects of a bucket.
+    pub object_key: String,
 }
 
 /// Serves the APIs that a control plane builds.

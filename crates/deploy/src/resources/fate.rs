@@ -75,7 +75,7 @@ pub(super) fn of(kind: &str) -> Fate {
         kind if is_cdk_helper(kind) => (Action::Skipped, "no meaning at run time here"),
         kind if is_custom(kind) => (Action::NotRun, "custom resources are not run here"),
         "AWS::Lambda::LayerVersion" => (Action::Runs, "part of functions"),
-        "AWS::Lambda::EventSourceMapping" => (Action::NotRun, "no events are fetched here"),
+        "AWS::Lambda::EventSourceMapping" => (Action::Runs, "it has problems"),
         "AWS::Lambda::Url" => (Action::NotRun, "function URLs are not served here"),
         kind if kind.starts_with("AWS::S3::") => (Action::NotRun, "there is no S3 here"),
         kind if kind.starts_with("AWS::SQS::") => (Action::NotRun, "there is no SQS here"),
@@ -90,9 +90,6 @@ pub(super) fn of(kind: &str) -> Fate {
 /// What a person should be told about a type that does something on AWS and nothing here, beyond its row.
 pub(super) fn notice(kind: &str) -> Option<&'static str> {
     match kind {
-        "AWS::Lambda::EventSourceMapping" => {
-            Some("this event source is not run here: the function is not called by it")
-        }
         "AWS::Lambda::Url" => Some("this function URL is not served here"),
         kind if is_custom(kind) && !is_cdk_helper(kind) => {
             Some("this custom resource is not run here")

@@ -2,6 +2,7 @@
 
 mod api;
 mod domain;
+mod event_source;
 mod fate;
 mod function;
 mod layer;
@@ -15,7 +16,7 @@ pub(crate) use self::function::arn as function_arn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use stillwire_model::{Api, Domain, Function, Table, function_of_uri};
+use stillwire_model::{Api, Domain, EventSourceMapping, Function, Table, function_of_uri};
 
 use crate::json::{Node, Position};
 use crate::problem::{Location, Problem};
@@ -116,6 +117,7 @@ pub(crate) struct Parts {
     pub(crate) domains: Vec<Arc<Domain>>,
     pub(crate) functions: Vec<Arc<Function>>,
     pub(crate) tables: Vec<Arc<Table>>,
+    pub(crate) event_sources: Vec<Arc<EventSourceMapping>>,
 }
 
 /// Builds what runs from all resources.
@@ -171,6 +173,7 @@ pub(crate) fn build<'w>(
         }
         built.fates.insert(piece.key(), fate);
     }
+    event_source::build(resolver, pieces, &mut built);
     let keys = usage::build(resolver, pieces, &mut built);
     api::build(resolver, pieces, &keys, &mut built);
     domain::build(resolver, pieces, &mut built);
