@@ -25,6 +25,8 @@ const JSON_SERVICES: [(&str, &str, &str); 9] = [
 pub enum Ask<'a> {
     /// One of its actions.
     Action(&'a str),
+    /// One of the actions of a service that speaks the JSON protocol too, by its target (`AmazonSQS.ReceiveMessage`).
+    Json(&'a str),
     /// A path, without the first slash.
     Path(&'a str),
 }
@@ -32,15 +34,16 @@ pub enum Ask<'a> {
 /// Path and headers of a request, by the protocol of its service.
 pub fn address(service: &str, ask: &Ask<'_>, body: &[u8]) -> (String, Vec<(HeaderName, String)>) {
     let form = || vec![(CONTENT_TYPE, "application/x-www-form-urlencoded".to_owned())];
+    let json = |target: String, version: &str| {
+        let kind = format!("application/x-amz-json-{version}");
+        let target = (HeaderName::from_static("x-amz-target"), target);
+        ("/".to_owned(), vec![target, (CONTENT_TYPE, kind)])
+    };
     match ask {
+        Ask::Json(target) => json((*target).to_owned(), "1.0"),
         Ask::Path(path) => (format!("/{path}"), form()),
         Ask::Action(action) => match JSON_SERVICES.iter().find(|(known, ..)| *known == service) {
-            Some((_, prefix, version)) => {
-                let target = HeaderName::from_static("x-amz-target");
-                let kind = format!("application/x-amz-json-{version}");
-                let headers = vec![(target, format!("{prefix}.{action}")), (CONTENT_TYPE, kind)];
-                ("/".to_owned(), headers)
-            }
+            Some((_, prefix, version)) => json(format!("{prefix}.{action}"), version),
             None if body.windows(7).any(|window| window == b"Action=") => ("/".to_owned(), form()),
             None => (format!("/?Action={action}"), form()),
         },
