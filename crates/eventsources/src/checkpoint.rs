@@ -76,11 +76,14 @@ pub(crate) fn file_of(folder: Option<&Path>, id: &str) -> Option<PathBuf> {
 }
 
 impl Checkpoints {
-    /// Reads what was kept; nothing at first. Waits for the disk.
+    /// Reads what was kept; nothing at first. Makes the file's folder. Waits for the disk.
     ///
     /// # Errors
-    /// When there is a file that cannot be read.
+    /// When there is a file that cannot be read, or there can be none.
     pub(crate) fn read(file: Option<PathBuf>) -> io::Result<Self> {
+        if let Some(folder) = file.as_deref().and_then(Path::parent) {
+            std::fs::create_dir_all(folder)?;
+        }
         let file = StateFile::new(file, VERSION);
         let current = Mutex::new(file.read()?);
         Ok(Self(Arc::new(Inner { current, changes: watch::Sender::new(0), file })))

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use stillwire_drain::Drain;
 use stillwire_model::{
-    Clock, Destinations, EventSourceHost, EventSourceMapping, EventSourceStatus, Invoke, TableApi,
+    Clock, Destinations, EventSourceHost, EventSourceMapping, EventSourceStatus, Invoke,
+    TableStores,
 };
 use stillwire_outbound::Outbound;
 use tokio::sync::watch;
@@ -22,7 +23,7 @@ pub struct Ports {
     /// Who runs functions.
     pub invoke: Arc<dyn Invoke>,
     /// The tables whose streams are read.
-    pub tables: Arc<dyn TableApi>,
+    pub tables: Arc<dyn TableStores>,
     /// Who sends records of what was given up.
     pub destinations: Arc<dyn Destinations>,
     /// Wall time.

@@ -1,25 +1,19 @@
-//! Where records of events go: to another function, or to a service that runs elsewhere.
+//! What is told of events, and to whom.
 //!
 //! Source: AWS Lambda Developer Guide, "Capturing records of Lambda asynchronous invocations".
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Uri};
 use serde::Serialize;
-use serde_json::json;
 use serde_json::value::RawValue;
-use stillwire_awswire::{Credentials, SigningScope, endpoint_of, endpoint_variable, iso_millis};
-use stillwire_model::{FunctionArn, Invocation, Invoked, LATEST, LOCAL_KEYS, Outcome, limits};
-use stillwire_outbound::service::{self, Ask};
+use stillwire_awswire::iso_millis;
+use stillwire_model::{Invoked, LATEST, Outcome};
+use stillwire_outbound::service::Ask;
 
+use crate::dispatch::{self, Delivery, Parcel};
 use crate::events::Event;
 use crate::name::qualified;
 use crate::room::Room;
-
-/// How long a service may take to accept a record. Choice: as long as an integration.
-const SEND_TIMEOUT: Duration = limits::INTEGRATION_TIMEOUT_MAX;
 
 /// Why an event is told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -60,16 +54,6 @@ struct ResponseContext<'a> {
     function_error: Option<&'static str>,
 }
 
-/// A request to a service that takes records.
-struct Delivery<'a> {
-    /// The ARN of what takes it.
-    to: &'a str,
-    service: &'a str,
-    region: &'a str,
-    ask: Ask<'a>,
-    body: String,
-}
-
 /// Tells what became of an event to whom its function names.
 pub(crate) async fn tell(
     room: &Arc<Room>,
@@ -98,13 +82,42 @@ pub(crate) async fn tell(
             "an event is given up{end}"
         );
     }
+    let untold = |to: &str, sent: Result<(), String>| {
+        if let Err(why) = sent {
+            tracing::warn!(
+                function = %event.function(), event = %event.id(), to, "a record is dropped: {why}"
+            );
+        }
+    };
     if let Some(to) = destination {
-        let record = record(room, event, condition, invoked);
-        send_record(room, event, condition, &to, record).await;
+        let parcel = Parcel {
+            to: &to,
+            function: &named(event),
+            ended: if condition == Condition::Success { "Success" } else { "Failure" },
+            body: record(room, event, condition, invoked),
+            object_key: &object_key(room, event),
+            chain: event.chain,
+        };
+        untold(&to, dispatch::send(room, parcel).await);
     }
     if let Some(to) = dead_letter {
-        send_dead_letter(room, event, invoked, &to).await;
+        untold(&to, send_dead_letter(room, event, invoked, &to).await);
     }
+}
+
+/// The function of an event as records name it.
+fn named(event: &Event) -> String {
+    qualified(event.function().as_str(), Some(event.qualifier().unwrap_or(LATEST)))
+}
+
+/// Source: AWS Lambda Developer Guide, "Capturing records of Lambda asynchronous invocations", S3: the key is
+/// `aws/lambda/async/{function}/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-{UUID}`.
+fn object_key(room: &Room, event: &Event) -> String {
+    let time = iso_millis(room.ports.clock.epoch_millis()).replace(':', ".");
+    let (seconds, _) = time.rsplit_once('.').unwrap_or((&time, ""));
+    let day = seconds.split('T').next().unwrap_or_default().replace('-', "/");
+    let (name, unique) = (event.function().name(), uuid::Uuid::new_v4());
+    format!("aws/lambda/async/{name}/{day}/{seconds}-{unique}")
 }
 
 fn record(room: &Room, event: &Event, condition: Condition, invoked: Option<&Invoked>) -> String {
@@ -116,10 +129,7 @@ fn record(room: &Room, event: &Event, condition: Condition, invoked: Option<&Inv
         timestamp: iso_millis(room.ports.clock.epoch_millis()),
         request_context: RequestContext {
             request_id: event.id(),
-            function_arn: qualified(
-                event.function().as_str(),
-                Some(event.qualifier().unwrap_or(LATEST)),
-            ),
+            function_arn: named(event),
             condition,
             approximate_invoke_count: event.attempts,
         },
@@ -143,66 +153,19 @@ fn raw(text: &[u8]) -> Box<RawValue> {
     })
 }
 
-async fn send_record(
-    room: &Arc<Room>,
-    event: &Event,
-    condition: Condition,
-    to: &str,
-    record: String,
-) {
-    let fields: Vec<&str> = to.splitn(6, ':').collect();
-    let ["arn", _, service, region, account, resource] = fields.as_slice() else {
-        tracing::warn!(function = %event.function(), to, "a record is dropped: this is no ARN");
-        return;
-    };
-    let (account, resource) = (*account, *resource);
-    let delivery = |ask, body| Delivery { to, service, region, ask, body };
-    match *service {
-        "lambda" => invoke(room, event, to, record),
-        "sqs" => {
-            let path = format!("{account}/{resource}");
-            let body = form(&[
-                ("Action", "SendMessage"),
-                ("Version", "2012-11-05"),
-                ("MessageBody", &record),
-            ]);
-            send(room, event, delivery(Ask::Path(&path), body)).await;
-        }
-        "sns" => {
-            let body = form(&[
-                ("Action", "Publish"),
-                ("Version", "2010-03-31"),
-                ("TopicArn", to),
-                ("Message", &record),
-            ]);
-            send(room, event, delivery(Ask::Action("Publish"), body)).await;
-        }
-        "events" => {
-            let ended = if condition == Condition::Success { "Success" } else { "Failure" };
-            let qualifier = event.qualifier().unwrap_or(LATEST);
-            let entry = json!({
-                "Source": "lambda",
-                "DetailType": format!("Lambda Function Invocation Result - {ended}"),
-                "Detail": record,
-                "EventBusName": to,
-                "Resources": [to, qualified(event.function().as_str(), Some(qualifier))],
-            });
-            let body = json!({ "Entries": [entry] }).to_string();
-            send(room, event, delivery(Ask::Action("PutEvents"), body)).await;
-        }
-        other => tracing::warn!(
-            function = %event.function(), event = %event.id(), to,
-            "a record is dropped: {other} takes none here"
-        ),
-    }
-}
-
 /// The event itself, as it came, with what went wrong beside it.
 ///
 /// Source: AWS Lambda Developer Guide, "Adding a dead-letter queue".
-async fn send_dead_letter(room: &Room, event: &Event, invoked: Option<&Invoked>, to: &str) {
+async fn send_dead_letter(
+    room: &Room,
+    event: &Event,
+    invoked: Option<&Invoked>,
+    to: &str,
+) -> Result<(), String> {
     let fields: Vec<&str> = to.splitn(6, ':').collect();
-    let ["arn", _, service, region, account, resource] = fields.as_slice() else { return };
+    let ["arn", _, service, region, account, resource] = fields.as_slice() else {
+        return Err("this is no ARN".to_owned());
+    };
     let payload = String::from_utf8_lossy(&event.invocation.payload);
     let (code, message) = match invoked.map(|invoked| &invoked.outcome) {
         Some(Outcome::Failed(error)) => {
@@ -226,10 +189,7 @@ async fn send_dead_letter(room: &Room, event: &Event, invoked: Option<&Invoked>,
             "MessageAttributes.entry",
             vec![("Version", "2010-03-31"), ("TopicArn", to), ("Message", &*payload)],
         ),
-        other => {
-            tracing::warn!(function = %event.function(), to, "an event is dropped: {other} takes none");
-            return;
-        }
+        other => return Err(format!("{other} takes none")),
     };
     let attributes = [
         ("RequestID", "String", &**event.id()),
@@ -246,72 +206,5 @@ async fn send_dead_letter(room: &Room, event: &Event, invoked: Option<&Invoked>,
     }
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
     let ask = path.as_deref().map_or(Ask::Action(action), Ask::Path);
-    send(room, event, Delivery { to, service, region, ask, body }).await;
-}
-
-/// Another function gets the record as an event.
-fn invoke(room: &Arc<Room>, event: &Event, to: &str, record: String) {
-    let refused = |why: &str| {
-        tracing::warn!(
-            function = %event.function(), event = %event.id(), to,
-            "a record is dropped: {why}"
-        );
-    };
-    let Ok((function, qualifier)) = FunctionArn::parse(to) else {
-        return refused("this is not the ARN of a function");
-    };
-    if event.chain >= limits::EVENT_CHAIN_MAX {
-        return refused("events and their destinations run in a circle");
-    }
-    if room.state().get(&function).is_none() {
-        return refused("there is no such function here");
-    }
-    let id = uuid::Uuid::new_v4().to_string().into();
-    let mut next = Event::new(Invocation::new(id, function, qualifier, Bytes::from(record)));
-    next.chain = event.chain + 1;
-    if room.events.accept(room, next).is_err() {
-        refused("too many events wait");
-    }
-}
-
-/// Signs a request and sends it to the endpoint that the user named.
-async fn send(room: &Room, event: &Event, delivery: Delivery<'_>) {
-    let Delivery { to, service, region, ask, body } = delivery;
-    let failed = |why: String| {
-        tracing::warn!(
-            function = %event.function(), event = %event.id(), to, "a record is dropped: {why}"
-        );
-    };
-    let Some(endpoint) = endpoint_of(&room.ports.endpoints, service) else {
-        let variable = endpoint_variable(service);
-        return failed(format!("there is no {service} here: name an endpoint with {variable}"));
-    };
-    let (path, headers) = service::address(service, &ask, body.as_bytes());
-    let address = format!("{}{path}", endpoint.trim_end_matches('/'));
-    let uri: Uri = match address.parse() {
-        Ok(uri) => uri,
-        Err(error) => return failed(format!("{address:?} is no address: {error}")),
-    };
-    let mut request = Request::post(uri).body(Bytes::from(body)).unwrap_or_default();
-    for (name, value) in headers {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            request.headers_mut().insert(name, value);
-        }
-    }
-    let seconds = i64::try_from(room.ports.clock.epoch_millis() / 1000).unwrap_or(0);
-    let scope = SigningScope { region, service, epoch_seconds: seconds };
-    let keys = Credentials::new(LOCAL_KEYS.access_key, LOCAL_KEYS.secret);
-    service::add_signature(&mut request, &keys, &scope);
-    match room.ports.outbound.send(request, SEND_TIMEOUT).await {
-        Ok(answer) if answer.status().is_success() => {}
-        Ok(answer) => {
-            let text: String = String::from_utf8_lossy(answer.body()).chars().take(200).collect();
-            failed(format!("{service} answered {}: {text}", answer.status()));
-        }
-        Err(error) => failed(format!("{address}: {error}")),
-    }
-}
-
-fn form(pairs: &[(&str, &str)]) -> String {
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    dispatch::ask(room, Delivery { service, region, ask, body }).await
 }

@@ -90,7 +90,7 @@ pub(crate) fn put(answer: &mut Value, name: &str, value: impl Into<Value>) {
 }
 
 /// A member's name as refusals write it.
-fn camel(name: &str) -> String {
+pub(crate) fn camel(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }

@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use stillwire_awswire::{RequestIds, iso_millis};
 use stillwire_drain::Drain;
 use stillwire_model::{
-    BoxFuture, Clock, EventQueue, FunctionArn, FunctionDefinition, FunctionHost, Invocation,
-    Invoke, InvokeError, LambdaApi, LambdaReply, LambdaRequest,
+    BoxFuture, Clock, Destinations, EventQueue, EventRecord, EventSourceHost, EventSourceMapping,
+    FunctionArn, FunctionDefinition, FunctionHost, Invocation, Invoke, InvokeError, LambdaApi,
+    LambdaReply, LambdaRequest,
 };
 use stillwire_outbound::Outbound;
 
+use crate::dispatch::{self, Parcel};
 use crate::error::{Answered, Refused};
 use crate::events::{Delays, Event, Events};
+use crate::mappings::Mapping;
 use crate::name::Named;
 use crate::request::Request;
 use crate::route;
@@ -71,6 +74,8 @@ pub(crate) struct Room {
     pub(crate) home: Home,
     pub(crate) ports: Ports,
     pub(crate) events: Events,
+    /// Who runs event source mappings, from when they may run.
+    pub(crate) sources: OnceLock<Arc<dyn EventSourceHost>>,
     /// Makes the roots of traces; `None` on a machine without a random source.
     traces: Option<RequestIds>,
 }
@@ -92,7 +97,12 @@ impl Kept {
 impl Lambda {
     /// Deploys what templates declare, and what was kept. What is changed of the former holds until they are loaded
     /// again.
-    pub fn start(kept: Kept, definitions: &[FunctionDefinition], home: Home, ports: Ports) -> Self {
+    pub fn start(
+        kept: Kept,
+        (definitions, mappings): (&[FunctionDefinition], Vec<Arc<EventSourceMapping>>),
+        home: Home,
+        ports: Ports,
+    ) -> Self {
         let Kept { mut state, store } = kept;
         let now = last_modified(ports.clock.epoch_millis());
         for definition in definitions {
@@ -106,6 +116,10 @@ impl Lambda {
                 );
             }
         }
+        for mapping in mappings {
+            let mapping = Mapping::of_template(mapping, ports.clock.epoch_millis());
+            state.mappings.insert(mapping.id().to_owned(), mapping);
+        }
         ports.host.deploy(state.releases(store.code()));
         Self(Arc::new(Room {
             current: RwLock::new(Arc::new(state)),
@@ -114,8 +128,39 @@ impl Lambda {
             home,
             ports,
             events: Events::new(),
+            sources: OnceLock::new(),
             traces: RequestIds::new(),
         }))
+    }
+}
+
+impl Lambda {
+    /// Runs the event source mappings from now on. Once: who runs them is not changed.
+    pub fn run_event_sources(&self, host: Arc<dyn EventSourceHost>) {
+        let room = &self.0;
+        // No change comes between what is deployed here and what a change deploys.
+        let _turn = room.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if room.sources.set(host).is_ok() {
+            room.deploy_sources(&room.state());
+        }
+    }
+}
+
+impl Destinations for Lambda {
+    fn send(&self, record: EventRecord) -> BoxFuture<'static, Result<(), String>> {
+        let room = Arc::clone(&self.0);
+        Box::pin(async move {
+            let EventRecord { to, function, body, object_key } = record;
+            let parcel = Parcel {
+                to: &to,
+                function: &function,
+                ended: "Failure",
+                body,
+                object_key: &object_key,
+                chain: 0,
+            };
+            dispatch::send(&room, parcel).await
+        })
     }
 }
 
@@ -161,7 +206,14 @@ impl Room {
         let next = Arc::new(next);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
         self.ports.host.deploy(next.releases(self.store.code()));
+        self.deploy_sources(&next);
         Ok(value)
+    }
+
+    fn deploy_sources(&self, state: &State) {
+        if let Some(host) = self.sources.get() {
+            host.deploy(state.mappings.values().map(Mapping::runs).collect());
+        }
     }
 
     /// Changes one function.

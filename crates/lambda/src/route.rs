@@ -11,11 +11,10 @@ use crate::error::{Answered, Refused};
 use crate::name::Named;
 use crate::request::{Request, reply};
 use crate::room::Room;
-use crate::{aliases, functions, invoke, policy, settings, versions};
+use crate::{aliases, functions, invoke, mappings, policy, settings, versions};
 
 /// The first words of paths that are served on AWS only, and what they are for.
-const ELSEWHERE: [(&str, &str); 7] = [
-    ("event-source-mappings", "an event source mapping"),
+const ELSEWHERE: [(&str, &str); 6] = [
     ("layers", "a layer"),
     ("code-signing-configs", "code signing"),
     ("capacity-providers", "a capacity provider"),
@@ -73,10 +72,12 @@ fn operate(room: &Room, request: &Request) -> Answered<LambdaReply> {
         (_, ["functions", name, "event-invoke-config", rest @ ..]) => {
             settings::events(room, name, (method, rest), request)
         }
+        (_, ["event-source-mappings", rest @ ..]) => {
+            mappings::operate(room, (method, rest), request)
+        }
         (_, ["tags", arn]) => settings::tags(room, arn, method, request),
         ("GET", ["account-settings"]) => Ok(settings::account(room)),
         ("GET", ["functions", name, rest @ ..]) => nothing_of(room, name, rest),
-        ("GET", ["event-source-mappings"]) => Ok(none("EventSourceMappings")),
         ("GET", ["layers"]) => Ok(none("Layers")),
         (_, ["functions", _, operation, ..]) => {
             Err(Refused::not_here(&format!("this asks for {operation} of a function")))

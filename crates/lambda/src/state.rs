@@ -13,6 +13,7 @@ use stillwire_model::{
 };
 
 use crate::error::{Answered, Refused};
+use crate::mappings::Mapping;
 use crate::name::{Named, qualified};
 use crate::request::Members;
 
@@ -21,6 +22,9 @@ use crate::request::Members;
 pub(crate) struct State {
     /// By their ARNs.
     pub(crate) functions: BTreeMap<String, Function>,
+    /// By their UUIDs.
+    #[serde(default)]
+    pub(crate) mappings: BTreeMap<String, Mapping>,
 }
 
 /// A function.
@@ -130,7 +134,11 @@ impl State {
     /// What outlives this run: what templates brought comes with them again.
     pub(crate) fn to_keep(&self) -> Self {
         let kept = self.functions.iter().filter(|(_, function)| function.origin.is_none());
-        Self { functions: kept.map(|(arn, function)| (arn.clone(), function.clone())).collect() }
+        let mappings = self.mappings.iter().filter(|(_, mapping)| !mapping.of_template);
+        Self {
+            functions: kept.map(|(arn, function)| (arn.clone(), function.clone())).collect(),
+            mappings: mappings.map(|(id, mapping)| (id.clone(), mapping.clone())).collect(),
+        }
     }
 
     /// What runs.

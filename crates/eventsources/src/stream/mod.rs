@@ -90,7 +90,8 @@ async fn give_up(job: &Job, why: &str) {
 }
 
 async fn read(job: &Arc<Job>, source: &StreamSource, checkpoints: &Checkpoints) {
-    let streams = Streams::new(Arc::clone(&job.ports.tables));
+    let store = job.ports.tables.store(source.arn.account(), source.arn.region());
+    let streams = Streams::new(store);
     let mut failures = 0;
     loop {
         match start::begin(job, source, &streams, checkpoints).await {

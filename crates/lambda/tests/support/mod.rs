@@ -148,7 +148,7 @@ impl Room {
         };
         let home = Home { account: "123456789012".to_owned(), region: "us-east-1".to_owned() };
         let kept = Kept::read(None, code.path().to_owned()).unwrap();
-        let lambda = Lambda::start(kept, definitions, home, ports);
+        let lambda = Lambda::start(kept, (definitions, Vec::new()), home, ports);
         Self { lambda, functions, drain, _code: code }
     }
 

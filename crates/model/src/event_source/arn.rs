@@ -62,6 +62,11 @@ impl StreamArn {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
+    /// The account in the ARN.
+    pub fn account(&self) -> &str {
+        self.0.split(':').nth(4).unwrap_or_default()
+    }
+
     /// The region in the ARN.
     pub fn region(&self) -> &str {
         self.0.split(':').nth(3).unwrap_or_default()

@@ -71,7 +71,9 @@ pub(crate) fn deploy(
     let Surroundings { kept, invoke, home, clock, drain, endpoints, delays } = surroundings;
     let outbound = Outbound::new(system_bundle().as_deref());
     let ports = Ports { invoke, host: Arc::new(house), clock, drain, outbound, endpoints, delays };
-    Lambda::start(kept, &as_deployed(definitions, app), home, ports)
+    let definitions = as_deployed(definitions, app);
+    let mappings = app.event_sources().map(Arc::clone).collect();
+    Lambda::start(kept, (&definitions, mappings), home, ports)
 }
 
 /// The app's functions have their addresses rewritten by now; their definitions get them as they are.

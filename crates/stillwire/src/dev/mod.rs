@@ -30,13 +30,15 @@ use anyhow::{Context as _, Result};
 use stillwire_control::{ControlPlane, Home, Kept};
 use stillwire_deploy::rewrite_addresses;
 use stillwire_drain::Drain;
+use stillwire_eventsources::{EventSources, Ports as SourcePorts};
 use stillwire_front::{Front, Rooms};
 use stillwire_functions::supervisor::Supervisor;
 use stillwire_functions::{Config as FunctionsConfig, Functions, usual_places};
 use stillwire_gateway::{Config as GatewayConfig, Gateway, Keys, Ports};
 use stillwire_lambda::{Home as LambdaHome, Kept as KeptFunctions};
-use stillwire_listen::{Authority, Capacity, Door};
+use stillwire_listen::{Authority, Capacity, Door, system_bundle};
 use stillwire_model::{App, Clock as _};
+use stillwire_outbound::Outbound;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -131,10 +133,14 @@ async fn serve(
     Ok(ended)
 }
 
+/// How long a start waits for event sources to find where they begin: what is written after it is theirs.
+const SOURCES_SETTLE: Duration = Duration::from_secs(5);
+
 /// An app that answers. Its data folder is free again, and its tables are closed, when this is gone.
 struct Running {
     gateway: Gateway,
     stop_grace: Duration,
+    sources: EventSources,
     functions: Functions,
     drain: Drain,
     access_logs: Arc<LogFiles>,
@@ -226,6 +232,16 @@ async fn start(
         patient: !debugged.is_empty(),
     };
     let access_logs = LogFiles::start("access log", data.path().join("access-logs"), None)?;
+    let ports = SourcePorts {
+        invoke: Arc::clone(&invoke),
+        tables: tables.stores(),
+        destinations: Arc::new(lambda.clone()),
+        clock: clock.clone(),
+        outbound: Outbound::new(system_bundle().as_deref()),
+        endpoints: settings.endpoints(),
+    };
+    let sources =
+        EventSources::new((!args.in_memory).then(|| data.path().join("event-sources")), ports);
     let ports = Ports {
         invoke,
         events: Arc::new(lambda.clone()),
@@ -268,13 +284,15 @@ async fn start(
     let rooms = Rooms {
         tables: tables::front(&tables, &own.tables, own.keys()?, &home.region),
         control: Arc::new(control),
-        lambda: Arc::new(lambda),
+        lambda: Arc::new(lambda.clone()),
         metrics: Arc::new(gateway.clone()),
     };
     Front::new(rooms, &home.account).serve(door(doors.aws, &for_functions), &drain);
 
     // Everything answers once the functions can start. What they lack is installed first, and told as it goes.
     functions.prepare().await;
+    lambda.run_event_sources(Arc::new(sources.clone()));
+    sources.settle(SOURCES_SETTLE).await;
     screen.addresses(&app, &addresses, &source, &tables.shown(&data), began.elapsed());
     let content = ready::content(&app, &addresses, &authority);
     let note = Note::leave(settings, source.app_dir(), data.path(), content.clone())?;
@@ -284,6 +302,7 @@ async fn start(
     Ok(Running {
         gateway,
         stop_grace: stop_spread + STOP_GRACE,
+        sources,
         functions,
         drain,
         access_logs,
@@ -340,7 +359,10 @@ async fn interrupted() -> Result<()> {
 impl Running {
     /// Clients leave first, then their functions, then everything else.
     async fn stop(&self) {
-        let late = self.gateway.stop(self.stop_grace).await;
+        // What event sources have begun runs to its end meanwhile.
+        let (mut late, sources) =
+            tokio::join!(self.gateway.stop(self.stop_grace), self.sources.stop(self.stop_grace));
+        late.extend(sources);
         if !late.is_empty() {
             tracing::warn!(?late, "stopped before these were done");
         }

@@ -86,11 +86,15 @@ impl Screen {
             ));
         }
         line("");
-        let counts = [
+        let mut counts = vec![
             count(app.functions().count(), "function"),
             format!("{} {tables}", count(app.tables().count(), "table")),
             format!("AWS endpoint {}", addresses.aws_url()),
         ];
+        let sources = app.event_sources().count();
+        if sources > 0 {
+            counts.insert(1, count(sources, "event source"));
+        }
         line(&format!("  {}", counts.join(" · ")));
         let seconds = took.as_secs_f64();
         let ready = style.green(format!("ready in {seconds:.2} s"));
