@@ -13,6 +13,7 @@ use stillwire_eventsources::{EventSources, Ports};
 use stillwire_model::{
     BoxFuture, Clock, Destinations, EventRecord, EventSourceHost as _, EventSourceMapping,
     FunctionArn, Invocation, Invoke, InvokeError, Invoked, LATEST, Outcome, Reply, TableApi,
+    TableStores,
 };
 use stillwire_outbound::Outbound;
 use tempfile::TempDir;
@@ -230,6 +231,16 @@ impl Stream {
     }
 }
 
+/// The only store that there is.
+#[derive(Debug)]
+struct Home(Arc<Stream>);
+
+impl TableStores for Home {
+    fn store(&self, _: &str, _: &str) -> Arc<dyn TableApi> {
+        Arc::clone(&self.0) as Arc<dyn TableApi>
+    }
+}
+
 impl TableApi for Stream {
     fn call(&self, target: &str, body: Bytes) -> BoxFuture<'static, Reply> {
         let operation = target.rsplit('.').next().unwrap();
@@ -346,7 +357,7 @@ impl Scene {
         let sources = self.sources.get_or_insert_with(|| {
             let ports = Ports {
                 invoke: Arc::clone(&self.house) as Arc<dyn Invoke>,
-                tables: Arc::clone(&self.stream) as Arc<dyn TableApi>,
+                tables: Arc::new(Home(Arc::clone(&self.stream))),
                 destinations: Arc::clone(&self.house) as Arc<dyn Destinations>,
                 clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
                 outbound: Outbound::new(None),
