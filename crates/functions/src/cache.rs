@@ -47,7 +47,13 @@ pub(crate) async fn run_installer(
     cwd: &Path,
     progress: &mut (dyn FnMut(&str) + Send),
 ) -> Result<(), String> {
-    let tool = Tool { program: program.to_owned(), args, cwd, deadline: INSTALL_DEADLINE };
+    let tool = Tool {
+        program: program.to_owned(),
+        args,
+        cwd,
+        deadline: INSTALL_DEADLINE,
+        confinement: None,
+    };
     let finished = tool::run(processes, tool, progress).await.map_err(|e| e.to_string())?;
     if finished.success {
         return Ok(());

@@ -31,6 +31,8 @@ pub(crate) struct Prepared {
     pub(crate) forks: Forks,
     /// How it reaches the Runtime API.
     pub(crate) reach: Reach,
+    /// What a strict sandbox lets it read, besides what belongs to the system.
+    pub(crate) readable: Vec<PathBuf>,
 }
 
 /// How a runtime reaches the Runtime API of its environment.
@@ -74,6 +76,20 @@ impl Roots {
     pub(crate) fn with_layers(&self) -> impl Iterator<Item = &PathBuf> {
         self.folders().chain(&self.layers)
     }
+}
+
+/// What an interpreter, and the code in `roots`, cannot do without. Disk work: not for the reactor.
+pub(crate) fn readable(program: &Path, roots: &Roots) -> impl Iterator<Item = PathBuf> {
+    /// What lies beside the folder of the programs, where an interpreter was installed on its own.
+    const PARTS: [&str; 6] = ["lib", "lib64", "libexec", "conf", "pyvenv.cfg", "release"];
+    // Of a virtual environment and of a link, both ends.
+    let real = fs::canonicalize(program).ok();
+    let programs: Vec<PathBuf> = [program.to_owned()].into_iter().chain(real).collect();
+    let installed = programs.iter().filter_map(|program| program.parent()?.parent());
+    let parts = installed.flat_map(|root| PARTS.iter().map(move |part| root.join(part)));
+    let folders = programs.iter().filter_map(|program| program.parent().map(Path::to_owned));
+    let code = roots.with_layers().cloned();
+    parts.chain(folders).chain(code).collect::<Vec<_>>().into_iter()
 }
 
 /// The folders that an author's editor changes.

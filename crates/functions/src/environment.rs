@@ -15,7 +15,6 @@ use tokio::time::Instant;
 use crate::code::Prepared;
 use crate::failure::Failure;
 use crate::listener;
-use crate::memory::PROCESSES_MAX;
 use crate::phase::{Awaited, Phase, Running, Settling, Step};
 use crate::platform_log::{Journal, Usage};
 use crate::pool::{Pool, Turn, Work};
@@ -314,6 +313,7 @@ impl Environment {
         let rests = matches!(self.phase, Some(Phase::Idle(_)));
         self.memory_look = now + if rests { RESTING_LOOK_EVERY } else { MEMORY_LOOK_EVERY };
         let limit = u64::from(self.pool.function().memory_mb);
+        let most = self.pool.processes_max();
         let taken = self.process.memory.now();
         let excess = if self.pool.is_debugged() {
             return ControlFlow::Continue(()); // a debugger takes its share, too
@@ -321,8 +321,8 @@ impl Environment {
             format!(
                 "more than its memory of {limit} MB: it is ended; `MemorySize` sets how much it may have"
             )
-        } else if taken.processes > PROCESSES_MAX {
-            format!("more than {PROCESSES_MAX} processes: it is ended")
+        } else if taken.processes > most + self.process.helpers() {
+            format!("more than {most} processes: it is ended")
         } else {
             return ControlFlow::Continue(());
         };

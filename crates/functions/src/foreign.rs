@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use stillwire_model::{Function, Runtime};
 
-use crate::code::{Forks, Prepared, Reach, Roots};
+use crate::code::{self, Forks, Prepared, Reach, Roots};
 
 /// The class that is the program of Java's runtime client.
 const JAVA_CLIENT: &str = "com/amazonaws/services/lambda/runtime/api/client/AWSLambda";
@@ -43,6 +43,7 @@ pub(crate) fn prepare(
         other => return Err(format!("its runtime {other} is not run here")),
     };
     Ok(Prepared {
+        readable: code::readable(&program, roots).collect(),
         program,
         args,
         env: BTreeMap::new(),

@@ -15,6 +15,7 @@ use stillwire_model::{
 
 use crate::group::Group;
 use crate::pool::{Concurrency, Pool};
+use crate::sandbox::{Isolation, NoSandbox, Sandbox};
 use crate::shared::Shared;
 use crate::supervisor::Supervisor;
 use crate::watch::Watcher;
@@ -47,6 +48,15 @@ pub struct Config {
     pub hosts: Vec<(String, SocketAddr)>,
     /// Where functions find every other name of AWS, so that no request leaves the machine by accident.
     pub aws: SocketAddr,
+    /// How far environments are kept from everything else. In a strict sandbox each is started on its own: one that was
+    /// forked would share its template's name spaces.
+    pub sandbox: Sandbox,
+    /// What functions in a strict sandbox may read besides what they are known to need.
+    pub readable: Vec<PathBuf>,
+    /// Folders that functions in a strict sandbox never see, even within what they may read.
+    pub hidden: Vec<PathBuf>,
+    /// Processes, and with the kernel's own count threads, that an environment may have.
+    pub processes_max: usize,
     /// Whether functions are replaced when their files change.
     pub reload: bool,
 }
@@ -101,6 +111,16 @@ impl Functions {
         let watcher = if reload { Some(Watcher::start(&shared)?) } else { None };
         shared.drain.spawn("idle sweep", sweep(Arc::downgrade(&shared), shared.drain.clone()));
         Ok(Self(Arc::new(Owner { shared, watcher })))
+    }
+
+    /// Finds out what the strict sandbox consists of here; `None` where it is not asked for. Without this it is found out
+    /// when the first function starts, and none starts where there is none.
+    ///
+    /// # Errors
+    /// When functions could read whatever this user can.
+    pub async fn isolation(&self) -> Result<Option<Isolation>, NoSandbox> {
+        let strict = self.0.shared.strict().await?;
+        Ok(strict.map(|strict| strict.isolation().clone()))
     }
 
     /// Makes these the functions, each with the variables it gets besides its own.
@@ -210,6 +230,7 @@ impl Functions {
         if tokio::time::timeout(KILL_MAX, all_ended(shared)).await.is_err() {
             tracing::warn!("killed environments are still there");
         }
+        shared.end_sandbox().await;
         shared.processes.finish();
     }
 }

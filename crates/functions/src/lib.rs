@@ -3,7 +3,7 @@
 //! [`Functions`] is the handle; behind it `pool` queues invocations and decides which environment serves one,
 //! `environment` owns a process from start to end, `runtime_api` speaks with the runtime inside it (over the socket of a
 //! bootstrap of ours, or behind `listener`), and [`supervisor`] is the only one that starts processes. `python` and `node`
-//! find interpreters and packages, and have the bootstraps that run inside; `foreign` finds other runtimes; `watch` notices
+//! find interpreters and packages, and have the bootstraps that run inside; `foreign` finds other runtimes; `sandbox` confines what runs; `watch` notices
 //! changed code.
 //!
 //! Invariants: an environment has one invocation at most; invocations of a function start in the order of the
@@ -35,6 +35,7 @@ mod python;
 mod runtime_api;
 mod runtime_http;
 mod runtime_link;
+mod sandbox;
 mod shared;
 mod sources;
 pub mod supervisor;
@@ -45,3 +46,4 @@ mod watch;
 
 pub use functions::{Config, Functions, Problem, StartError};
 pub use places::usual_places;
+pub use sandbox::{Isolation, NoSandbox, Sandbox};

@@ -11,10 +11,8 @@ use tokio::time::Instant;
 /// How often the most is looked at: a look costs as much as a short invocation.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Processes that an environment may have.
-///
-/// Source: AWS Lambda quotas, "Execution processes/threads" (1,024).
-pub(crate) const PROCESSES_MAX: usize = 1024;
+/// Processes that are looked at, of one environment; with more, some of its memory is not seen.
+const PROCESSES_MAX: usize = 4096;
 
 /// What an environment takes at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,25 +41,33 @@ impl Memory {
         let now = Instant::now();
         if self.looked.is_none_or(|then| now.duration_since(then) >= LOOK_EVERY) {
             self.looked = Some(now);
-            self.peak_mb = self.peak_mb.max(high_water_mb(self.pid).unwrap_or_default());
+            // In a strict sandbox the first process is one of ours.
+            let most = tree(self.pid).into_iter().filter_map(high_water_mb).max();
+            self.peak_mb = self.peak_mb.max(most.unwrap_or_default());
         }
         self.peak_mb
     }
 
     /// What it takes now.
     pub(crate) fn now(&mut self) -> Taken {
-        let (mut pids, mut bytes, mut at) = (vec![self.pid], 0, 0);
-        while let Some(pid) = pids.get(at).copied() {
-            at += 1;
-            bytes += anonymous_bytes(pid).unwrap_or_default();
-            if pids.len() <= PROCESSES_MAX {
-                pids.extend(children(pid));
-            }
-        }
+        let pids = tree(self.pid);
+        let bytes: u64 = pids.iter().filter_map(|pid| anonymous_bytes(*pid)).sum();
         let mb = bytes.div_ceil(1024 * 1024);
         self.peak_mb = self.peak_mb.max(mb);
         Taken { mb, processes: pids.len() }
     }
+}
+
+/// A process and its descendants, the elders first.
+fn tree(root: u32) -> Vec<u32> {
+    let (mut pids, mut at) = (vec![root], 0);
+    while let Some(pid) = pids.get(at).copied() {
+        at += 1;
+        if pids.len() <= PROCESSES_MAX {
+            pids.extend(children(pid));
+        }
+    }
+    pids
 }
 
 fn high_water_mb(pid: u32) -> Option<u64> {

@@ -18,6 +18,7 @@ use crate::output::{Allowance, Output, Verdict};
 use crate::platform_log::Journal;
 use crate::pool::Pool;
 use crate::process_env::{self, Place};
+use crate::sandbox::{Group, HELPERS};
 use crate::supervisor::{Exit, Fork, Owner, Process, Role, Spawn};
 use crate::template::Template;
 
@@ -33,7 +34,10 @@ pub(crate) struct FunctionProcess {
     allowance: Allowance,
     /// Its memory.
     pub(crate) memory: Memory,
+    /// Processes of ours around the function's.
+    helpers: usize,
     tmp: TempDir,
+    group: Option<Group>,
 }
 
 /// Our end of a process's way to the Runtime API.
@@ -77,20 +81,32 @@ impl FunctionProcess {
         let tmp = tempfile::Builder::new().prefix("env-").tempdir_in(pool.work_dir())?;
         let (output, output_end) = Output::open()?;
         let (error, error_end) = Output::open()?;
+        let strict = pool.strict().await?;
         let log_stream = log_stream(pool.epoch_millis(), &pool.function().version);
         let place = Place {
             id,
             log_stream: &log_stream,
             task_root: &prepared.task_root,
             runtime: &prepared.env,
-            tmp: tmp.path(),
+            tmp: strict.map_or_else(|| tmp.path(), |strict| strict.tmp(tmp.path())),
         };
         let mut env = process_env::variables(pool.function(), pool.variables(), &place);
         let (way, input, role) = Way::open(prepared.reach, &mut env).await?;
         let fds = [input, output_end, error_end];
+        let mut group = None;
         let process = if let Some(template) = template {
             processes.fork(Fork { id, template: template.id, env }, fds).await?
         } else {
+            let (confinement, joined) = match strict {
+                Some(strict) => {
+                    let who = (id, pool.function().memory_mb);
+                    let made =
+                        strict.confinement(who, prepared, pool.variables(), tmp.path()).await?;
+                    (Some(made.0), made.1)
+                }
+                None => (None, None),
+            };
+            group = joined;
             let spawn = Spawn {
                 id,
                 program: prepared.program.clone(),
@@ -98,6 +114,7 @@ impl FunctionProcess {
                 env: Some(env),
                 cwd: prepared.task_root.clone(),
                 role,
+                confinement,
             };
             processes.spawn(spawn, fds).await?
         };
@@ -108,7 +125,8 @@ impl FunctionProcess {
             Way::Socket(stream) => Door::Socket(stream),
             Way::Listener(listener) => Door::Listener(listener, process.owner()),
         };
-        Ok((Self { process, exit: None, outputs, allowance, memory, tmp }, door))
+        let helpers = if strict.is_some() { HELPERS } else { 0 };
+        Ok((Self { process, exit: None, outputs, allowance, memory, helpers, tmp, group }, door))
     }
 
     /// The next thing it does by itself.
@@ -126,6 +144,11 @@ impl FunctionProcess {
             () = output.readable() => Happening::Output,
             () = error.readable() => Happening::Output,
         }
+    }
+
+    /// How many processes of ours there are among those that are counted.
+    pub(crate) fn helpers(&self) -> usize {
+        self.helpers
     }
 
     /// How it ended, if it has.
@@ -157,9 +180,9 @@ impl FunctionProcess {
         if untold > 0 {
             journal.notice(format!("{untold} lines dropped: too much output"));
         }
-        let tmp = self.tmp;
+        let belongings = (self.tmp, self.group);
         // Deleting files is disk work; its result is of no use to anyone.
-        drop(tokio::task::spawn_blocking(move || drop(tmp)));
+        drop(tokio::task::spawn_blocking(move || drop(belongings)));
     }
 
     /// Logs what was written; `over` also takes what has no line end yet.

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use stillwire_drain::Drain;
 use stillwire_model::{Clock, FunctionArn, FunctionLogs, InvokeError, Runtime};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OnceCell, Semaphore, watch};
 
 use crate::Config;
 use crate::code;
@@ -17,6 +17,7 @@ use crate::layers;
 use crate::node::Nodes;
 use crate::pool::{Pool, Preparation};
 use crate::python::Pythons;
+use crate::sandbox::{NoSandbox, Sandbox, Strict};
 use crate::supervisor::Processes;
 
 /// Everything that is there once, however many functions there are.
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) pythons: Pythons,
     pub(crate) groups: RwLock<HashMap<FunctionArn, Group>>,
     pub(crate) nodes: Nodes,
+    /// What the strict sandbox is here, once that was asked.
+    strict: OnceCell<Result<Strict, NoSandbox>>,
     /// A function met the limit of all environments and waits for one to end.
     starving: AtomicBool,
 }
@@ -60,8 +63,25 @@ impl Shared {
             drain,
             kill: watch::Sender::new(false),
             groups: RwLock::default(),
+            strict: OnceCell::new(),
             starving: AtomicBool::new(false),
         })
+    }
+
+    /// Ends what was made for the strict sandbox, when nothing runs any more.
+    pub(crate) async fn end_sandbox(&self) {
+        if let Some(Ok(strict)) = self.strict.get() {
+            strict.end().await;
+        }
+    }
+
+    /// The strict sandbox, where that is asked for.
+    pub(crate) async fn strict(&self) -> Result<Option<&Strict>, NoSandbox> {
+        if self.config.sandbox == Sandbox::Usual {
+            return Ok(None);
+        }
+        let find = || Strict::find(&self.processes, &self.config);
+        self.strict.get_or_init(find).await.as_ref().map(Some).map_err(Clone::clone)
     }
 
     /// The environments that an invocation goes to.

@@ -113,6 +113,7 @@ async fn start(pool: &Pool, prepared: &Prepared) -> Result<Template, String> {
         env: Some(process_env::variables(pool.function(), pool.variables(), &place)),
         cwd: prepared.task_root.clone(),
         role: Role::Template,
+        confinement: None,
     };
     let null = OwnedFd::from(std::fs::File::open("/dev/null").map_err(cannot)?);
     let (output, output_end) = Output::open().map_err(cannot)?;

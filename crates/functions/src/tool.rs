@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::output::Output;
+use crate::sandbox::Confinement;
 use crate::supervisor::{Exit, Processes, Role, Spawn};
 
 /// Lines of output that are kept.
@@ -18,6 +19,7 @@ pub(crate) struct Tool<'a> {
     pub(crate) args: Vec<String>,
     pub(crate) cwd: &'a Path,
     pub(crate) deadline: Duration,
+    pub(crate) confinement: Option<Confinement>,
 }
 
 /// How a tool ended.
@@ -47,6 +49,7 @@ pub(crate) async fn run(
         env: None,
         cwd: tool.cwd.to_owned(),
         role: Role::Tool,
+        confinement: tool.confinement,
     };
     let mut process = processes.spawn(spawn, [null, output_end, error_end]).await?;
     let mut lines = Vec::new();

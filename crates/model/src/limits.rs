@@ -138,6 +138,11 @@ pub const FUNCTION_TIMEOUT: Duration = Duration::from_secs(3);
 /// Source: AWS Lambda quotas, "Timeout" (900 s).
 pub const FUNCTION_TIMEOUT_MAX: Duration = Duration::from_mins(15);
 
+/// Processes and threads that an execution environment may have.
+///
+/// Source: AWS Lambda quotas, "Execution processes/threads" (1,024).
+pub const FUNCTION_PROCESSES_MAX: usize = 1024;
+
 /// How long a function may take to initialise before the first invocation.
 ///
 /// Source: AWS Lambda, "Init phase" (10 s on demand).

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Time;
+use crate::config::{Sandbox, Time};
 
 /// Runs serverless WebSocket applications: holds the connections, calls the functions.
 #[derive(Debug, Parser)]
@@ -75,6 +75,9 @@ pub(crate) struct DevArgs {
     /// from 9229 on for Node.js].
     #[arg(long, value_name = "FUNCTION[=PORT]")]
     pub(crate) debug: Vec<String>,
+    /// How far functions are kept from everything else; `strict` takes all that the kernel offers [default: usual].
+    #[arg(long, value_enum, value_name = "HOW", hide_possible_values = true)]
+    pub(crate) sandbox: Option<Sandbox>,
     /// Show every line: the start and end of each invocation, and Stillwire's own log.
     #[arg(long, short)]
     pub(crate) verbose: bool,

@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
+use clap::ValueEnum;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, Visitor};
 use stillwire_gateway::engine::ConnectionLimits;
@@ -93,6 +94,23 @@ pub(crate) struct Functions {
     pub(crate) idle_timeout: Option<Time>,
     /// Whether environments are forked from templates.
     pub(crate) templates: Option<bool>,
+    /// Processes and threads that an environment may have.
+    pub(crate) processes: Option<u32>,
+    /// How far environments are kept from everything else.
+    pub(crate) sandbox: Option<Sandbox>,
+    /// What functions in a strict sandbox may read besides what they are known to need.
+    #[serde(default)]
+    pub(crate) readable: Vec<PathBuf>,
+}
+
+/// How far functions are kept from everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Sandbox {
+    /// From crashes of each other.
+    Usual,
+    /// From all that they have no business with.
+    Strict,
 }
 
 /// How functions are invoked.

@@ -61,6 +61,7 @@ async fn probe(processes: &Processes, program: PathBuf) -> Option<Interpreter> {
         args: vec!["-e".to_owned(), PROBE.to_owned()],
         cwd: Path::new("/"),
         deadline: PROBE_DEADLINE,
+        confinement: None,
     };
     match tool::run(processes, tool, &mut |_| {}).await {
         Ok(finished) if finished.success => parse(&finished.lines),

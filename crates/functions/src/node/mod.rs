@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use self::interpreter::Interpreter;
 use self::mentions::Mentions;
 use self::sdk::Wanted;
-use crate::code::{Forks, Prepared, Reach, Roots};
+use crate::code::{self, Forks, Prepared, Reach, Roots};
 use crate::layers;
 use crate::names::Names;
 use crate::once::Once;
@@ -156,6 +156,10 @@ impl Nodes {
             task_root: roots.root.clone(),
             forks: Forks::Never,
             reach: Reach::Inherited,
+            readable: code::readable(&node.program, roots)
+                .chain(modules.iter().cloned())
+                .chain(self.bootstrap.parent().map(Path::to_owned))
+                .collect(),
         }
     }
 }

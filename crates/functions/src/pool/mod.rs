@@ -22,6 +22,7 @@ use crate::entry::Entry;
 use crate::environment::{self, End, Start};
 use crate::failure::Failure;
 use crate::platform_log::{Journal, Usage};
+use crate::sandbox::Strict;
 use crate::shared::Shared;
 use crate::supervisor::Processes;
 use crate::template::{Template, TemplateSlot};
@@ -285,6 +286,16 @@ impl Pool {
     /// The template to fork from, where there is one.
     pub(crate) async fn template(&self, prepared: &Arc<Prepared>) -> Option<Arc<Template>> {
         self.template.get(self, prepared).await
+    }
+
+    /// The strict sandbox, where that is asked for.
+    pub(crate) async fn strict(&self) -> std::io::Result<Option<&Strict>> {
+        self.shared.strict().await.map_err(std::io::Error::other)
+    }
+
+    /// Processes that an environment may have, of the function's.
+    pub(crate) fn processes_max(&self) -> usize {
+        self.shared.config.processes_max
     }
 
     /// Runs something of the function's beside its environments.

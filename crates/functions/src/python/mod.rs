@@ -12,16 +12,20 @@ use serde_json::json;
 use self::interpreter::Interpreter;
 use self::libraries::Wanted;
 use self::mentions::Mentions;
-use crate::code::{Forks, Prepared, Reach, Roots};
+use crate::code::{self, Forks, Prepared, Reach, Roots};
 use crate::layers;
 use crate::names::Names;
 use crate::once::Once;
 use crate::platform_log::Journal;
+use crate::sandbox::Sandbox;
 use crate::supervisor::Processes;
 use crate::versions::Substitutions;
 
 const BOOTSTRAP: &str = include_str!("bootstrap.py");
 const TEMPLATE: &str = include_str!("template.py");
+
+/// The template, as the bootstrap imports it from beside itself.
+const TEMPLATE_FILE: &str = "stillwire_template.py";
 
 /// The oldest minor version whose sockets can take over descriptors, which templates need.
 const FORKS_FROM: u8 = 9;
@@ -44,14 +48,13 @@ impl Pythons {
     pub(crate) fn new(config: &crate::Config) -> std::io::Result<Self> {
         let bootstrap = config.work_dir.join("bootstrap.py");
         std::fs::write(&bootstrap, BOOTSTRAP)?;
-        // The bootstrap imports it from beside itself.
-        std::fs::write(config.work_dir.join("stillwire_template.py"), TEMPLATE)?;
+        std::fs::write(config.work_dir.join(TEMPLATE_FILE), TEMPLATE)?;
         Ok(Self {
             places: config.places.clone(),
             cache_dir: config.cache_dir.clone(),
             bootstrap,
             names: Names::new(config),
-            templates: config.templates,
+            templates: config.templates && config.sandbox == Sandbox::Usual,
             interpreters: Once::default(),
             folders: Once::default(),
             substitutions: Substitutions::default(),
@@ -172,6 +175,10 @@ impl Pythons {
                 Forks::FromLibraries
             },
             reach: Reach::Inherited,
+            readable: code::readable(&python.program, roots)
+                .chain(first.iter().chain(last).cloned())
+                .chain([self.bootstrap.clone(), self.bootstrap.with_file_name(TEMPLATE_FILE)])
+                .collect(),
         }
     }
 }

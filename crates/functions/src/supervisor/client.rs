@@ -151,6 +151,11 @@ impl Processes {
         self.0.next.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The supervisor's process id.
+    pub(crate) fn supervisor(&self) -> u32 {
+        self.0.supervisor
+    }
+
     /// Ends the supervisor, and with it every process.
     pub(crate) fn finish(&self) {
         self.0.finish.send_replace(true);

@@ -5,6 +5,7 @@
 //! their socket, and takes every function with it.
 
 mod client;
+mod descriptors;
 mod protocol;
 mod server;
 mod templates;
@@ -15,5 +16,6 @@ pub use client::Supervisor;
 pub(crate) use client::{Owner, Process, Processes};
 pub(crate) use protocol::{Exit, Fork, Role, Spawn};
 pub use server::run;
+pub(crate) use trampoline::Ready;
 pub use trampoline::enter;
 pub(crate) use tree::{MARK, mark};

@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 
+use crate::sandbox::Confinement;
+
 /// The largest packet. Lambda allows 4 KB of variables; ours and a long command line fit many times.
 const PACKET_BYTES_MAX: usize = 160 * 1024;
 
@@ -47,6 +49,8 @@ pub(crate) struct Spawn {
     pub(crate) cwd: PathBuf,
     /// What it is.
     pub(crate) role: Role,
+    /// What it is confined to, in a strict sandbox.
+    pub(crate) confinement: Option<Confinement>,
 }
 
 /// What a process is started for.

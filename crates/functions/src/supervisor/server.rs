@@ -12,9 +12,10 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::descriptors;
 use super::protocol::{Channel, Exit, Report, Request, Role, Spawn, TemplateReport, pair};
 use super::templates::Templates;
-use super::trampoline::{MODE_GUEST, MODE_RUNTIME, MODE_TEMPLATE, MODE_TOOL};
+use super::trampoline::{FREE, MODE_GUEST, MODE_RUNTIME, MODE_TEMPLATE, MODE_TOOL};
 use super::tree::Tree;
 
 /// How often a tree is looked at again while it dies.
@@ -25,6 +26,7 @@ const SWEEP_PAUSE: Duration = Duration::from_millis(5);
 /// The body of the hidden subcommand `supervise`: serves the socket at standard input until its end.
 pub fn run() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = descriptors::keep().and(runtime);
     match runtime.and_then(|runtime| runtime.block_on(serve())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -226,12 +228,17 @@ fn start(spawn: Spawn, fds: Vec<OwnedFd>) -> io::Result<(u32, Option<OwnedFd>)> 
             (MODE_TEMPLATE, theirs, Some(ours))
         }
     };
+    let confinement = match &spawn.confinement {
+        Some(confinement) => serde_json::to_string(confinement)?,
+        None => FREE.to_owned(),
+    };
     // Not `current_exe`: the file may have been replaced by a newer build, this link still works.
     let mut command = Command::new("/proc/self/exe");
     command
         .arg("enter")
         .arg(me().to_string())
         .arg(mode)
+        .arg(confinement)
         .arg(&spawn.program)
         .args(&spawn.args)
         .current_dir(&spawn.cwd)

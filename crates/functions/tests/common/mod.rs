@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use stillwire_drain::Drain;
 use stillwire_functions::supervisor::Supervisor;
-use stillwire_functions::{Config, Functions};
+use stillwire_functions::{Config, Functions, Sandbox};
 use stillwire_model::{
     Clock, Code, Function, FunctionArn, FunctionLogs, Invocation, Invoke, InvokeError, LATEST,
     LogLine, LogSource, Logging, Outcome, Runtime,
@@ -84,6 +84,10 @@ impl House {
             templates: true,
             hosts: Vec::new(),
             aws: "127.0.0.1:9".parse().unwrap(),
+            sandbox: Sandbox::Usual,
+            readable: Vec::new(),
+            hidden: Vec::new(),
+            processes_max: 1024,
             reload: false,
         };
         change(&mut config);

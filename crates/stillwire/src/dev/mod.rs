@@ -33,10 +33,11 @@ use stillwire_drain::Drain;
 use stillwire_eventsources::{EventSources, Ports as SourcePorts};
 use stillwire_front::{Front, Rooms};
 use stillwire_functions::supervisor::Supervisor;
-use stillwire_functions::{Config as FunctionsConfig, Functions, usual_places};
+use stillwire_functions::{Config as FunctionsConfig, Functions, NoSandbox, Sandbox, usual_places};
 use stillwire_gateway::{Config as GatewayConfig, Gateway, Keys, Ports};
 use stillwire_lambda::{Home as LambdaHome, Kept as KeptFunctions};
 use stillwire_listen::{Authority, Capacity, Door, system_bundle};
+use stillwire_model::limits::FUNCTION_PROCESSES_MAX;
 use stillwire_model::{App, Clock as _};
 use stillwire_outbound::Outbound;
 use tokio::runtime::Builder;
@@ -194,11 +195,16 @@ async fn start(
     let clock = Arc::new(SystemClock);
     let config = FunctionsConfig {
         debug: debugged.clone(),
+        sandbox: sandbox(args, &own.functions),
         ..functions_config(settings, &own.functions, &data, &addresses, &app)?
     };
     let function_log = FunctionLog::start(Arc::clone(terminal), data.path())?;
     let functions =
         Functions::start(config, supervisor, function_log.clone(), clock.clone(), drain.clone())?;
+    match functions.isolation().await {
+        Ok(isolation) => isolation.iter().for_each(|isolation| screen.isolation(isolation)),
+        Err(none) => return Err(no_sandbox(&none)),
+    }
     let there = elsewhere::find(&app, &own)?;
     let known = Known::default();
     let house = FunctionHouse {
@@ -330,10 +336,36 @@ fn functions_config(
         idle_timeout: own.idle_timeout.map_or(ENVIRONMENT_IDLE, |time| time.0),
         debug: BTreeMap::new(),
         templates: own.templates.unwrap_or(true),
+        sandbox: Sandbox::Usual,
+        readable: own.readable.clone(),
+        // What is kept for people and by this program itself; functions get the files of it that they need.
+        hidden: vec![
+            settings.home.clone(),
+            settings.state_dir.clone(),
+            settings.cache_dir.clone(),
+            data.path().to_owned(),
+        ],
+        processes_max: own.processes.map_or(FUNCTION_PROCESSES_MAX, |most| most as usize),
         hosts: addresses.hosts(app),
         aws: addresses.aws(),
         reload: true,
     })
+}
+
+/// The command line says more than the file.
+fn sandbox(args: &DevArgs, own: &config::Functions) -> Sandbox {
+    match args.sandbox.or(own.sandbox) {
+        None | Some(config::Sandbox::Usual) => Sandbox::Usual,
+        Some(config::Sandbox::Strict) => Sandbox::Strict,
+    }
+}
+
+fn no_sandbox(none: &NoSandbox) -> anyhow::Error {
+    crate::report::hinted(
+        none.to_string(),
+        "it takes name spaces of users or Landlock (Linux 5.13 or newer with `landlock` in `lsm=`); \
+         in a container, its own profile has to allow them. `--sandbox usual` runs functions without",
+    )
 }
 
 /// Where APIs are made that no template declares: where the app's first stack is.

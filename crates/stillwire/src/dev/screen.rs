@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use stillwire_deploy::{Notice, Severity};
+use stillwire_functions::Isolation;
 use stillwire_model::{Api, App, Authorization, IdentitySource};
 
 use crate::dev::addresses::Addresses;
@@ -33,6 +34,14 @@ impl Screen {
             if let Some(hint) = &notice.hint {
                 line(&format!("  {} {hint}", self.style.cyan("hint:")));
             }
+        }
+    }
+
+    /// What the strict sandbox consists of here, and what it lacks.
+    pub(crate) fn isolation(self, isolation: &Isolation) {
+        line(&format!("sandbox: {}", isolation.active.join(", ")));
+        for missing in &isolation.missing {
+            line(&format!("{} the strict sandbox has no {missing}", self.style.yellow("note:")));
         }
     }
 
