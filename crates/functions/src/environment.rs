@@ -66,12 +66,13 @@ pub(crate) async fn run(start: Start) -> (End, bool) {
     let pool = Arc::clone(&start.pool);
     // A caller that sends the next event at once should find the environment that has answered, and not pay for a
     // process. To wait for as long as a start takes costs at most twice what was right.
-    let patience = Instant::now() + pool.start_takes();
+    let began = Instant::now();
+    let patience = began + pool.start_takes();
     while pool.is_settling() && Instant::now() < patience {
         tokio::time::sleep(SETTLING_PAUSE).await;
     }
     let Ok(permit) = pool.inits().acquire_owned().await else { return (End::Retired, false) };
-    if !pool.wants(start.generation) {
+    if !pool.wants(start.generation, began) {
         // While it waited for its turn the code changed, or others have done the work.
         return (End::Retired, false);
     }
@@ -170,13 +171,16 @@ impl Environment {
         let phase = self.phase.take().expect("a step puts the phase back");
         if let CallKind::Next = kind {
             return match phase.next(answer) {
-                Ok((waiting, finished)) => {
+                Ok((waiting, mut finished)) => {
                     self.phase = Some(Phase::Idle(waiting));
-                    if let Some(finished) = finished {
+                    if let Some(finished) = &mut finished {
                         self.drain_outputs_of(&finished.request_id);
                         self.report(finished);
                     }
-                    self.become_ready()
+                    let flow = self.become_ready();
+                    // Until it has taken what waits, nobody is to start an environment for that.
+                    drop(finished);
+                    flow
                 }
                 Err((phase, refusal)) => self.refuse(phase, *refusal),
             };
@@ -350,7 +354,7 @@ impl Environment {
             Some(Phase::Settling(mut settling)) => {
                 let limit = self.pool.time_limit();
                 settling.failure = Some(Failure::Timeout(limit));
-                self.report(settling);
+                self.report(&mut settling);
                 ControlFlow::Break(End::Retired)
             }
             _ => ControlFlow::Break(End::InitTimeout(self.init_limit)),
@@ -368,7 +372,7 @@ impl Environment {
             }
             Some(Phase::Settling(mut settling)) => {
                 settling.failure = Some(failure);
-                self.report(settling);
+                self.report(&mut settling);
                 ControlFlow::Break(End::Retired)
             }
             Some(Phase::Init) => ControlFlow::Break(End::InitFailed(failure)),
@@ -378,13 +382,13 @@ impl Environment {
 
     fn fail(&mut self, running: Running, failure: Failure) {
         let object = failure.object(&running.request_id);
-        let (settling, told) = running.settle(Outcome::Failed(object), Some(failure));
+        let (mut settling, told) = running.settle(Outcome::Failed(object), Some(failure));
         self.tell(told);
-        self.report(settling);
+        self.report(&mut settling);
     }
 
     /// The invocation is over: its report, and what its caller waits for.
-    fn report(&mut self, mut finished: Settling) {
+    fn report(&mut self, finished: &mut Settling) {
         let usage = Usage {
             duration: finished.since.elapsed(),
             memory_mb: self.pool.function().memory_mb,

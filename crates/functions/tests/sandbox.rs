@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use common::{House, is_alive};
 use serde_json::{Value, json};
-use stillwire_functions::{Isolation, Sandbox};
+use stillwire_functions::{Isolation, NoSandbox, Sandbox};
 use stillwire_model::{Code, Function, Runtime};
 use tempfile::TempDir;
 
@@ -31,22 +31,35 @@ struct Strict {
 impl Strict {
     /// `None` where the machine has nothing of what it takes.
     async fn new() -> Option<Self> {
+        match Self::supervised(&["supervise"]).await {
+            Ok(strict) => Some(strict),
+            Err(none) => {
+                println!("skipped: {none}");
+                None
+            }
+        }
+    }
+
+    /// The same, on a kernel that lacks these system calls.
+    async fn without(calls: &[libc::c_long]) -> Result<Self, NoSandbox> {
+        let numbers: Vec<String> = calls.iter().map(ToString::to_string).collect();
+        let args: Vec<&str> =
+            ["supervise-without"].into_iter().chain(numbers.iter().map(String::as_str)).collect();
+        Self::supervised(&args).await
+    }
+
+    async fn supervised(args: &[&str]) -> Result<Self, NoSandbox> {
         // Not in the folder for temporary files, which they do not see anyway.
         let hidden = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let house = House::with(|config| {
+        let house = House::supervised(args, |config| {
             config.sandbox = Sandbox::Strict;
             config.hidden = vec![hidden.path().to_owned()];
             // As a user may have said by mistake: the folder around it.
             config.readable = vec![env!("CARGO_TARGET_TMPDIR").into()];
             config.processes_max = 40;
         });
-        match house.functions.isolation().await {
-            Ok(isolation) => Some(Self { house, isolation: isolation.unwrap(), hidden }),
-            Err(none) => {
-                println!("skipped: {none}");
-                None
-            }
-        }
+        let isolation = house.functions.isolation().await?.unwrap();
+        Ok(Self { house, isolation, hidden })
     }
 
     /// The same, where a layer is there.
@@ -103,6 +116,32 @@ async fn what_is_active_is_told_by_name() {
     assert!(!active.is_empty());
     assert_eq!(strict.asked("def handler(e, c): return e\n", &json!(7)).await, 7);
     strict.done().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_kernel_lacks_is_told_with_the_reason_and_nothing_starts_without_the_essential() {
+    let Some(whole) = Strict::new().await else { return };
+    if whole.isolation.active.len() < 3 {
+        println!("skipped: this machine lacks something already: {:?}", whole.isolation.missing);
+        return;
+    }
+    whole.done().await;
+    let strict = Strict::without(&[libc::SYS_landlock_create_ruleset]).await.unwrap();
+    let missing = &strict.isolation.missing;
+    assert!(missing.iter().any(|text| text.starts_with("landlock (") && text.contains("5.13")));
+    assert!(strict.isolation.active.contains(&"namespaces".to_owned()));
+    assert_eq!(strict.asked("def handler(e, c): return e\n", &json!(7)).await, 7);
+    strict.done().await;
+
+    let strict = Strict::without(&[libc::SYS_unshare]).await.unwrap();
+    let missing = &strict.isolation.missing;
+    assert!(missing.iter().any(|text| text.starts_with("namespaces (")), "{missing:?}");
+    assert_eq!(strict.asked("def handler(e, c): return e\n", &json!(7)).await, 7);
+    strict.done().await;
+
+    let both = [libc::SYS_unshare, libc::SYS_landlock_create_ruleset];
+    let none = Strict::without(&both).await.err().unwrap().to_string();
+    assert!(none.contains("namespaces (") && none.contains("landlock ("), "{none}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -292,13 +331,24 @@ def handler(event, context):
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_kernel_keeps_the_limits_of_memory_and_processes() {
+async fn the_kernel_keeps_the_limit_of_memory() {
     let Some(strict) = Strict::with("cgroup").await else { return };
-    let code = r#"
+    // Faster than anybody looks at it.
+    strict
+        .house
+        .write("app.py", "def handler(event, context):\n    return len(b'x' * (1 << 30))\n");
+    strict.house.add(strict.house.function("asks", "app.handler")).await;
+    let error = strict.house.failed("asks", "{}").await;
+    assert_eq!(error["errorType"], "Runtime.ExitError");
+    assert!(error["errorMessage"].as_str().unwrap().ends_with("signal: killed"), "{error}");
+    strict.done().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kernel_keeps_the_limit_of_processes() {
+    let Some(strict) = Strict::with("process limit").await else { return };
+    let code = r"
 def handler(event, context):
-    if event == "memory":
-        # Faster than anybody looks at it.
-        return len(b"x" * (1 << 30))
     forked = 0
     while True:
         try:
@@ -307,14 +357,11 @@ def handler(event, context):
         except OSError as error:
             return [forked, errno.errorcode[error.errno]]
         forked += 1
-"#;
+";
     let seen = strict.asked(code, &json!("processes")).await;
     assert_eq!(seen[1], "EAGAIN", "{seen}");
     let forked = seen[0].as_u64().unwrap();
     assert!((30..=40).contains(&forked), "{forked}");
-    let error = strict.house.failed("asks", "\"memory\"").await;
-    assert_eq!(error["errorType"], "Runtime.ExitError");
-    assert!(error["errorMessage"].as_str().unwrap().ends_with("signal: killed"), "{error}");
     strict.done().await;
 }
 

@@ -410,11 +410,13 @@ impl Pool {
         }
     }
 
-    /// Whether an environment of this generation is still worth its init phase.
-    pub(crate) fn wants(&self, generation: u64) -> bool {
+    /// Whether an environment of this generation, whose start began then, is still worth its init phase.
+    pub(crate) fn wants(&self, generation: u64, began: Instant) -> bool {
         let state = self.lock();
         let alone = state.live == 1;
-        let needed = state.queue.len() >= state.starting || alone;
+        // Work that came since then waits for one that has just answered, and that is free sooner.
+        let waits = state.queue.front().is_some_and(|work| work.since <= began);
+        let needed = waits && state.queue.len() >= state.starting || alone;
         let on_trial = state.trial.as_ref().is_some_and(|trial| trial.generation == generation);
         (on_trial || state.generation == generation && needed) && !*self.shared.kill.borrow()
     }

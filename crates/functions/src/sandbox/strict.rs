@@ -52,6 +52,11 @@ impl Strict {
             }
         };
         let counted = probe::counted(found.layers, most);
+        if groups.is_some() || counted.is_some() {
+            found.active.push("process limit".to_owned());
+        } else {
+            found.missing.push("process limit of the kernel (it takes a control group)".to_owned());
+        }
         Ok(Self {
             layers: found.layers,
             groups,

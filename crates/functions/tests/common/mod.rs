@@ -70,6 +70,11 @@ impl House {
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::supervised(&["supervise"], change)
+    }
+
+    /// The same, with another command line of the supervisor.
+    pub(crate) fn supervised(args: &[&str], change: impl FnOnce(&mut Config)) -> Self {
         let work = tempfile::tempdir().unwrap();
         let home = std::env::var_os("HOME").map(PathBuf::from);
         let path = std::env::var_os("PATH");
@@ -91,7 +96,7 @@ impl House {
             reload: false,
         };
         change(&mut config);
-        let supervisor = Supervisor::launch(Path::new(HOST), &["supervise"]).unwrap();
+        let supervisor = Supervisor::launch(Path::new(HOST), args).unwrap();
         let supervisor_pid = supervisor.pid();
         let (logs, drain) = (Arc::new(Logs::default()), Drain::new());
         let functions = Functions::start(
