@@ -4,6 +4,7 @@
 //! last, and starts environments for the rest. Whoever changes something that may let the queue move pumps.
 //! The lock is held for a few lines and never across an await; no other lock is taken under it.
 
+mod concurrency;
 mod upkeep;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,6 +17,7 @@ use stillwire_model::{Function, Invocation, InvokeError, Invoked, Outcome, limit
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
+pub(crate) use self::concurrency::{Concurrency, Place};
 use crate::code::Prepared;
 use crate::debug;
 use crate::entry::Entry;
@@ -53,46 +55,6 @@ pub(crate) struct Work {
     since: Instant,
 }
 
-/// How many invocations of a function may run at once, and how many are under way: those of all its versions.
-///
-/// Source: AWS Lambda Developer Guide, "Configuring reserved concurrency": the limit is the function's, not a version's.
-#[derive(Debug)]
-pub(crate) struct Concurrency {
-    /// [`usize::MAX`] where there is no limit.
-    reserved: AtomicUsize,
-    under_way: AtomicUsize,
-}
-
-/// The share of one invocation, for as long as it waits or runs.
-#[derive(Debug)]
-pub(crate) struct Place(Arc<Concurrency>);
-
-impl Concurrency {
-    pub(crate) fn new(reserved: Option<u32>) -> Self {
-        let concurrency =
-            Self { reserved: AtomicUsize::new(usize::MAX), under_way: AtomicUsize::new(0) };
-        concurrency.set(reserved);
-        concurrency
-    }
-
-    /// Changes the limit.
-    pub(crate) fn set(&self, reserved: Option<u32>) {
-        let limit = reserved.map_or(usize::MAX, |limit| limit as usize);
-        self.reserved.store(limit, Ordering::Relaxed);
-    }
-
-    fn limit(&self) -> usize {
-        self.reserved.load(Ordering::Relaxed)
-    }
-
-    /// A place for one more; `None` where it may not wait and all that may run do.
-    fn enter(self: &Arc<Self>, waits: bool) -> Option<Place> {
-        let before = self.under_way.fetch_add(1, Ordering::Relaxed);
-        let place = Place(Arc::clone(self));
-        (waits || before < self.limit()).then_some(place)
-    }
-}
-
 impl Preparation {
     /// Why it cannot run, if it cannot.
     fn failed(&self) -> Option<String> {
@@ -100,12 +62,6 @@ impl Preparation {
             Self::Failed(reason) => Some(reason.clone()),
             Self::Pending | Self::Ready(_) => None,
         }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
