@@ -6,6 +6,7 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use stillwire_model::{Invoked, Outcome};
@@ -59,10 +60,8 @@ pub(crate) struct Start {
     pub(crate) kill: watch::Receiver<bool>,
 }
 
-/// Runs an environment to its end.
-///
-/// Gives why it is over, and whether it ever became ready.
-pub(crate) async fn run(start: Start) -> (End, bool) {
+/// Runs an environment to its end; gives why it is over. `ready` is set once its init phase has ended well.
+pub(crate) async fn run(start: Start, ready: Arc<AtomicBool>) -> End {
     let pool = Arc::clone(&start.pool);
     // A caller that sends the next event at once should find the environment that has answered, and not pay for a
     // process. To wait for as long as a start takes costs at most twice what was right.
@@ -71,18 +70,17 @@ pub(crate) async fn run(start: Start) -> (End, bool) {
     while pool.is_settling() && Instant::now() < patience {
         tokio::time::sleep(SETTLING_PAUSE).await;
     }
-    let Ok(permit) = pool.inits().acquire_owned().await else { return (End::Retired, false) };
+    let Ok(permit) = pool.inits().acquire_owned().await else { return End::Retired };
     if !pool.wants(start.generation, began) {
         // While it waited for its turn the code changed, or others have done the work.
-        return (End::Retired, false);
+        return End::Retired;
     }
-    match Environment::open(start, permit).await {
+    match Environment::open(start, ready, permit).await {
         Ok(mut environment) => {
             let end = environment.live().await;
-            let ready = environment.ready;
-            (environment.close(end).await, ready)
+            environment.close(end).await
         }
-        Err(error) => (End::NotStarted(format!("its process cannot be started: {error}")), false),
+        Err(error) => End::NotStarted(format!("its process cannot be started: {error}")),
     }
 }
 
@@ -106,7 +104,7 @@ struct Environment {
     /// Held during the init phase.
     init: Option<tokio::sync::OwnedSemaphorePermit>,
     /// Whether init has ended well.
-    ready: bool,
+    ready: Arc<AtomicBool>,
     /// What init took, until the first report told it.
     init_took: Option<Duration>,
     /// The function's log; during an invocation whose caller wants the end of it, one that remembers it.
@@ -114,7 +112,11 @@ struct Environment {
 }
 
 impl Environment {
-    async fn open(start: Start, permit: tokio::sync::OwnedSemaphorePermit) -> io::Result<Self> {
+    async fn open(
+        start: Start,
+        ready: Arc<AtomicBool>,
+        permit: tokio::sync::OwnedSemaphorePermit,
+    ) -> io::Result<Self> {
         let started = Instant::now();
         let pool = start.pool;
         let (process, door) = FunctionProcess::start(&pool, &start.prepared).await?;
@@ -138,7 +140,7 @@ impl Environment {
             memory_look: started + MEMORY_LOOK_EVERY,
             started,
             init: Some(permit),
-            ready: false,
+            ready,
             init_took: None,
             journal: pool.journal().clone(),
             pool,
@@ -219,7 +221,7 @@ impl Environment {
             let took = self.started.elapsed();
             self.pool.start_took(took);
             self.init_took = Some(took);
-            self.ready = true;
+            self.ready.store(true, Ordering::Relaxed);
         }
         self.deadline = far_future();
         match self.pool.ready(self.generation, first) {
@@ -347,7 +349,7 @@ impl Environment {
             Some(Phase::Running(running)) => {
                 let limit = self.pool.time_limit();
                 let failure = Failure::Timeout(limit);
-                self.journal.timeout(&running.request_id, self.pool.epoch_millis(), limit);
+                self.journal.timeout(&running.request_id, limit);
                 self.fail(running, failure);
                 ControlFlow::Break(End::Retired)
             }

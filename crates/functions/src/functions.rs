@@ -251,7 +251,8 @@ impl Invoke for Functions {
         let submitted = pool.and_then(|pool| pool.submit(invocation));
         Box::pin(async move {
             submitted?.await.unwrap_or_else(|_| {
-                let reason = "the invocation was lost: stillwire is stopping".to_owned();
+                let reason =
+                    "the invocation was lost: stillwire is stopping, or had a fault".to_owned();
                 Err(InvokeError::Unavailable { function, reason })
             })
         })

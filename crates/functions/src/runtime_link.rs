@@ -16,6 +16,9 @@ const HEADERS_MAX: usize = 16;
 /// Room for a usual request.
 const BUFFER_BYTES: usize = 8 * 1024;
 
+/// Answers that may wait for a request that is there already: whoever asks on and reads nothing is not read either.
+const OUTPUT_BYTES_MAX: usize = 64 * 1024;
+
 /// Why a connection cannot go on.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
@@ -57,7 +60,7 @@ async fn converse(mut stream: UnixStream, calls: &mpsc::Sender<Call>) -> Result<
         answer.encode(&mut output);
         // A bootstrap that has asked for the next event already waits for that, not for the end of the last one: both
         // answers go in one write, and wake it once.
-        if !has_asked_more(&input) {
+        if !gathers(&output, &input) {
             stream.write_all(&output).await?;
             output.clear();
             output.shrink_to(BUFFER_BYTES); // an event may have been large
@@ -65,9 +68,9 @@ async fn converse(mut stream: UnixStream, calls: &mpsc::Sender<Call>) -> Result<
     }
 }
 
-/// Whether another request is there that has no body.
-fn has_asked_more(input: &[u8]) -> bool {
-    matches!(parse(input), Ok(Some((Head { length: 0, .. }, _))))
+/// Whether answers wait for that of another request, which is there and has no body.
+fn gathers(output: &[u8], input: &[u8]) -> bool {
+    output.len() < OUTPUT_BYTES_MAX && matches!(parse(input), Ok(Some((Head { length: 0, .. }, _))))
 }
 
 /// What comes before a body.
@@ -158,6 +161,15 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    /// Answers were gathered for as long as there were requests: after a large result its room was filled with them.
+    #[test]
+    fn answers_are_gathered_while_they_are_few() {
+        let next = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n";
+        assert!(gathers(&[0; 100], next));
+        assert!(!gathers(&[0; 100], b"GET /2018-06-01/runtime/invo"));
+        assert!(!gathers(&vec![0; OUTPUT_BYTES_MAX], next));
+    }
 
     /// Each byte had all before it parsed again: minutes of work for a head of this size.
     #[tokio::test]

@@ -184,14 +184,18 @@ async fn an_init_that_fails_on_old_code_fails_nobody_who_waits_for_the_new() {
     assert_eq!(house.returned("f", "0").await, "2");
 }
 
-/// It waited for minutes, and was told that the function is throttled.
+/// What served was ended for a preparation that failed. And who waited then waited for minutes.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_waits_for_a_change_is_told_when_the_function_cannot_run_any_more() {
-    let house = House::with(|config| config.reload = true);
+async fn a_function_that_cannot_be_prepared_anew_serves_on_and_its_end_is_told() {
+    let house = House::with(|config| {
+        config.reload = true;
+        config.templates = false; // a template has its folder still
+    });
     let (root, source) = (house.code.path().join("root"), house.code.path().join("source"));
+    let code = "import os\ndef handler(e, c):\n    if e: os._exit(1)\n    return 1\n";
     for folder in [&root, &source] {
         std::fs::create_dir(folder).unwrap();
-        std::fs::write(folder.join("app.py"), answer("1")).unwrap();
+        std::fs::write(folder.join("app.py"), code).unwrap();
     }
     let mut function = house.function("f", "app.handler");
     function.code = Code::Directory { root: root.clone(), source: Some(source.clone()) };
@@ -199,6 +203,14 @@ async fn who_waits_for_a_change_is_told_when_the_function_cannot_run_any_more() 
     assert_eq!(house.returned("f", "0").await, "1");
     std::fs::remove_dir_all(&root).unwrap();
     std::fs::write(source.join("app.py"), answer("2")).unwrap();
+    for _ in 0..3 {
+        assert_eq!(house.returned("f", "0").await, "1");
+    }
+    let told = house.logs.texts(LogSource::Notice);
+    let is_told = |line: &&String| line.contains("f is not reloaded");
+    assert_eq!(told.iter().filter(is_told).count(), 1, "{told:?}");
+    // Nothing serves any more, and nothing can be started.
+    house.failed("f", "1").await;
     let asked = tokio::time::timeout(Duration::from_secs(10), house.invoke("f", "0"));
     let refused = asked.await.expect("an answer").unwrap_err();
     assert!(matches!(refused, InvokeError::Unavailable { .. }), "{refused:?}");

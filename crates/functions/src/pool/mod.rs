@@ -4,7 +4,9 @@
 //! last, and starts environments for the rest. Whoever changes something that may let the queue move pumps.
 //! The lock is held for a few lines and never across an await; no other lock is taken under it.
 
+mod circuit;
 mod concurrency;
+mod counted;
 mod upkeep;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,7 +19,9 @@ use stillwire_model::{Function, Invocation, InvokeError, Invoked, Outcome, limit
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
+use self::circuit::{Circuit, Refusal};
 pub(crate) use self::concurrency::{Concurrency, Place};
+use self::counted::Counted;
 use crate::code::Prepared;
 use crate::debug;
 use crate::entry::Entry;
@@ -128,6 +132,8 @@ struct State {
     live: usize,
     /// The next init runs under the function's own limit, for the last one met Lambda's.
     suppressed: bool,
+    /// Failures to start, in a row.
+    circuit: Circuit,
     /// No longer deployed: works off its queue and ends.
     closed: bool,
 }
@@ -158,7 +164,8 @@ impl Pool {
         concurrency: Arc<Concurrency>,
     ) -> Self {
         let entry = Entry::new(&function);
-        let journal = Journal::new(Arc::clone(&shared.logs), function.arn.clone());
+        let (logs, clock) = (Arc::clone(&shared.logs), Arc::clone(&shared.clock));
+        let journal = Journal::new(logs, clock, &function);
         let state = State {
             generation: 1,
             generations: 1,
@@ -171,6 +178,7 @@ impl Pool {
             starting: 0,
             live: 0,
             suppressed: false,
+            circuit: Circuit::default(),
             closed: false,
         };
         let problems = watch::Sender::new(None);
@@ -316,6 +324,12 @@ impl Pool {
                 Preparation::Ready(prepared) if state.changing.is_none() => Arc::clone(prepared),
                 _ => return,
             };
+            if let Some(refusal) = state.circuit.refusal(Instant::now()).cloned()
+                && !state.serves()
+            {
+                state.queue.drain(..).for_each(|work| self.refuse(work, &refusal));
+                return;
+            }
             let reserved = self.concurrency.limit();
             let wanted = if let Some(trial) = &state.trial {
                 usize::from(!trial.begun)
@@ -324,7 +338,8 @@ impl Pool {
                 let least =
                     usize::from(warm_up && state.live == 0 && reserved > 0 && !state.closed);
                 let waiting = if state.broken && state.live > 0 { 0 } else { state.queue.len() };
-                let room = reserved.saturating_sub(state.live);
+                let room = if state.circuit.is_doubtful() { 1 } else { reserved };
+                let room = room.min(reserved).saturating_sub(state.live);
                 waiting.max(least).saturating_sub(state.starting).min(room)
             };
             for _ in 0..wanted {
@@ -354,11 +369,10 @@ impl Pool {
             }
         }
         for (start, permit) in starts {
-            let pool = Arc::clone(self);
-            let generation = start.generation;
+            let counted = Counted::new(Arc::clone(self), start.generation, permit);
             self.shared.drain.spawn("environment", async move {
-                let (end, ready) = environment::run(start).await;
-                pool.ended(end, (generation, ready), permit);
+                let end = environment::run(start, counted.ready()).await;
+                counted.ended(end);
             });
         }
         if starved {
@@ -386,6 +400,7 @@ impl Pool {
             if first {
                 state.starting -= 1;
                 state.suppressed = false;
+                state.circuit.reset();
                 proven = self.prove(&mut state, generation);
             }
             (state.turn(generation, starving), proven)
@@ -422,18 +437,16 @@ impl Pool {
                 End::Retired => {}
                 End::InitFailed(failure) => {
                     state.suppressed = false;
-                    self.fail_head(&mut state, &failure);
+                    self.fail_head(&mut state, Refusal::Failed(failure));
                 }
                 End::InitTimeout(_) if !state.suppressed => state.suppressed = true,
                 End::InitTimeout(limit) => {
                     state.suppressed = false;
-                    self.fail_head(&mut state, &Failure::Timeout(limit));
+                    self.fail_head(&mut state, Refusal::Failed(Failure::Timeout(limit)));
                 }
                 End::NotStarted(reason) => {
                     self.journal.notice(reason.clone());
-                    if let Some(work) = state.queue.pop_front() {
-                        work.answer(Err(self.unavailable(reason)));
-                    }
+                    self.fail_head(&mut state, Refusal::Unavailable(reason));
                 }
             }
         }
@@ -442,9 +455,26 @@ impl Pool {
         self.shared.pump_others(self);
     }
 
-    /// The invocation that waited for a failed init gets its error; the next one tries afresh.
-    fn fail_head(&self, state: &mut State, failure: &Failure) {
-        let Some(work) = state.queue.pop_front() else { return };
+    /// The invocation that waited for a start that failed gets its error; the next one tries afresh, unless too many did.
+    fn fail_head(&self, state: &mut State, refusal: Refusal) {
+        if let Some(work) = state.queue.pop_front() {
+            self.refuse(work, &refusal);
+        }
+        if let Some(wait) = state.circuit.failed(refusal, Instant::now()) {
+            let name = self.function.name();
+            self.journal.notice(format!(
+                "{name} cannot be started, again: the next try is in {wait:?}; until then its callers get the same error"
+            ));
+        }
+    }
+
+    fn refuse(&self, work: Work, refusal: &Refusal) {
+        let failure = match refusal {
+            Refusal::Failed(failure) => failure,
+            Refusal::Unavailable(reason) => {
+                return work.answer(Err(self.unavailable(reason.clone())));
+            }
+        };
         let usage = Usage {
             duration: work.since.elapsed(),
             memory_mb: self.function.memory_mb,
@@ -529,6 +559,7 @@ impl State {
         self.preparation = preparation;
         self.trial = None;
         self.broken = false;
+        self.circuit.reset();
         self.idle.clear();
     }
 

@@ -31,7 +31,7 @@ impl Pool {
     /// The change seen until `seen` is settled. With a new preparation, and why there is one, the environments are
     /// replaced: at once, or where some serve, once one has loaded the new code.
     pub(crate) fn settled(self: &Arc<Self>, seen: Instant, renewed: Option<(Preparation, String)>) {
-        let (mut replaced, mut failed) = (None, None);
+        let (mut replaced, mut failed, mut kept) = (None, None, None);
         {
             let mut state = self.lock();
             if state.changing.is_some_and(|(_, last)| last <= seen) {
@@ -46,6 +46,12 @@ impl Pool {
                     Preparation::Ready(prepared) if state.serves() && !self.is_debugged() => {
                         state.trial = Some(Trial { generation, prepared, why, begun: false });
                     }
+                    // What is loaded needs no preparation.
+                    Preparation::Failed(_) if state.serves() => {
+                        state.trial = None;
+                        state.broken = true;
+                        kept = Some(why);
+                    }
                     preparation => {
                         failed = preparation.failed();
                         state.replace(generation, preparation);
@@ -57,6 +63,9 @@ impl Pool {
         if let Some(why) = replaced {
             self.tell_reload(&why);
         }
+        if let Some(why) = kept {
+            self.tell_broken(&why);
+        }
         if let Some(reason) = failed {
             self.refuse_queue(&reason);
         }
@@ -65,6 +74,14 @@ impl Pool {
 
     fn tell_reload(&self, why: &str) {
         self.journal.notice(format!("reloaded {} ({why})", self.function.name()));
+    }
+
+    fn tell_broken(&self, why: &str) {
+        self.journal.notice(format!(
+            "{} is not reloaded ({why}): the new code cannot be loaded; \
+             what was loaded before serves on until that is mended",
+            self.function.name()
+        ));
     }
 
     /// An environment of this generation has loaded its code. Where it was on trial, it replaces those before it.
@@ -82,11 +99,7 @@ impl Pool {
         let Some(Trial { why, .. }) = trial else { return false };
         if !matches!(end, End::Retired) {
             state.broken = true;
-            self.journal.notice(format!(
-                "{} is not reloaded ({why}): the new code cannot be loaded; \
-                 what was loaded before serves on until that is mended",
-                self.function.name()
-            ));
+            self.tell_broken(&why);
         }
         true
     }

@@ -271,21 +271,16 @@ async fn converse(
         tokio::select! {
             asked = queue.recv() => match asked {
                 Some((request, fds)) => {
-                    if let Err(error) = channel.send(&request, &fds).await {
+                    let Some(sent) = send(&channel, &request, &fds, &shared).await else { break };
+                    if let Err(error) = sent {
                         refuse(&shared, &request, &error);
                     }
                 }
                 None => break,
             },
             () = told(&mut finish) => break,
-            report = channel.receive::<Report>() => match report {
-                Ok(Some((report, _))) => {
-                    if let Some(shared) = shared.upgrade() {
-                        shared.take(report);
-                    }
-                }
-                Ok(None) => break,
-                Err(error) => tracing::warn!(%error, "a report of the supervisor could not be read"),
+            goes_on = hear(&channel, &shared) => if !goes_on {
+                break;
             },
         }
     }
@@ -295,6 +290,43 @@ async fn converse(
     }
     drop(channel);
     reap(&mut process).await;
+}
+
+/// Sends a request, and takes reports meanwhile: a supervisor that waits for room for its own takes none of ours. `None` is
+/// its end.
+async fn send(
+    channel: &Channel,
+    request: &Request,
+    fds: &[OwnedFd],
+    shared: &std::sync::Weak<Shared>,
+) -> Option<io::Result<()>> {
+    let sending = channel.send(request, fds);
+    tokio::pin!(sending);
+    loop {
+        tokio::select! {
+            sent = &mut sending => return Some(sent),
+            goes_on = hear(channel, shared) => if !goes_on {
+                return None;
+            },
+        }
+    }
+}
+
+/// Takes one report; says whether there may be more.
+///
+/// # Cancel safety
+/// Cancel safe: a report is taken whole or stays in the socket.
+async fn hear(channel: &Channel, shared: &std::sync::Weak<Shared>) -> bool {
+    match channel.receive::<Report>().await {
+        Ok(Some((report, _))) => {
+            if let Some(shared) = shared.upgrade() {
+                shared.take(report);
+            }
+        }
+        Ok(None) => return false,
+        Err(error) => tracing::warn!(%error, "a report of the supervisor could not be read"),
+    }
+    true
 }
 
 async fn told(finish: &mut watch::Receiver<bool>) {
@@ -328,6 +360,44 @@ async fn reap(process: &mut Child) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Both waited for the other to read.
+    #[tokio::test]
+    async fn reports_are_taken_while_the_supervisor_takes_no_requests() {
+        let (ours, theirs) = protocol::pair().unwrap();
+        let channel = Arc::new(Channel::new(ours).unwrap());
+        let theirs = Channel::new(theirs).unwrap();
+        let (requests, queue) = mpsc::channel(REQUESTS_MAX);
+        let (ready, heard) = oneshot::channel();
+        let watched = Watched { spawned: None, ready: Some(ready), exited: None };
+        let shared = Arc::new(Shared {
+            requests: requests.clone(),
+            supervisor: 1,
+            next: AtomicU64::new(8),
+            finish: watch::Sender::new(false),
+            watched: Mutex::new(Some(HashMap::from([(7, watched)]))),
+        });
+        let idle = Command::new("true").spawn().unwrap();
+        let finish = shared.finish.subscribe();
+        let conversation = converse(channel, queue, Arc::downgrade(&shared), finish, idle);
+        let talk = async {
+            // More than the socket takes, so that the last of them waits for room.
+            for _ in 0..REQUESTS_MAX {
+                let env = [("X".to_owned(), "x".repeat(100_000))].into();
+                let fork = Fork { id: 1, template: 1, env };
+                requests.send((Request::Fork(fork), Vec::new())).await.unwrap();
+            }
+            theirs.send(&Report::Ready { id: 7, problem: None }, &[]).await.unwrap();
+            assert_eq!(heard.await.unwrap(), None);
+        };
+        let both = async {
+            tokio::select! {
+                () = conversation => panic!("the conversation is over"),
+                () = talk => {}
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), both).await.unwrap();
+    }
 
     /// It went on without an owner.
     #[test]
