@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Result;
+use aws_lc_rs::digest::{SHA256, digest};
 use stillwire_model::AccessLogs;
 
 /// Bytes that may wait for the disk; further lines are dropped and counted.
@@ -230,16 +231,37 @@ pub(crate) fn aside(path: &Path, number: u32) -> PathBuf {
     path.with_extension(format!("log.{number}"))
 }
 
-/// A log group's name as a file's: `/ws/access` is `ws-access.log`.
+/// Letters of a log group's name that a file's name begins with; a longer one is told apart by a digest.
+const NAME_LETTERS_MAX: usize = 180;
+
+/// A log group's name as a file's: `/ws/access` is `+ws+access.log`. No two groups share one.
+///
+/// Source: Amazon `CloudWatch` Logs API, `CreateLogGroup`: letters, digits, `.`, `-`, `_`, `/` and `#`, at most 512. So `+`, `%`
+/// and `~` are free to stand for what a file's name cannot have.
 fn file_name(destination: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
-    let name: String = destination
-        .trim_matches('/')
-        .chars()
-        .take(128)
-        .map(|letter| if is_plain(letter) { letter } else { '-' })
-        .collect();
-    format!("{}.log", name.trim_start_matches('.'))
+    let mut name = String::new();
+    for (at, letter) in destination.chars().enumerate() {
+        match letter {
+            '/' => name.push('+'),
+            // A file that begins with a dot is hidden, and two are another folder.
+            '.' if at == 0 => name.push_str("%2E"),
+            letter if letter.is_ascii_alphanumeric() || "._-#".contains(letter) => {
+                name.push(letter)
+            }
+            letter => {
+                let mut bytes = [0; 4];
+                let bytes = letter.encode_utf8(&mut bytes).bytes();
+                name.extend(bytes.map(|byte| format!("%{byte:02X}")));
+            }
+        }
+    }
+    if let Some((cut, _)) = name.char_indices().nth(NAME_LETTERS_MAX) {
+        let digest = digest(&SHA256, destination.as_bytes());
+        name.truncate(cut);
+        name.push('~');
+        name.extend(digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")));
+    }
+    format!("{name}.log")
 }
 
 #[cfg(test)]
@@ -249,12 +271,26 @@ mod tests {
     #[test]
     fn a_log_group_has_a_file_in_the_folder_and_nowhere_else() {
         for (destination, expected) in [
-            ("/ws/access", "ws-access.log"),
-            ("../../etc/passwd", "-..-etc-passwd.log"),
+            ("/ws/access", "+ws+access.log"),
+            ("my-logs_2#x.y", "my-logs_2#x.y.log"),
+            ("../../etc/passwd", "%2E.+..+etc+passwd.log"),
+            ("a b+é%", "a%20b%2B%C3%A9%25.log"),
             ("", ".log"),
         ] {
             assert_eq!(file_name(destination), expected);
         }
+    }
+
+    /// Those that differ only in `/` and `-` shared one, and long ones that differ late.
+    #[test]
+    fn no_two_log_groups_share_a_file() {
+        let long = "x".repeat(400);
+        let groups = ["/ws/access", "/ws-access", "ws/access", "ws-access", "ws+access", ""];
+        let mut names: Vec<String> = groups.into_iter().map(file_name).collect();
+        names.extend([format!("{long}1"), format!("{long}2")].map(|group| file_name(&group)));
+        assert!(names.iter().all(|name| name.len() < 250), "{names:?}");
+        let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len(), "{names:?}");
     }
 
     #[test]
