@@ -10,7 +10,7 @@ use stillwire_model::{EventSource, EventSourceMapping, EventSourceState};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::checkpoint::file_of;
+use crate::checkpoint::{Checkpoints, file_of};
 use crate::filter::Filter;
 use crate::job::Job;
 use crate::room::Ports;
@@ -25,6 +25,18 @@ pub(crate) async fn work(
     (status, drain): (Status, Drain),
 ) {
     let file = file_of(folder.as_deref(), &id);
+    let read = {
+        let file = file.clone();
+        tokio::task::spawn_blocking(move || Checkpoints::read(file)).await
+    };
+    let checkpoints = match read.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+        Ok(checkpoints) => checkpoints,
+        Err(error) => {
+            tracing::error!(mapping = %id, %error, "an event source is not read");
+            status.problem(&error.to_string());
+            return status.set(EventSourceState::Stopped);
+        }
+    };
     loop {
         let mapping = wanted.borrow_and_update().clone();
         let Some(mapping) = mapping else { break };
@@ -40,7 +52,7 @@ pub(crate) async fn work(
             stop.cancel();
             over
         };
-        let run = run(ports.clone(), mapping, file.clone(), status.clone(), stop.clone());
+        let run = run(ports.clone(), mapping, &checkpoints, status.clone(), stop.clone());
         let (over, ()) = tokio::join!(change, run);
         status.set(EventSourceState::Stopped);
         if over {
@@ -60,7 +72,7 @@ pub(crate) async fn work(
 async fn run(
     ports: Ports,
     mapping: Arc<EventSourceMapping>,
-    file: Option<PathBuf>,
+    checkpoints: &Checkpoints,
     status: Status,
     stop: CancellationToken,
 ) {
@@ -75,7 +87,7 @@ async fn run(
     };
     let job = Arc::new(Job { mapping, filter, ports, status, stop });
     match &job.mapping.source {
-        EventSource::Stream(source) => stream::run(&job, source, file).await,
+        EventSource::Stream(source) => stream::run(&job, source, checkpoints).await,
         EventSource::Queue(source) => queue::run(&job, source).await,
     }
 }

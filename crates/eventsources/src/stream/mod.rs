@@ -26,7 +26,6 @@ mod start;
 mod window;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,26 +66,13 @@ enum ShardEnd {
 }
 
 /// Reads a stream until it is to stop.
-pub(crate) async fn run(job: &Arc<Job>, source: &StreamSource, file: Option<PathBuf>) {
-    let checkpoints = match tokio::task::spawn_blocking(move || Checkpoints::read(file)).await {
-        Ok(Ok(checkpoints)) => checkpoints,
-        Ok(Err(error)) => return give_up(job, &error.to_string()).await,
-        Err(error) => return give_up(job, &error.to_string()).await,
-    };
-    let read = read(job, source, &checkpoints);
+pub(crate) async fn run(job: &Arc<Job>, source: &StreamSource, checkpoints: &Checkpoints) {
     tokio::select! {
-        () = read => {}
+        () = read(job, source, checkpoints) => {}
         // It writes as long as there is something to read.
         () = checkpoints.keep_writing() => {}
     }
     checkpoints.write().await;
-}
-
-/// Waits until somebody changes what is in the way.
-async fn give_up(job: &Job, why: &str) {
-    job.problem(why);
-    job.status.set(EventSourceState::Stopped);
-    job.stop.cancelled().await;
 }
 
 async fn read(job: &Arc<Job>, source: &StreamSource, checkpoints: &Checkpoints) {
