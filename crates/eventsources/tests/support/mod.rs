@@ -231,16 +231,6 @@ impl Stream {
     }
 }
 
-/// The only store that there is.
-#[derive(Debug)]
-struct Home(Arc<Stream>);
-
-impl TableStores for Home {
-    fn store(&self, _: &str, _: &str) -> Arc<dyn TableApi> {
-        Arc::clone(&self.0) as Arc<dyn TableApi>
-    }
-}
-
 impl TableApi for Stream {
     fn call(&self, target: &str, body: Bytes) -> BoxFuture<'static, Reply> {
         let operation = target.rsplit('.').next().unwrap();
@@ -258,6 +248,17 @@ impl TableApi for Stream {
         assert_eq!(table, "Chat");
         let notified = Arc::clone(&self.changed).notified_owned();
         Box::pin(notified)
+    }
+}
+
+/// The store of the stream's account and region.
+#[derive(Debug)]
+struct Stores(Arc<Stream>);
+
+impl TableStores for Stores {
+    fn store(&self, account: &str, region: &str) -> Arc<dyn TableApi> {
+        assert_eq!((account, region), ("1", "eu-west-1"));
+        Arc::clone(&self.0) as Arc<dyn TableApi>
     }
 }
 
@@ -357,7 +358,7 @@ impl Scene {
         let sources = self.sources.get_or_insert_with(|| {
             let ports = Ports {
                 invoke: Arc::clone(&self.house) as Arc<dyn Invoke>,
-                tables: Arc::new(Home(Arc::clone(&self.stream))),
+                tables: Arc::new(Stores(Arc::clone(&self.stream))),
                 destinations: Arc::clone(&self.house) as Arc<dyn Destinations>,
                 clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
                 outbound: Outbound::new(None),
