@@ -209,6 +209,8 @@ impl Environment {
         phase: Phase,
         (answer, refusal): (oneshot::Sender<Answer>, Answer),
     ) -> ControlFlow<End> {
+        let function = self.pool.function().name();
+        tracing::debug!(function, ?refusal, "a call of its runtime is refused");
         reply(answer, refusal);
         self.phase = Some(phase);
         ControlFlow::Continue(())

@@ -14,7 +14,7 @@ use std::io::Read as _;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-use common::{House, is_alive};
+use common::{House, sleepers};
 use serde_json::{Value, json};
 use stillwire_functions::{Isolation, NoSandbox, Sandbox};
 use stillwire_model::{Code, Function, Runtime};
@@ -428,17 +428,6 @@ def handler(event, context):
     assert_eq!(error["errorType"], "Sandbox.Timedout");
     strict.house.until("the orphan is gone", |_| sleepers(&seconds).is_empty()).await;
     strict.done().await;
-}
-
-/// The processes that sleep for so long.
-fn sleepers(seconds: &str) -> Vec<u32> {
-    let pids = std::fs::read_dir("/proc").unwrap().flatten();
-    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let sleeps = |pid: &u32| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        line == format!("sleep\0{seconds}\0").as_bytes() && is_alive(*pid)
-    };
-    pids.filter(sleeps).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

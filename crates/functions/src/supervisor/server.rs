@@ -16,7 +16,7 @@ use super::descriptors;
 use super::protocol::{Channel, Exit, Report, Request, Role, Spawn, TemplateReport, pair};
 use super::templates::Templates;
 use super::trampoline::{FREE, MODE_GUEST, MODE_RUNTIME, MODE_TEMPLATE, MODE_TOOL};
-use super::tree::Tree;
+use super::tree::{self, Tree};
 
 /// How often a tree is looked at again while it dies.
 const SWEEPS_MAX: u32 = 50;
@@ -78,10 +78,19 @@ fn take_stdin() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// The first process of a tree.
+#[derive(Debug, Clone, Copy)]
+struct Root {
+    /// The daemon's name for it.
+    id: u64,
+    /// When it started, in ticks.
+    started: u64,
+}
+
 struct Supervised {
     channel: Channel,
     /// The first process of each tree, by its pid.
-    running: HashMap<i32, u64>,
+    running: HashMap<i32, Root>,
     templates: Templates,
     /// Ends of processes that are not known: those of environments whose template has not told of them yet.
     early: HashMap<i32, Exit>,
@@ -97,7 +106,7 @@ impl Supervised {
                         if let Some(socket) = template {
                             self.templates.add(id, socket);
                         }
-                        self.running.insert(pid.cast_signed(), id);
+                        self.register(pid, id);
                         self.report(Report::Spawned { id, pid }).await;
                     }
                     Err(error) => {
@@ -112,7 +121,7 @@ impl Supervised {
                 }
             }
             Request::Kill(id) => {
-                let root = self.running.iter().find(|(_, known)| **known == id);
+                let root = self.running.iter().find(|(_, known)| known.id == id);
                 if let Some(root) = root.map(|(pid, _)| *pid) {
                     kill_all(&Tree::read().members(me(), root, id));
                 } else {
@@ -132,7 +141,7 @@ impl Supervised {
             Some(TemplateReport::Forked { id, pid }) => {
                 self.templates.forked(template, id);
                 let root = pid.cast_signed();
-                self.running.insert(root, id);
+                self.register(pid, id);
                 self.report(Report::Spawned { id, pid }).await;
                 if let Some(exit) = self.early.remove(&root) {
                     self.ended(root, exit).await;
@@ -167,14 +176,24 @@ impl Supervised {
     }
 
     async fn ended(&mut self, pid: i32, exit: Exit) {
-        let Some(id) = self.running.remove(&pid) else {
+        let Some(Root { id, started }) = self.running.remove(&pid) else {
             if self.templates.are_forking() {
                 self.early.insert(pid, exit);
             }
             return;
         };
-        sweep(|tree| tree.members(me(), pid, id)).await;
+        let known = |pid: i32| self.running.contains_key(&pid);
+        sweep(|tree| {
+            let mut all = tree.members(me(), pid, id);
+            all.extend(tree.strays(me(), started, known));
+            all
+        })
+        .await;
         self.report(Report::Exited { id, exit }).await;
+    }
+
+    fn register(&mut self, pid: u32, id: u64) {
+        self.running.insert(pid.cast_signed(), Root { id, started: tree::started(pid) });
     }
 
     async fn report(&self, report: Report) {

@@ -2,7 +2,9 @@
 //!
 //! A handler may start children, and those may leave the process group (`setsid`) and outlive their parent.
 //! Three marks find them: the ancestor, the process group, and the environment variable every process of the
-//! tree inherits. Only descendants of the supervisor are ever looked at, so a reused pid harms nobody.
+//! tree inherits. One that has shed all three is a stray: an orphan of no known environment, which came to the
+//! supervisor. It goes with the first environment that ends and may have started it. Only descendants of the
+//! supervisor are ever looked at, so a reused pid harms nobody.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,6 +25,8 @@ struct Process {
     parent: i32,
     group: i32,
     zombie: bool,
+    /// When it started, in ticks since the machine did.
+    started: u64,
 }
 
 /// A look at all processes.
@@ -58,6 +62,26 @@ impl Tree {
         self.descendants(supervisor).into_iter().filter(belongs).collect()
     }
 
+    /// Living orphans without any mark that started since, with what descends from them. `known` are the first processes
+    /// of everything that the supervisor started.
+    pub(super) fn strays(
+        &self,
+        supervisor: i32,
+        since: u64,
+        known: impl Fn(i32) -> bool,
+    ) -> Vec<i32> {
+        let is_stray = |(pid, process): &(&i32, &Process)| {
+            process.parent == supervisor
+                && process.started >= since
+                && !known(**pid)
+                && is_unmarked(**pid)
+        };
+        let orphans: Vec<i32> = self.0.iter().filter(is_stray).map(|(pid, _)| *pid).collect();
+        let of_orphans = orphans.iter().flat_map(|orphan| self.descendants(*orphan));
+        let living = |pid: &i32| self.0.get(pid).is_some_and(|process| !process.zombie);
+        orphans.iter().copied().filter(living).chain(of_orphans).collect()
+    }
+
     fn descends(&self, pid: i32, ancestor: i32) -> bool {
         let mut at = pid;
         // The depth is bounded because the picture may be torn: it is not one moment's.
@@ -77,6 +101,20 @@ fn marked(pid: i32, mark: &str) -> bool {
         .is_ok_and(|text| text.split(|byte| *byte == 0).any(|pair| pair == mark.as_bytes()))
 }
 
+/// Whether a process has no mark of any environment. One whose variables cannot be read any more is ending.
+fn is_unmarked(pid: i32) -> bool {
+    let mark = format!("{MARK}=");
+    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|text| {
+        !text.split(|byte| *byte == 0).any(|pair| pair.starts_with(mark.as_bytes()))
+    })
+}
+
+/// When a process started, in ticks; 0 when that cannot be known any more.
+pub(super) fn started(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+    stat.and_then(|stat| parse(&stat)).map_or(0, |process| process.started)
+}
+
 /// Reads `/proc/PID/stat`: the name in parentheses may hold anything, so count from its end.
 fn parse(stat: &str) -> Option<Process> {
     let (_, rest) = stat.rsplit_once(')')?;
@@ -86,6 +124,7 @@ fn parse(stat: &str) -> Option<Process> {
         parent: fields.next()?.parse().ok()?,
         group: fields.next()?.parse().ok()?,
         zombie,
+        started: fields.nth(16)?.parse().ok()?, // field 22
     })
 }
 
@@ -95,13 +134,14 @@ mod tests {
 
     #[test]
     fn a_process_name_with_parentheses_does_not_confuse_the_parser() {
-        let found = parse("77 (a) b (c)) S 5 70 70 0 -1").unwrap();
-        assert_eq!(found, Process { parent: 5, group: 70, zombie: false });
+        let found =
+            parse("77 (a) b (c)) S 5 70 70 0 -1 4 1 2 3 4 5 6 7 8 20 0 1 0 1234 9").unwrap();
+        assert_eq!(found, Process { parent: 5, group: 70, zombie: false, started: 1234 });
     }
 
     #[test]
     fn descendants_are_found_through_several_generations() {
-        let process = |parent| Process { parent, group: 1, zombie: false };
+        let process = |parent| Process { parent, group: 1, zombie: false, started: 0 };
         let tree = Tree(BTreeMap::from([
             (2, process(1)),
             (3, process(2)),

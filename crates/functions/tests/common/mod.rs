@@ -21,20 +21,27 @@ use tempfile::TempDir;
 pub(crate) const HOST: &str = env!("CARGO_BIN_EXE_functions-test-host");
 
 #[derive(Debug, Default)]
-pub(crate) struct Logs(Mutex<Vec<LogLine>>);
+pub(crate) struct Logs {
+    lines: Mutex<Vec<LogLine>>,
+    /// Whoever writes a line that begins so panics.
+    pub(crate) trap: Mutex<Option<String>>,
+}
 
 impl FunctionLogs for Logs {
     fn line(&self, line: LogLine) {
         if std::env::var_os("SHOW_LOGS").is_some() {
             println!("{:?} {}", line.source, line.text);
         }
-        self.0.lock().unwrap().push(line);
+        let is_trapped = |start: &String| line.text.starts_with(start.as_str());
+        let trapped = self.trap.lock().unwrap().as_ref().is_some_and(is_trapped);
+        assert!(!trapped, "a fault, for a test");
+        self.lines.lock().unwrap().push(line);
     }
 }
 
 impl Logs {
     pub(crate) fn all(&self) -> Vec<LogLine> {
-        self.0.lock().unwrap().clone()
+        self.lines.lock().unwrap().clone()
     }
 
     pub(crate) fn texts(&self, source: LogSource) -> Vec<String> {
@@ -203,6 +210,23 @@ pub(crate) fn invocation(name: &str, event: &str) -> Invocation {
 pub(crate) fn is_alive(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.trim_start().starts_with('Z'))
+}
+
+/// The processes that sleep for so long.
+pub(crate) fn sleepers(seconds: &str) -> Vec<u32> {
+    let line = format!("sleep\0{seconds}\0");
+    processes("cmdline", |text| text == line.as_bytes())
+}
+
+/// The living processes whose file of this name in `/proc` holds such a text.
+pub(crate) fn processes(file: &str, is_such: impl Fn(&[u8]) -> bool) -> Vec<u32> {
+    let pids = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let such = |pid: &u32| {
+        std::fs::read(format!("/proc/{pid}/{file}")).is_ok_and(|text| is_such(&text))
+            && is_alive(*pid)
+    };
+    pids.filter(such).collect()
 }
 
 /// Polls all of them in order until all are done.

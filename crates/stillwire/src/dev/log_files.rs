@@ -246,7 +246,7 @@ fn file_name(destination: &str) -> String {
             // A file that begins with a dot is hidden, and two are another folder.
             '.' if at == 0 => name.push_str("%2E"),
             letter if letter.is_ascii_alphanumeric() || "._-#".contains(letter) => {
-                name.push(letter)
+                name.push(letter);
             }
             letter => {
                 let mut bytes = [0; 4];
