@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Invoke(InvokeArgs),
     /// Show what functions wrote.
     Logs(LogsArgs),
+    /// List the tables of an app that runs; look into them and change them.
+    Tables(TablesArgs),
     /// Validate an app and list what Stillwire does with each of its resources.
     Check(CheckArgs),
 }
@@ -93,6 +95,83 @@ pub(crate) struct CheckArgs {
     /// Fail when a resource is not run here.
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TablesArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<TablesCommand>,
+    /// The app, where several run [default: the one in this folder, or the only one].
+    #[arg(long, value_name = "PATH", global = true)]
+    pub(crate) app: Option<PathBuf>,
+    /// The AWS endpoint of a Stillwire, or of any server that speaks the DynamoDB API.
+    #[arg(long, value_name = "URL", conflicts_with = "app", global = true)]
+    pub(crate) endpoint: Option<String>,
+    /// Where the tables are [default: the region of the app's tables].
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) region: Option<String>,
+    /// Print the list as lines of JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TablesCommand {
+    /// Print items, one line of JSON each.
+    Scan {
+        /// The table: its name, or its logical id in the app.
+        table: String,
+        /// At most so many.
+        #[arg(long, value_name = "NUMBER")]
+        limit: Option<u64>,
+        /// Print values with their types, as DynamoDB does.
+        #[arg(long)]
+        typed: bool,
+    },
+    /// Print one item.
+    Get {
+        /// The table: its name, or its logical id in the app.
+        table: String,
+        /// The key, as JSON; its value alone where the table has one key attribute.
+        key: String,
+        /// Keys and items have values with their types, as in DynamoDB.
+        #[arg(long)]
+        typed: bool,
+    },
+    /// Put one item, in place of one with the same key.
+    Put {
+        /// The table: its name, or its logical id in the app.
+        table: String,
+        /// The item, as JSON; - reads standard input.
+        item: String,
+        /// The item has values with their types, as in DynamoDB.
+        #[arg(long)]
+        typed: bool,
+    },
+    /// Delete one item.
+    Delete {
+        /// The table: its name, or its logical id in the app.
+        table: String,
+        /// The key, as JSON; its value alone where the table has one key attribute.
+        key: String,
+        /// The key has values with their types, as in DynamoDB.
+        #[arg(long)]
+        typed: bool,
+    },
+    /// Write all items, one line of JSON each: {"Item": …} with types, so that nothing is lost.
+    Export {
+        /// The table: its name, or its logical id in the app.
+        table: String,
+        /// The file [default: standard output].
+        file: Option<PathBuf>,
+    },
+    /// Put the items of an export, or plain items, one line of JSON each.
+    Import {
+        /// The table: its name, or its logical id in the app.
+        table: String,
+        /// The file [default: standard input].
+        file: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ mod report;
 mod running;
 mod settings;
 mod style;
+mod tables;
 
 use std::ffi::OsStr;
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Connect(args) => connect::run(&args),
         Command::Invoke(args) => invoke::run(&args),
         Command::Logs(args) => logs::run(&args),
+        Command::Tables(args) => tables::run(&args),
         Command::Check(args) => check::run(&args),
     };
     ran.unwrap_or_else(|error| report::failure(&error))

@@ -40,9 +40,12 @@ pub(crate) struct Running {
     pub(crate) aws_endpoint: String,
     /// The functions it was started with.
     pub(crate) functions: Vec<Named>,
+    /// The tables it declares.
+    #[serde(default)]
+    pub(crate) tables: Vec<Named>,
 }
 
-/// A function that runs, by its names.
+/// A function that runs, or a table, by its names.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Named {
     /// The stack it belongs to.

@@ -3,6 +3,8 @@
 #![allow(missing_docs, reason = "tests are named by the behaviour they check")]
 #![allow(clippy::indexing_slicing, reason = "a test says what went wrong by panicking")]
 
+use std::io::Write as _;
+use std::process::Stdio;
 use std::sync::LazyLock;
 
 use stillwire_testkit::{App, Stillwire, tools};
@@ -48,6 +50,109 @@ cases!(
     streams_are_read,
     the_wire_is_as_sdks_expect,
 );
+
+/// Runs `stillwire tables` against a program; what it printed, what it said, whether it did well.
+fn tables(stillwire: &Stillwire, arguments: &[&str], input: &str) -> (String, String, bool) {
+    let endpoint = stillwire.ready()["aws_endpoint"].as_str().expect("an endpoint");
+    let mut command = Stillwire::command(PROGRAM);
+    let mut process = command
+        .args(["tables", "--endpoint", endpoint])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = process.stdin.take().expect("its input");
+    stdin.write_all(input.as_bytes()).expect("it reads");
+    drop(stdin);
+    let output = process.wait_with_output().expect("it ends");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (text(output.stdout), text(output.stderr), output.status.success())
+}
+
+#[test]
+fn people_look_into_tables_and_change_them() {
+    let app = app().resource(
+        "People",
+        serde_json::json!({ "Type": "AWS::DynamoDB::Table", "Properties": {
+            "TableName": "people", "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "N" }],
+            "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }] } }),
+    );
+    let stillwire = Stillwire::dev(PROGRAM, &app.template());
+    let run = |arguments: &[&str], input: &str| tables(&stillwire, arguments, input);
+    let done = |arguments: &[&str], input: &str| {
+        let (out, error, well) = run(arguments, input);
+        assert!(well, "{arguments:?}: {error}");
+        out
+    };
+    done(&["put", "people", r#"{"id": 1, "name": "ada", "tags": ["a", null]}"#], "");
+    done(&["put", "people", "-", "--typed"], r#"{"id": {"N": "2"}, "set": {"SS": ["x"]}}"#);
+    let plain: serde_json::Value =
+        serde_json::from_str(&done(&["get", "people", "1"], "")).expect("JSON");
+    assert_eq!(plain, serde_json::json!({ "id": 1, "name": "ada", "tags": ["a", null] }));
+    assert_eq!(done(&["scan", "people", "--limit", "1"], "").lines().count(), 1);
+    let (list, _, _) = run(&[], "");
+    assert!(list.contains("people  2"), "{list}");
+    let json = done(&["--json"], "");
+    let row: serde_json::Value = serde_json::from_str(json.trim()).expect("JSON");
+    assert_eq!((&row["name"], &row["keys"][0]), (&"people".into(), &"id".into()));
+
+    let exported = done(&["export", "people"], "");
+    assert_eq!(exported.lines().count(), 2);
+    done(&["delete", "people", r#"{"id": 2}"#], "");
+    let (_, error, well) = run(&["get", "people", "2"], "");
+    assert!(!well && error.contains("no item"), "{error}");
+    done(
+        &["import", "people"],
+        &format!("{exported}\n{{\"id\": 3}}\n{{\"id\": 3, \"again\": true}}\n"),
+    );
+    let typed: serde_json::Value =
+        serde_json::from_str(&done(&["get", "people", "2", "--typed"], "")).expect("JSON");
+    assert_eq!(typed, serde_json::json!({ "id": { "N": "2" }, "set": { "SS": ["x"] } }));
+    assert!(done(&["get", "people", "3"], "").contains("again"));
+    let (_, error, well) = run(&["import", "people"], "{\"id\": 4}\nnothing\n");
+    assert!(!well && error.contains("line 2"), "{error}");
+    let (_, error, well) = run(&["scan", "nobody"], "");
+    assert!(!well && error.contains("`stillwire tables` lists"), "{error}");
+}
+
+#[test]
+fn tables_on_another_server_are_made_there_and_used_by_functions() {
+    // Another Stillwire is the other server.
+    let elsewhere = &*STILLWIRE;
+    let endpoint = elsewhere.ready()["aws_endpoint"].as_str().expect("an endpoint");
+    let code = "import os, boto3, json\n\
+        def handler(event, context):\n    \
+            boto3.client('dynamodb').put_item(TableName='outside', Item={'id': {'S': 'a'}})\n    \
+            return {'statusCode': 200, 'body': json.dumps([os.environ['AWS_ENDPOINT_URL_DYNAMODB'], os.environ['AWS_ACCESS_KEY_ID']])}\n";
+    let app = App::new().function("put", code).two_way_route("$default", "put").resource(
+        "Outside",
+        serde_json::json!({ "Type": "AWS::DynamoDB::Table", "Properties": {
+            "TableName": "outside", "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+            "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }] } }),
+    );
+    let template = app.template();
+    let config = template.with_file_name("outside.toml");
+    let text = format!("[tables]\nmode = \"external\"\nendpoint = \"{endpoint}\"\n");
+    std::fs::write(&config, text).expect("a file");
+    let mut command = Stillwire::command(PROGRAM);
+    command
+        .args(["dev", "--port", "0", "--verbose", "--in-memory", "--config"])
+        .arg(&config)
+        .arg(&template)
+        .env("AWS_ACCESS_KEY_ID", "mine")
+        .env("AWS_SECRET_ACCESS_KEY", "my secret");
+    let stillwire = Stillwire::start(command);
+    let mut client = stillwire.connect();
+    client.send("go");
+    assert_eq!(client.json(), serde_json::json!([endpoint, "mine"]));
+    let (found, error, _) = tables(elsewhere, &["get", "outside", "a"], "");
+    assert_eq!(found, "{\"id\":\"a\"}\n", "{error}");
+    assert!(stillwire.log().contains(&format!("1 table at {endpoint}")), "{}", stillwire.log());
+}
 
 #[test]
 fn only_known_keys_are_let_in() {
