@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stillwire_keep::StateFile;
@@ -13,6 +14,10 @@ use crate::stream::{OpenWindow, Sequence};
 
 /// The version of the file's form.
 const VERSION: u32 = 1;
+
+/// How long writes of one file are apart, at least. Choice: a crash repeats what was done within it, and the disk has
+/// time for the tables.
+const WRITE_PAUSE: Duration = Duration::from_millis(20);
 
 /// How far the stream of one mapping was read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -108,6 +113,7 @@ impl Checkpoints {
         // The sender is at hand, so this goes on until it is dropped.
         while changes.changed().await.is_ok() {
             self.write().await;
+            tokio::time::sleep(WRITE_PAUSE).await;
         }
     }
 

@@ -7,8 +7,8 @@ mod support;
 use std::time::Duration;
 
 use serde_json::json;
-use stillwire_model::{EventSourceHost as _, EventSourceState};
-use support::{Scene, done};
+use stillwire_model::{DECLARED_STREAM_LABEL, EventSourceHost as _, EventSourceState};
+use support::{STREAM, Scene, done};
 
 fn scene() -> Scene {
     Scene::new(json!({ "BatchSize": 2 }), Box::new(|_| done()))
@@ -158,5 +158,27 @@ async fn a_quiet_stream_is_looked_at_seldom_and_a_word_is_heeded_at_once() {
     scene.stream.write("shard-1", &["a"]);
     scene.until_items(1).await;
     assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());
+    scene.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_of_a_template_is_followed_by_the_table_s_next_one() {
+    let mut scene = scene();
+    scene.stream.replace("first");
+    scene.stream.shard("first-1", None);
+    scene.stream.write("first-1", &["a", "b", "c"]);
+    let declared = STREAM.replace("2026-01-01T00:00:00.000", DECLARED_STREAM_LABEL);
+    let declared = json!({ "EventSourceArn": declared, "StartingPosition": "LATEST" });
+    let sources = scene.read_with(declared);
+    sources.settle(Duration::from_secs(5)).await;
+    scene.stream.write("first-1", &["d"]);
+    scene.until_items(1).await;
+    // What the first one still has comes before what the second one has.
+    scene.stream.replace("second");
+    scene.stream.shard("second-1", None);
+    scene.stream.write("second-1", &["f"]);
+    scene.stream.write("first-1", &["e"]);
+    scene.stream.close("first-1");
+    assert_eq!(scene.until_items(3).await, ["d", "e", "f"]);
     scene.stop().await;
 }

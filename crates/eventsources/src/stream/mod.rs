@@ -36,14 +36,17 @@ use crate::backoff::delay;
 use crate::checkpoint::{Checkpoints, Position};
 use crate::job::Job;
 
-use self::api::{Shard, Streams};
+use self::api::{Shard, StreamError, Streams};
 
 pub(crate) use self::sequence::Sequence;
 pub(crate) use self::window::OpenWindow;
 
-/// How often it is looked whether a stream has new shards or was replaced, beside the ends of shards, which tell it at
-/// once. Choice: DynamoDB makes new shards when it ends old ones.
+/// How often it is looked whether a stream has new shards, beside the ends of shards, which tell it at once. Choice:
+/// DynamoDB makes new shards when it ends old ones.
 const SHARDS_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How often it is looked whether a stream that has ended was followed by another one. Choice: somebody waits for it.
+const FOLLOWER_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the readers of all shards share.
 #[derive(Debug)]
@@ -111,7 +114,8 @@ async fn read(job: &Arc<Job>, source: &StreamSource, checkpoints: &Checkpoints) 
     }
 }
 
-/// Reads all shards, those of now and those to come, until it is to stop or the stream is there no more.
+/// Reads all shards, those of now and those to come, until it is to stop, or the stream is there no more, or was read
+/// to its end and the table has another one.
 async fn read_shards(reader: &Arc<Reader>, mut shards: Vec<Shard>) {
     let mut reading = JoinSet::new();
     let mut under_way: BTreeSet<String> = BTreeSet::new();
@@ -122,6 +126,7 @@ async fn read_shards(reader: &Arc<Reader>, mut shards: Vec<Shard>) {
                 reading.spawn(shard::read(Arc::clone(reader), shard));
             }
         }
+        let interval = if under_way.is_empty() { FOLLOWER_INTERVAL } else { SHARDS_INTERVAL };
         tokio::select! {
             () = stop.cancelled() => break,
             Some(ended) = reading.join_next() => match ended {
@@ -140,14 +145,20 @@ async fn read_shards(reader: &Arc<Reader>, mut shards: Vec<Shard>) {
                     break;
                 }
             },
-            () = tokio::time::sleep(SHARDS_INTERVAL) => {}
+            () = tokio::time::sleep(interval) => {}
         }
-        match start::shards(&reader.streams, &reader.source, &reader.stream).await {
-            Ok(Some(found)) => shards = found,
-            Ok(None) => break,
+        match reader.streams.shards(&reader.stream).await {
+            Ok(found) => shards = found,
+            Err(StreamError::NotFound(_)) => break,
             Err(error) => reader.job.problem(&format!("the stream cannot be read: {error}")),
         }
         forget_trimmed(&shards, reader);
+        if start::all_ended(&shards, &reader.checkpoints.get())
+            && let Ok(current) = start::current(&reader.streams, &reader.source).await
+            && current != reader.stream
+        {
+            break;
+        }
     }
     // The readers see the same word. Without it (the stream is gone) what they still have is in vain.
     if !stop.is_cancelled() {

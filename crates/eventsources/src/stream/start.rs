@@ -17,11 +17,21 @@ pub(super) async fn begin(
     streams: &Streams,
     checkpoints: &Checkpoints,
 ) -> Result<(String, Vec<Shard>), StreamError> {
-    let stream = stream_of(streams, source).await?;
-    let shards = streams.shards(&stream).await?;
     let known = checkpoints.get();
     let position = source.starting_position.as_str();
-    if known.source != source.arn.as_str() || known.starting_position != position {
+    let is_new = known.source != source.arn.as_str() || known.starting_position != position;
+    let current = current(streams, source).await;
+    if !is_new
+        && !current.as_ref().is_ok_and(|current| *current == known.stream)
+        && let Ok(shards) = streams.shards(&known.stream).await
+        && !all_ended(&shards, &known)
+    {
+        // The table has another stream now, or none. What the earlier one still has comes first.
+        return Ok((known.stream, shards));
+    }
+    let stream = current?;
+    let shards = streams.shards(&stream).await?;
+    if is_new {
         let mut new = Checkpoint {
             source: source.arn.as_str().to_owned(),
             starting_position: position.to_owned(),
@@ -51,29 +61,19 @@ pub(super) async fn begin(
     Ok((stream, shards))
 }
 
-/// The shards as they are now; `None` when the stream is there no more, or the table has another one.
-pub(super) async fn shards(
-    streams: &Streams,
-    source: &StreamSource,
-    stream: &str,
-) -> Result<Option<Vec<Shard>>, StreamError> {
-    let current = match stream_of(streams, source).await {
-        Ok(current) => current,
-        Err(StreamError::NotFound(_)) => return Ok(None),
-        Err(error) => return Err(error),
+/// Whether all that a stream has was read.
+pub(super) fn all_ended(shards: &[Shard], checkpoint: &Checkpoint) -> bool {
+    let ended = |shard: &Shard| {
+        checkpoint.shards.get(&shard.id).is_some_and(|known| known.position == Position::End)
     };
-    if current != stream {
-        return Ok(None);
-    }
-    match streams.shards(stream).await {
-        Ok(shards) => Ok(Some(shards)),
-        Err(StreamError::NotFound(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
+    shards.iter().all(ended)
 }
 
-/// The ARN by which the store knows the stream.
-async fn stream_of(streams: &Streams, source: &StreamSource) -> Result<String, StreamError> {
+/// The ARN of the stream that is meant now.
+pub(super) async fn current(
+    streams: &Streams,
+    source: &StreamSource,
+) -> Result<String, StreamError> {
     if source.arn.label() == DECLARED_STREAM_LABEL {
         return streams.latest_stream(source.arn.table()).await;
     }

@@ -40,6 +40,8 @@ struct Inner {
     /// Iterators that have expired.
     expired: BTreeSet<String>,
     calls: Vec<String>,
+    /// The labels of the streams whose shards begin so; the last one is the table's.
+    labels: Vec<String>,
     /// What the next calls are refused with, by operation.
     refusals: VecDeque<(&'static str, &'static str)>,
 }
@@ -102,6 +104,11 @@ impl Stream {
         self.changed.notify_waiters();
     }
 
+    /// The table has a new stream, whose shards begin with its label.
+    pub(crate) fn replace(&self, label: &str) {
+        self.inner().labels.push(label.to_owned());
+    }
+
     pub(crate) fn remove(&self, shard: &str) {
         self.inner().shards.remove(shard);
     }
@@ -148,8 +155,15 @@ impl Stream {
             iterator
         };
         match operation {
+            "DescribeTable" => {
+                let label = inner.labels.last().cloned().unwrap_or_default();
+                let arn = STREAM.replace("2026-01-01T00:00:00.000", &label);
+                Ok(json!({ "Table": { "LatestStreamArn": arn } }))
+            }
             "DescribeStream" => {
-                let shards = inner.shards.iter().map(|(id, shard)| {
+                let label = ask["StreamArn"].as_str().unwrap().rsplit('/').next().unwrap();
+                let own = |id: &str| inner.labels.is_empty() || id.starts_with(label);
+                let shards = inner.shards.iter().filter(|(id, _)| own(id)).map(|(id, shard)| {
                     // An engine of today says where an open shard ends, too.
                     let range =
                         json!({ "StartingSequenceNumber": "1", "EndingSequenceNumber": "1" });
