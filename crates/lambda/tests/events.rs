@@ -9,7 +9,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stillwire_model::limits;
+use stillwire_model::{Destinations as _, EventRecord, limits};
 use support::{Does, Room, arn, function, nothing, service};
 
 const FAILURE: &str = r#"{"errorMessage":"boom","errorType":"E"}"#;
@@ -138,4 +138,53 @@ async fn functions_that_are_each_other_s_destination_stop_after_a_while() {
     assert_eq!(room.event("a", "{}").await, 202);
     tokio::time::sleep(Duration::from_secs(10)).await;
     room.until_called(17).await;
+}
+
+#[tokio::test]
+async fn a_bucket_gets_each_record_as_an_object() {
+    let (url, received) = service();
+    let events = json!({ "MaximumRetryAttempts": 0, "DestinationConfig": { "OnFailure": { "Destination": "arn:aws:s3:::failures" } } });
+    let definition = function("f", &json!({}), &events);
+    let room = Room::new(&[definition], &[Does::Fail(FAILURE)], &[("s3", url)]);
+    assert_eq!(room.event("f", "{}").await, 202);
+    let (head, body) = next(&received).await;
+    let key = "PUT /failures/aws/lambda/async/f/2025/02/04/2025-02-04T09.12.33-";
+    assert!(head.starts_with(key), "{head}");
+    assert!(
+        head.contains("/us-east-1/s3/aws4_request") && head.contains("x-amz-content-sha256: "),
+        "{head}"
+    );
+    let record: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(record["requestContext"]["condition"], "RetriesExhausted");
+}
+
+#[tokio::test]
+async fn others_send_their_records_the_same_way() {
+    let (url, received) = service();
+    let definitions =
+        [function("f", &json!({}), &json!({})), function("told", &json!({}), &json!({}))];
+    let room = Room::new(&definitions, &[Does::Return("null")], &[("sqs", url)]);
+    let record = |to: &str| EventRecord {
+        to: to.to_owned(),
+        function: arn("f").as_str().to_owned(),
+        body: r#"{"a":1}"#.to_owned(),
+        object_key: "key".to_owned(),
+    };
+    let send = |to: &str| room.lambda.send(record(to));
+    assert_eq!(send("arn:aws:sqs:eu-west-1:111122223333:failed").await, Ok(()));
+    let (head, body) = next(&received).await;
+    assert!(head.starts_with("POST /111122223333/failed HTTP/1.1"), "{head}");
+    assert_eq!(field(&fields(&body), "MessageBody"), r#"{"a":1}"#);
+    assert_eq!(send(arn("told").as_str()).await, Ok(()));
+    let calls = room.until_called(1).await;
+    assert_eq!((calls[0].function.name(), &calls[0].payload[..]), ("told", &br#"{"a":1}"#[..]));
+    for (to, why) in [
+        ("nobody", "this is no ARN"),
+        ("arn:aws:sns:eu-west-1:1:topic", "name an endpoint with AWS_ENDPOINT_URL_SNS"),
+        ("arn:aws:kinesis:eu-west-1:1:stream/s", "kinesis takes none here"),
+        ("arn:aws:lambda:us-east-1:1:function:nobody", "there is no such function here"),
+    ] {
+        let error = send(to).await.unwrap_err();
+        assert!(error.contains(why), "{to}: {error}");
+    }
 }

@@ -8,7 +8,7 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -193,6 +193,24 @@ fn batches_are_as_large_as_they_may_be_and_in_order() {
     assert_eq!(change["StreamViewType"], "NEW_AND_OLD_IMAGES");
     assert!(change["ApproximateCreationDateTime"].is_number(), "{change}");
     assert!(change["SizeBytes"].is_number() && change["SequenceNumber"].is_string(), "{change}");
+}
+
+#[test]
+fn a_record_reaches_its_function_at_once() {
+    let scene = Scene::new().worker("worker", json!({}), json!({}));
+    let stillwire = scene.start();
+    let now = || SystemTime::UNIX_EPOCH.elapsed().expect("a time after 1970").as_secs_f64();
+    let mut late: Vec<f64> = (1..=15)
+        .map(|number| {
+            put(&stillwire, "a", number);
+            let written = now();
+            let seen = until_seen(&scene.file("worker"), number);
+            seen.last().expect("a note")["began"].as_f64().expect("a time") - written
+        })
+        .collect();
+    late.sort_by(f64::total_cmp);
+    // A millisecond on a quiet machine, and far from the interval at which a stream is looked at without a word.
+    assert!(late[7] < 0.05, "{late:?}");
 }
 
 #[test]
