@@ -13,6 +13,7 @@
 mod api;
 mod message;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,7 +120,7 @@ async fn gather(job: &Job, queue: &Queue) -> Result<Vec<Message>, QueueError> {
     let mut messages: Vec<Message> = Vec::new();
     let mut bytes = 0;
     let mut deadline: Option<Instant> = None;
-    while messages.len() < size && bytes < BATCH_BYTES_MAX / 2 {
+    while messages.len() < size && bytes < BATCH_BYTES_MAX {
         let left = deadline.map_or(WAIT_MAX, |deadline| deadline - Instant::now());
         if deadline.is_some() && left.is_zero() {
             break;
@@ -156,6 +157,27 @@ async fn gather(job: &Job, queue: &Queue) -> Result<Vec<Message>, QueueError> {
 
 /// Invokes the function with messages and deletes those that it has done.
 async fn deliver(job: Arc<Job>, queue: Queue, messages: Vec<Message>, _room: OwnedSemaphorePermit) {
+    for messages in parts(messages) {
+        deliver_part(&job, &queue, messages).await;
+    }
+}
+
+/// Messages as events have room for them: several large ones may have come together.
+fn parts(messages: Vec<Message>) -> Vec<Vec<Message>> {
+    let mut parts: Vec<(usize, Vec<Message>)> = Vec::new();
+    for message in messages {
+        match parts.last_mut() {
+            Some((bytes, part)) if *bytes + message.bytes <= BATCH_BYTES_MAX => {
+                *bytes += message.bytes + 1;
+                part.push(message);
+            }
+            _ => parts.push((message.bytes, vec![message])),
+        }
+    }
+    parts.into_iter().map(|(_, part)| part).collect()
+}
+
+async fn deliver_part(job: &Job, queue: &Queue, messages: Vec<Message>) {
     let texts: Vec<String> = messages.iter().map(|message| message.event.to_string()).collect();
     let event = format!("{{\"Records\":[{}]}}", texts.join(","));
     let mut tries = 0;
@@ -172,17 +194,37 @@ async fn deliver(job: Arc<Job>, queue: Queue, messages: Vec<Message>, _room: Own
         }
     };
     let Outcome::Returned(answer) = &invoked.outcome else { return };
-    let mut done: Vec<&Message> = messages.iter().collect();
+    let mut failed = BTreeSet::new();
     if job.mapping.report_item_failures {
-        let Some(failed) = failed_items(answer, messages.iter().map(|message| message.id.as_str()))
-        else {
-            return;
-        };
-        let mut index = 0;
-        done.retain(|_| {
-            index += 1;
-            !failed.contains(&(index - 1))
-        });
+        let identifiers = messages.iter().map(|message| message.id.as_str());
+        match failed_items(answer, identifiers) {
+            Some(items) => failed = items,
+            None => return,
+        }
     }
-    queue.delete(&done).await;
+    let done = messages.iter().enumerate().filter(|(index, _)| !failed.contains(index));
+    queue.delete(&done.map(|(_, message)| message).collect::<Vec<_>>()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn large_messages_are_several_events_in_their_order() {
+        let message = |(id, bytes): (usize, usize)| Message {
+            id: id.to_string(),
+            receipt: String::new(),
+            event: json!({}),
+            bytes,
+        };
+        let third = BATCH_BYTES_MAX / 3 + 1;
+        let sizes = [third, third, third, 1, BATCH_BYTES_MAX * 2, 1];
+        let parts = parts(sizes.into_iter().enumerate().map(message).collect());
+        let ids = parts.iter().map(|part| part.iter().map(|message| message.id.as_str()).collect());
+        assert_eq!(ids.collect::<Vec<String>>(), ["01", "23", "4", "5"]);
+        assert!(super::parts(Vec::new()).is_empty());
+    }
 }
