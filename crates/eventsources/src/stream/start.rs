@@ -9,6 +9,10 @@ use super::record::{created_millis, sequence_of};
 use crate::checkpoint::{Checkpoint, Checkpoints, Position};
 use crate::job::Job;
 
+/// Empty answers in a row after which nothing more is expected now. Choice: on AWS an answer may be empty before the last
+/// record; one that comes too early only makes a mapping begin with older records.
+const EMPTY_MAX: u32 = 3;
+
 /// Finds the stream and its shards, and settles where each begins, unless that is settled already: `LATEST` means the
 /// moment at which this ran first, and that is on the disk when this returns.
 pub(super) async fn begin(
@@ -95,10 +99,19 @@ async fn latest(
     now: u64,
 ) -> Result<Position, StreamError> {
     let mut last = Position::TrimHorizon;
+    let mut empty = 0;
     let mut iterator = streams.iterator(stream, shard, &last).await?;
     while let Some(at) = iterator {
         let answer = streams.records(&at).await?;
-        let Some(newest) = answer.records.last() else { return Ok(last) };
+        iterator = answer.next;
+        let Some(newest) = answer.records.last() else {
+            empty += 1;
+            if empty == EMPTY_MAX && iterator.is_some() {
+                return Ok(last);
+            }
+            continue;
+        };
+        empty = 0;
         if let Some(sequence) = sequence_of(newest) {
             last = Position::After(sequence);
         }
@@ -106,7 +119,6 @@ async fn latest(
         if created_millis(newest) / 1000 > now / 1000 {
             return Ok(last);
         }
-        iterator = answer.next;
     }
     Ok(Position::End)
 }
