@@ -1,4 +1,5 @@
-"""Measures what environments of functions cost: forked from a template, and as processes of their own.
+"""Measures what environments of functions cost: forked from a template, and as processes of their own; and messages to
+functions, beside their parts, and beside serverless-offline.
 
 Run by `cargo xtask bench functions [PART ...]`; the parts are the functions below. Both ways are measured in the same run,
 with the same handler. CPU is that of all processes below the supervisor, as the kernel's scheduler counts it.
@@ -9,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -33,7 +35,9 @@ def handler(event, context):
 
 
 ECHO = "def handler(event, context):\n    return {'statusCode': 200, 'body': event['body']}\n"
+NODE_ECHO = "exports.handler = async (event) => ({ statusCode: 200, body: event.body });\n"
 MESSAGE_BYTES = 64
+TOOLS = ROOT / "target/test-tools/serverless-offline/node_modules"
 
 
 def app(code, **more):
@@ -195,4 +199,83 @@ def worker():
     print(f"| bare Runtime API cycle | {cycle:,.0f} | 1.00 |\n| 10 connections through the gateway | {both:,.0f} | {both / cycle:.2f} |")
 
 
-main(environments, trips, worker)
+class Offline:
+    """serverless-offline, as it is installed, with the same function. It takes clients only where `$connect` has a route."""
+
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp())
+        (self.folder / "index.js").write_text(NODE_ECHO)
+        (self.folder / "serverless.yml").write_text(json.dumps({
+            "service": "echo", "frameworkVersion": "3", "plugins": ["serverless-offline"],
+            "provider": {"name": "aws", "runtime": f"nodejs{node_major()}.x",
+                         "websocketsApiRouteSelectionExpression": "$request.body.action"},
+            "functions": {"echo": {"handler": "index.handler", "events": [
+                {"websocket": {"route": "$connect"}},
+                {"websocket": {"route": "$default", "routeResponseSelectionExpression": "$default"}}]}}}))
+        (self.folder / "node_modules").symlink_to(TOOLS)
+        self.port, http, functions = free_ports(3)
+        words = ["node", TOOLS / "serverless/bin/serverless.js", "offline", "start", "--host", "127.0.0.1",
+                 "--websocketPort", self.port, "--httpPort", http, "--lambdaPort", functions]
+        environment = dict(os.environ, SLS_TELEMETRY_DISABLED="1", SLS_NOTIFICATIONS_MODE="off")
+        self.log = open(self.folder / "log", "w+")
+        self.process = subprocess.Popen([*map(str, words)], cwd=self.folder, env=environment, stdout=self.log, stderr=self.log)
+        deadline = time.monotonic() + 60
+        while not is_open(self.port):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.process.kill()
+                sys.exit(Path(self.log.name).read_text())
+            time.sleep(0.05)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+        shutil.rmtree(self.folder)
+
+    def place(self):
+        return f"127.0.0.1:{self.port}", "/"
+
+
+def node_major():
+    return int(subprocess.check_output(["node", "--version"], text=True).lstrip("v").partition(".")[0])
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def is_open(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def offline():
+    """The same function in Node.js, ten connections. Ours has one worker; the other takes as many as it likes."""
+    ours, theirs = "Stillwire, one worker", "serverless-offline"
+    programs = {ours: lambda: Program(app(NODE_ECHO, Runtime=f"nodejs{node_major()}.x", ReservedConcurrentExecutions=1)),
+                theirs: Offline}
+    found = {name: [] for name in programs}
+    for _ in range(ROUNDS):
+        for name, start in programs.items():
+            with start() as program:
+                load(*program.place(), "echo", 1, 1, MESSAGE_BYTES, 1, 0)  # the first messages load the function
+                run = load(*program.place(), "echo", 10, 1, MESSAGE_BYTES, 3, 0)
+                found[name].append(run["count"] / run["seconds"])
+    rates = {name: statistics.median(runs) for name, runs in found.items()}
+    print(f"\n| a function in Node.js, 10 connections | messages/s | of {theirs} |\n| --- | --- | --- |")
+    for name, rate in rates.items():
+        print(f"| {name} | {rate:,.0f} | {rate / rates[theirs]:.1f} |", flush=True)
+
+
+main(environments, trips, worker, offline)

@@ -37,6 +37,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         }
     };
     tools::install()?;
+    if script == "functions.py" {
+        tools::serverless_offline()?;
+    }
     for words in build {
         run::run(cargo().args(*words))?;
     }

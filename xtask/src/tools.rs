@@ -16,6 +16,9 @@ const NEEDED: [(&str, &str); 3] = [
 /// The example apps, whose CDK is installed each in an environment of its own.
 const EXAMPLES: [&str; 2] = ["cdk-chat", "cdk-chat-seed"];
 
+/// What the requirements of serverless-offline, and of its folder, are called.
+const SERVERLESS_OFFLINE: &str = "serverless-offline";
+
 /// Installs everything that is not there yet.
 pub(crate) fn install() -> Result<(), Failure> {
     let missing: Vec<_> = NEEDED.iter().filter(|(program, _)| !exists(program)).collect();
@@ -26,7 +29,7 @@ pub(crate) fn install() -> Result<(), Failure> {
     }
     let requirements = workspace().join("xtask/requirements");
     python("python", &requirements.join("python.txt"))?;
-    node(&requirements.join("node.txt"))?;
+    node("node", &requirements.join("node.txt"))?;
     for example in EXAMPLES {
         let file = workspace().join("examples").join(example).join("requirements.txt");
         python(&format!("cdk-{example}"), &file)?;
@@ -59,10 +62,16 @@ fn python(name: &str, requirements: &Path) -> Result<(), Failure> {
     })
 }
 
+/// Another emulator, which a benchmark measures beside ours.
+pub(crate) fn serverless_offline() -> Result<(), Failure> {
+    let file = format!("xtask/requirements/{SERVERLESS_OFFLINE}.txt");
+    node(SERVERLESS_OFFLINE, &workspace().join(file))
+}
+
 /// A folder of Node packages.
-fn node(requirements: &Path) -> Result<(), Failure> {
+fn node(name: &str, requirements: &Path) -> Result<(), Failure> {
     let packages = fs::read_to_string(requirements)?;
-    once("node", requirements, |folder| {
+    once(name, requirements, |folder| {
         fs::create_dir_all(folder)?;
         let mut npm = Command::new("npm");
         npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(folder);
