@@ -173,6 +173,7 @@ impl Shared {
                 }
                 _ => None,
             };
+            prepared.readable.extend(library.clone());
             let attached =
                 debug::attach(&mut prepared, &function.runtime, *port, library.as_deref());
             problems.extend(attached.err());

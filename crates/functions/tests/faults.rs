@@ -15,7 +15,7 @@ use std::time::Duration;
 use common::{House, processes, sleepers};
 use serde_json::{Value, json};
 use stillwire_functions::Sandbox;
-use stillwire_model::{InvokeError, LogSource, Outcome, Runtime};
+use stillwire_model::{InvokeError, LogSource, Logging, Outcome, Runtime};
 use tokio::time::Instant;
 
 /// A function that answers at once, beside the one at fault.
@@ -373,4 +373,33 @@ async fn a_fault_of_ours_while_an_environment_works_costs_one_invocation() {
         assert_eq!(house.functions.environments()[&common::arn("f")], 1);
     }
     assert_eq!(house.returned("neighbour", "{}").await, "\"fine\"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_the_json_format_the_platform_writes_json_and_so_it_tells_a_timeout() {
+    let house = House::new();
+    house.write("app.py", "import time\ndef handler(event, context):\n    time.sleep(event)\n");
+    let mut function = house.function("json", "app.handler");
+    function.logging = Logging::new(Some("JSON"), None, None);
+    function.timeout = Duration::from_secs(1);
+    house.add(function).await;
+    house.returned("json", "0").await;
+    house.failed("json", "100").await;
+    house.until("all is told", |house| house.logs.texts(LogSource::Platform).len() == 4).await;
+    let lines = house.logs.texts(LogSource::Platform);
+    let events: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let seen: Vec<_> = events
+        .iter()
+        .map(|event| (event["type"].as_str().unwrap(), event["record"]["status"].as_str()))
+        .collect();
+    let (start, report) = ("platform.start", "platform.report");
+    assert_eq!(
+        seen,
+        [(start, None), (report, Some("success")), (start, None), (report, Some("timeout"))]
+    );
+    assert_eq!(events[0]["record"]["version"], "$LATEST");
+    assert_eq!(events[0]["record"]["functionArn"], common::arn("json").as_str());
+    assert_eq!(events[0]["record"]["requestId"], events[1]["record"]["requestId"]);
+    assert!(events[1]["record"]["metrics"]["initDurationMs"].is_number(), "{lines:?}");
+    assert!(events[3]["record"]["metrics"]["durationMs"].as_f64().unwrap() >= 1000.0);
 }

@@ -51,11 +51,14 @@ impl Strict {
     async fn supervised(args: &[&str]) -> Result<Self, NoSandbox> {
         // Not in the folder for temporary files, which they do not see anyway.
         let hidden = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        std::fs::create_dir(hidden.path().join("kept-1")).unwrap();
+        std::fs::write(hidden.path().join("kept-1/file"), "kept").unwrap();
+        std::os::unix::fs::symlink("kept-1", hidden.path().join("kept")).unwrap();
         let house = House::supervised(args, |config| {
             config.sandbox = Sandbox::Strict;
             config.hidden = vec![hidden.path().to_owned()];
             // As a user may have said by mistake: the folder around it.
-            config.readable = vec![env!("CARGO_TARGET_TMPDIR").into()];
+            config.readable = vec![env!("CARGO_TARGET_TMPDIR").into(), hidden.path().join("kept")];
             config.processes_max = 40;
         });
         let isolation = house.functions.isolation().await?.unwrap();
@@ -219,7 +222,9 @@ def handler(event, context):
         "dev": read("/dev/mem"),
         "root": outcome(lambda: os.listdir("/")),
         "hidden": read(event["hidden"] + "/secret"),
-        "hidden folder": outcome(lambda: os.listdir(event["hidden"])),
+        "hidden folder": outcome(lambda: sorted(os.listdir(event["hidden"]))),
+        "kept": read(event["hidden"] + "/kept/file") == "kept",
+        "write kept": write(event["hidden"] + "/kept/file"),
         "elsewhere": read(event["other"] + "/file"),
         "allowed": outcome(lambda: event["hidden"].rsplit("/", 1)[1] in os.listdir(os.path.dirname(event["hidden"]))),
     }
@@ -227,7 +232,7 @@ def handler(event, context):
     let event = json!({"hidden": strict.hidden.path(), "other": other.path()});
     let mut seen = strict.asked(code, &event).await;
     let mut take = |name: &str| seen.as_object_mut().unwrap().remove(name).unwrap();
-    for name in ["own code", "hosts", "allowed"] {
+    for name in ["own code", "hosts", "allowed", "kept"] {
         assert_eq!(take(name), true, "{name}");
     }
     assert_eq!(take("child"), "ran\n");
@@ -235,7 +240,7 @@ def handler(event, context):
     // Hidden by mounts, where there are any; else it is within what may be read, and open.
     if strict.isolation.active.iter().any(|active| active == "namespaces") {
         assert_eq!(take("hidden"), "ENOENT");
-        assert_eq!(take("hidden folder"), json!([]));
+        assert_eq!(take("hidden folder"), json!(["kept", "kept-1"]));
     }
     for (name, denied) in seen.as_object().unwrap() {
         let denied = denied.as_str();

@@ -47,6 +47,8 @@ enum Place {
     Empty,
     /// What was there before something above it was covered.
     Same(OwnedFd),
+    /// Another name of such a place.
+    Link(PathBuf),
 }
 
 /// Lays out the mounts of this process's own name space; gives whether it has a `/proc` of its own.
@@ -66,18 +68,24 @@ pub(super) fn lay_out(confinement: &Confinement) -> io::Result<bool> {
             places.entry(path).or_insert(Place::Empty);
         }
     }
+    let covers: Vec<PathBuf> = places.keys().cloned().collect();
+    let covered = |path: &Path| covers.iter().any(|at| path != *at && path.starts_with(at));
     for path in wanted {
-        let covered = places.iter().any(|(at, place)| {
-            !matches!(place, Place::Same(_)) && path != *at && path.starts_with(at)
-        });
-        if covered {
+        if covered(&path) {
             let same = Place::Same(taken(&path, true)?);
             places.insert(path, same);
         }
     }
+    // Interpreters are often installed below a link (`current`), which is covered with what is around it.
+    for name in confinement.readable.iter().filter(|name| covered(name)) {
+        if let Some(path) = real(name).filter(|path| path != name) {
+            places.entry(name.clone()).or_insert(Place::Link(path));
+        }
+    }
     // What lies in an empty place is hidden already.
     let nearest = |path: &Path| path.ancestors().skip(1).find_map(|above| places.get(above));
-    let shown = |path: &Path| nearest(path).is_none_or(|place| matches!(place, Place::Same(_)));
+    let is_open = |place: &Place| matches!(place, Place::Same(_) | Place::Link(_));
+    let shown = |path: &Path| nearest(path).is_none_or(is_open);
     let twice: Vec<PathBuf> = places
         .iter()
         .filter(|(path, place)| matches!(place, Place::Empty) && !shown(path))
@@ -107,6 +115,12 @@ fn put(path: &Path, place: &Place) -> io::Result<()> {
         Place::Same(tree) => {
             attach(tree, path)?;
             seal(path)?;
+        }
+        // It is there where something around it is.
+        Place::Link(_) if fs::symlink_metadata(path).is_ok() => {}
+        Place::Link(to) => {
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            std::os::unix::fs::symlink(to, path)?;
         }
     }
     Ok(())

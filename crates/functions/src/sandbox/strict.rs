@@ -104,7 +104,9 @@ impl Strict {
         };
         // Certificates of ours, which our own variables name.
         let named = variables.values().map(Path::new).filter(|path| path.is_absolute());
-        let readable = prepared.readable.iter().chain(&self.readable).map(PathBuf::as_path);
+        // A program that lies in somebody's home itself does not open that.
+        let needed = prepared.readable.iter().filter(|path| !self.hidden.contains(path));
+        let readable = needed.chain(&self.readable).map(PathBuf::as_path);
         let confinement = Confinement {
             layers: self.layers,
             readable: readable.chain(named).map(Path::to_owned).collect(),
