@@ -60,7 +60,7 @@ def app(code, **more):
 class Program:
     """The program on an app; its functions are forked or not."""
 
-    def __init__(self, template, templates=True, verbose=False):
+    def __init__(self, template, templates=True, verbose=False, in_memory=True):
         self.folder = Path(tempfile.mkdtemp())
         path, ready = self.folder / "app.json", self.folder / "ready.json"
         path.write_text(json.dumps(template))
@@ -69,14 +69,15 @@ class Program:
                            STILLWIRE_CACHE_DIR=str(ROOT / "target/test-tools/cache"))
         self.log = open(self.folder / "log", "w+")
         self.process = subprocess.Popen(
-            [RELEASE / "stillwire", "dev", path, "--port", "0", "--in-memory", "--ready-file", ready,
-             *["--verbose"] * verbose],
+            [RELEASE / "stillwire", "dev", path, "--port", "0", "--ready-file", ready,
+             *["--in-memory"] * in_memory, *["--verbose"] * verbose],
             stdout=self.log, stderr=self.log, env=environment)
         while not ready.exists():
             if self.process.poll() is not None:
                 sys.exit(Path(self.log.name).read_text())
             time.sleep(0.01)
-        self.url = json.loads(ready.read_text())["apis"][0]["ws"]
+        self.ready = json.loads(ready.read_text())
+        self.url = self.ready["apis"][0]["ws"]
 
     def __enter__(self):
         return self
@@ -278,4 +279,5 @@ def offline():
         print(f"| {name} | {rate:,.0f} | {rate / rates[theirs]:.1f} |", flush=True)
 
 
-main(environments, trips, worker, offline)
+if __name__ == "__main__":
+    main(environments, trips, worker, offline)

@@ -1,5 +1,5 @@
 //! Measures the release build: start, round trip and memory; or the connection engine alone; or messages
-//! through the whole gateway; or environments of functions.
+//! through the whole gateway; or environments of functions; or tables.
 
 use std::process::Command;
 
@@ -26,19 +26,29 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
             "functions.py",
             &[&["build", "--release", "--package", "stillwire", "--package", "stillwire-bench"]],
         ),
+        Some("tables") => (
+            "tables.py",
+            &[
+                &["build", "--release", "--package", "stillwire", "--package", "stillwire-bench"],
+                &["build", "--release", "--manifest-path", &peers],
+            ],
+        ),
         Some("gateway") => (
             "gateway.py",
             &[&["build", "--release", "--package", "stillwire", "--package", "stillwire-bench"]],
         ),
         Some(other) => {
             return Err(Failure::new(format!(
-                "`{other}` is no benchmark: leave it out, or `engine [PART ...]`, `gateway [PART ...]`, `functions [PART ...]`"
+                "`{other}` is no benchmark: leave it out, or `engine [PART ...]`, `gateway [PART ...]`, `functions [PART ...]`, `tables [PART ...]`"
             )));
         }
     };
     tools::install()?;
     if script == "functions.py" {
         tools::serverless_offline()?;
+    }
+    if script == "tables.py" {
+        tools::table_servers()?;
     }
     for words in build {
         run::run(cargo().args(*words))?;

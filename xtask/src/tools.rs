@@ -68,6 +68,13 @@ pub(crate) fn serverless_offline() -> Result<(), Failure> {
     node(SERVERLESS_OFFLINE, &workspace().join(file))
 }
 
+/// Other emulators of tables, which a benchmark measures beside ours.
+pub(crate) fn table_servers() -> Result<(), Failure> {
+    let requirements = workspace().join("xtask/requirements");
+    python("moto", &requirements.join("moto.txt"))?;
+    node("dynalite", &requirements.join("dynalite.txt"))
+}
+
 /// A folder of Node packages.
 fn node(name: &str, requirements: &Path) -> Result<(), Failure> {
     let packages = fs::read_to_string(requirements)?;

@@ -208,7 +208,8 @@ mod tests {
         let functions =
             vec![named("dev", "Chat0A1B2C3D"), named("prod", "Chat0A1B2C3D"), named("dev", "Gate")];
         let (app, data_dir) = (PathBuf::new(), PathBuf::new());
-        let running = Running { app, data_dir, aws_endpoint: String::new(), functions };
+        let running =
+            Running { app, data_dir, aws_endpoint: String::new(), functions, tables: Vec::new() };
         let found = |text: &str| {
             running.function(text).map(|found| found.map(|found| found.name.clone())).ok()
         };

@@ -3,7 +3,12 @@
 //! `STILLWIRE_KILL_ROUNDS` kills it more often.
 
 #![allow(missing_docs, reason = "tests are named by the behaviour they check")]
-#![allow(clippy::indexing_slicing, reason = "a test says what went wrong by panicking")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test says what went wrong by panicking"
+)]
+#![allow(clippy::disallowed_methods, reason = "the environment says how many rounds")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

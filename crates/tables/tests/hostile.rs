@@ -2,6 +2,7 @@
 //!
 //! `STILLWIRE_FUZZ_CASES` makes the rounds longer: the number of requests of each.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test may say so")]
+#![allow(clippy::disallowed_methods, reason = "the environment says how long a round is")]
 
 mod common;
 

@@ -145,16 +145,16 @@ async fn get(store: &Store, name: &str, key: &str, typed: bool) -> Result<ExitCo
     let key = key_of(store, name, key, typed).await?;
     let request = json!({ "TableName": name, "Key": key, "ConsistentRead": true });
     let found = store.call("GetItem", &request).await?;
-    match found.get("Item").and_then(Value::as_object) {
-        Some(item) => {
-            show(&mut io::stdout().lock(), item, typed)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        None => {
-            writeln!(io::stderr(), "{name} has no item with this key")?;
-            Ok(ExitCode::FAILURE)
-        }
-    }
+    let Some(item) = found.get("Item").and_then(Value::as_object) else {
+        return missing(name);
+    };
+    show(&mut io::stdout().lock(), item, typed)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn missing(table: &str) -> Result<ExitCode> {
+    writeln!(io::stderr(), "{table} has no item with this key")?;
+    Ok(ExitCode::FAILURE)
 }
 
 async fn put(store: &Store, name: &str, item: &str, typed: bool) -> Result<ExitCode> {
@@ -167,11 +167,7 @@ async fn delete(store: &Store, name: &str, key: &str, typed: bool) -> Result<Exi
     let key = key_of(store, name, key, typed).await?;
     let request = json!({ "TableName": name, "Key": key, "ReturnValues": "ALL_OLD" });
     let deleted = store.call("DeleteItem", &request).await?;
-    if deleted.get("Attributes").is_some() {
-        return Ok(ExitCode::SUCCESS);
-    }
-    writeln!(io::stderr(), "{name} has no item with this key")?;
-    Ok(ExitCode::FAILURE)
+    if deleted.get("Attributes").is_some() { Ok(ExitCode::SUCCESS) } else { missing(name) }
 }
 
 /// A key: JSON, or, where a table has one key attribute, its value alone.
