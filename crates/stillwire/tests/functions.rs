@@ -286,3 +286,27 @@ fn a_kill_leaves_no_process_behind() {
         assert!(!stillwire.wait());
     });
 }
+
+/// The client gets the error of the service, and the process goes on.
+#[test]
+fn a_result_that_is_no_json_or_too_large_is_an_internal_error_and_costs_no_process() {
+    let code = r#"
+import os
+def handler(event, context):
+    if event["body"] == "nan": return {"statusCode": 200, "body": "x", "more": float("nan")}
+    if event["body"] == "large": return {"statusCode": 200, "body": "x" * (7 << 20)}
+    return {"statusCode": 200, "body": str(os.getpid())}
+"#;
+    let app = App::new().function("all", code).two_way_route("$default", "all");
+    let stillwire = Stillwire::dev(PROGRAM, &app.template());
+    let mut client = stillwire.connect();
+    client.send("pid");
+    let pid = client.text();
+    for message in ["nan", "large"] {
+        client.send(message);
+        let said = client.text();
+        assert!(said.starts_with(r#"{"message": "Internal server error""#), "{message}: {said}");
+        client.send("pid");
+        assert_eq!(client.text(), pid, "{message}");
+    }
+}
