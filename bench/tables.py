@@ -71,7 +71,10 @@ class Tables:
 
     def load(self, operation, clients):
         words = [RELEASE / "tables", self.address, operation, str(clients), str(SECONDS)]
-        found = json.loads(subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout)
+        ran = subprocess.run(words, stdout=subprocess.PIPE, timeout=120)
+        if ran.returncode != 0:
+            sys.exit(f"the load {operation} on {self.address} failed")
+        found = json.loads(ran.stdout)
         found["rate"] = found["count"] / found["seconds"]
         return found
 

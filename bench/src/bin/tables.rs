@@ -61,8 +61,11 @@ fn ask(address: &str, operation: &str, client: usize, end: Instant) -> io::Resul
             break;
         }
         stream.write_all(&request)?;
-        read_answer(&mut stream, &mut buffer)?;
+        let stays = read_answer(&mut stream, &mut buffer)?;
         times.push(began.elapsed());
+        if !stays {
+            stream = TcpStream::connect(address)?;
+        }
     }
     Ok(times)
 }
@@ -86,8 +89,8 @@ fn request(address: &str, operation: &str, key: usize) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Reads one whole answer, which must be a good one.
-fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<()> {
+/// Reads one whole answer, which must be a good one. Tells whether the server keeps the connection.
+fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<bool> {
     let mut have = 0;
     loop {
         let Some(room) = buffer.get_mut(have..).filter(|room| !room.is_empty()) else {
@@ -108,7 +111,7 @@ fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<()> {
         let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
         let length: usize = length.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
         if have >= head_end + 4 + length {
-            return Ok(());
+            return Ok(!head.contains("connection: close"));
         }
     }
 }
