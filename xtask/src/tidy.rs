@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::run::{Failure, cargo, output, workspace};
 
 /// Which crates of ours each crate may use: the arrows of ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 23] = [
+const ARROWS: [(&str, &[&str]); 24] = [
     ("bench", &["websocket"]),
     ("conformance", &["testkit"]),
     ("drain", &[]),
@@ -19,17 +19,28 @@ const ARROWS: [(&str, &[&str]); 23] = [
     ("velocity", &[]),
     ("schema", &[]),
     ("pattern", &[]),
+    ("policy", &[]),
     ("listen", &["drain"]),
     (
         "gateway",
-        &["awswire", "drain", "listen", "model", "outbound", "schema", "velocity", "websocket"],
+        &[
+            "awswire",
+            "drain",
+            "listen",
+            "model",
+            "outbound",
+            "policy",
+            "schema",
+            "velocity",
+            "websocket",
+        ],
     ),
     ("functions", &["drain", "model"]),
     ("tables", &["model"]),
     ("control", &["awswire", "keep", "model"]),
     ("lambda", &["awswire", "drain", "keep", "model", "outbound", "pattern"]),
     ("eventsources", &["awswire", "drain", "keep", "model", "outbound", "pattern"]),
-    ("front", &["awswire", "drain", "listen", "model"]),
+    ("front", &["awswire", "drain", "listen", "model", "policy"]),
     ("deploy", &["model", "pattern", "schema", "velocity"]),
     ("testkit", &["websocket"]),
     ("xtask", &[]),
@@ -48,6 +59,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
             "listen",
             "model",
             "outbound",
+            "policy",
             "tables",
             "testkit",
             "websocket",

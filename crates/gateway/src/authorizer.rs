@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use stillwire_model::{Api, Authorizer, IdentitySource, Invocation, Outcome, StageName, limits};
+use stillwire_policy::Policy;
 use tokio::time::{Instant, timeout};
 
+use crate::actions::INVOKE;
 use crate::event::{self, Moment};
 use crate::peer::{Authorized, Peer};
-use crate::policy::{self, Policy};
 use crate::request::Request;
 use crate::shared::Shared;
 
@@ -154,7 +155,7 @@ fn judge(result: &[u8], resource: &str) -> Result<Authorized, Denied> {
         let reason = "NotAction and NotResource are not evaluated in its policy";
         return Err(Denied::Failed(reason.to_owned()));
     }
-    if !judgement.policy_document.allows(policy::INVOKE, resource) {
+    if !judgement.policy_document.allows(INVOKE, resource) {
         return Err(Denied::Forbidden { resource: resource.to_owned() });
     }
     let usage_key = judgement.usage_identifier_key.as_ref().and_then(scalar);

@@ -9,9 +9,8 @@ use stillwire_awswire::{
     ErrorBody, Expected, Payload, RawRequest, Secret, ServiceError, SignatureError, verify,
 };
 use stillwire_model::{Api, LOCAL_KEYS, StageName};
+use stillwire_policy::Policy;
 use stillwire_websocket::RequestHead;
-
-use crate::policy::Policy;
 
 /// The signing name of APIs. Source: service model `apigatewaymanagementapi`, `signingName`.
 const SERVICE: &str = "execute-api";

@@ -23,6 +23,7 @@
 //! in `rescue`.
 
 mod access;
+mod actions;
 mod admission;
 mod api_keys;
 mod authorizer;
@@ -37,7 +38,6 @@ mod integration;
 mod management;
 mod metrics;
 mod peer;
-mod policy;
 mod registry;
 mod request;
 mod rescue;
@@ -53,6 +53,5 @@ mod validation;
 
 pub use caller::{Key, Keys, SignedStages};
 pub use gateway::{Gateway, Ports};
-pub use policy::{InvalidPolicy, Policy};
 pub use route::select as select_route_key;
 pub use shared::Config;

@@ -11,9 +11,9 @@ use serde_json::json;
 use stillwire_awswire::{ConnectionId, ErrorBody, ServiceError, iso_millis};
 use stillwire_model::{Api, StageName};
 
+use crate::actions::MANAGE_CONNECTIONS;
 use crate::engine::{Answer, Ending, Outgoing, PostError, Request};
 use crate::peer::Place;
-use crate::policy::MANAGE_CONNECTIONS;
 use crate::registry::Live;
 use crate::service::refusal;
 use crate::shared::Shared;

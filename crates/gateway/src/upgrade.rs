@@ -11,6 +11,7 @@ use stillwire_websocket::{DeflateConfig, Negotiated, Upgrade, UpgradeError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::actions::INVOKE;
 use crate::admission::{Admission, Departure};
 use crate::authorizer::Denied;
 use crate::caller::NotAuthorized;
@@ -19,7 +20,6 @@ use crate::engine::{Answer, Arrival, Ticket, Welcome};
 use crate::event::{self, Moment};
 use crate::exchange::Exchange;
 use crate::peer::Peer;
-use crate::policy::INVOKE;
 use crate::registry::Live;
 use crate::request::Request;
 use crate::rescue::Failure;

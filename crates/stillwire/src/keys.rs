@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use stillwire_gateway::{InvalidPolicy, Key, Policy};
+use stillwire_gateway::Key;
+use stillwire_policy::{InvalidPolicy, Policy};
 
 /// A key that cannot be used. It names the key, and never its secret.
 #[derive(Debug, thiserror::Error)]

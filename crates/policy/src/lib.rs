@@ -1,12 +1,15 @@
-//! Policies of authorizers and of keys: may this principal do that?
+//! Policies: may this principal do that?
 //!
-//! Source: IAM policy evaluation as API Gateway applies it to an authorizer's result: an explicit Deny wins,
-//! nothing matching is a Deny, `*` and `?` match any characters, also `/`.
+//! Authorizers give them, keys and the roles of functions have them. Conditions and policy variables (`${aws:username}`)
+//! are not evaluated: a statement with conditions allows nothing, and denies what it names.
+//!
+//! Source: IAM User Guide, "Policy evaluation logic": an explicit Deny wins, nothing matching is a Deny; `*` and `?`
+//! match any characters, also `/`.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// A policy document, as far as it decides about connections.
+/// A policy document.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Policy {
@@ -37,9 +40,24 @@ struct Statement {
     /// Not evaluated: a statement with conditions allows nothing, and denies what it names.
     #[serde(default)]
     condition: Option<Value>,
-    /// What is named by exclusion is not evaluated: a policy that has it is no usable result.
-    #[serde(default, rename = "NotAction", alias = "NotResource", alias = "NotPrincipal")]
-    exclusion: Option<Value>,
+    #[serde(default)]
+    not_action: Option<OneOrMany<String>>,
+    #[serde(default)]
+    not_resource: Option<OneOrMany<String>>,
+    /// Only policies of resources have it.
+    #[serde(default)]
+    not_principal: Option<Value>,
+}
+
+/// What policies say about an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// A statement allows it, and none denies it.
+    Allowed,
+    /// A statement denies it.
+    Denied,
+    /// No statement is about it, which denies it too.
+    Unsaid,
 }
 
 #[derive(Debug, Deserialize, PartialEq, Eq, Clone, Copy)]
@@ -65,9 +83,15 @@ impl<T> OneOrMany<T> {
 }
 
 impl Policy {
-    /// Whether every statement is one that is evaluated here.
-    pub(crate) fn is_understood(&self) -> bool {
-        self.statement.as_slice().iter().all(|statement| statement.exclusion.is_none())
+    /// Whether no statement names anything by exclusion (`NotAction`, `NotResource`, `NotPrincipal`).
+    ///
+    /// Choice: policies about connections that do are refused, so that a mistake in them lets nobody in.
+    pub fn is_understood(&self) -> bool {
+        self.statement.as_slice().iter().all(|statement| {
+            statement.not_action.is_none()
+                && statement.not_resource.is_none()
+                && statement.not_principal.is_none()
+        })
     }
 
     /// Reads a policy that an operator wrote, who learns at once what would not be evaluated.
@@ -87,43 +111,59 @@ impl Policy {
     }
 
     /// Whether the policy allows `action` on `resource`.
-    pub(crate) fn allows(&self, action: &str, resource: &str) -> bool {
-        let matching = |effect: Effect| {
-            self.statement.as_slice().iter().any(|statement| {
-                statement.effect == effect
-                    && (effect == Effect::Deny || statement.condition.is_none())
-                    && statement.names(action, resource)
-            })
-        };
-        !matching(Effect::Deny) && matching(Effect::Allow)
+    pub fn allows(&self, action: &str, resource: &str) -> bool {
+        judge([self], action, resource) == Verdict::Allowed
+    }
+
+    fn has(&self, effect: Effect, action: &str, resource: &str) -> bool {
+        self.statement.as_slice().iter().any(|statement| {
+            statement.effect == effect
+                && (effect == Effect::Deny || statement.condition.is_none())
+                && statement.names(action, resource)
+        })
+    }
+}
+
+/// What policies say together about `action` on `resource`.
+pub fn judge<'a>(
+    policies: impl IntoIterator<Item = &'a Policy> + Clone,
+    action: &str,
+    resource: &str,
+) -> Verdict {
+    let any = |effect: Effect| {
+        policies.clone().into_iter().any(|policy| policy.has(effect, action, resource))
+    };
+    if any(Effect::Deny) {
+        Verdict::Denied
+    } else if any(Effect::Allow) {
+        Verdict::Allowed
+    } else {
+        Verdict::Unsaid
     }
 }
 
 impl Statement {
+    /// Whether the statement is about `action` on `resource`. Actions compare without case, resources with it.
     fn names(&self, action: &str, resource: &str) -> bool {
-        let any = |patterns: &Option<OneOrMany<String>>, text: &str, fold: bool| {
-            patterns.as_ref().is_some_and(|patterns| {
-                patterns.as_slice().iter().any(|pattern| {
-                    if fold {
-                        matches(&pattern.to_ascii_lowercase(), &text.to_ascii_lowercase())
-                    } else {
-                        matches(pattern, text)
-                    }
-                })
-            })
-        };
-        // Actions compare without case, resources with it, as in IAM.
-        any(&self.action, action, true) && any(&self.resource, resource, false)
+        let is_action =
+            |pattern: &String| matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase());
+        let is_resource = |pattern: &String| matches(pattern, resource);
+        either(self.action.as_ref(), self.not_action.as_ref(), is_action)
+            && either(self.resource.as_ref(), self.not_resource.as_ref(), is_resource)
     }
 }
 
-/// Opens a connection, where the resource is a route; sends a message, where it is one of a connection.
-///
-/// Source: Service Authorization Reference, "Actions defined by Amazon `API Gateway`".
-pub(crate) const INVOKE: &str = "execute-api:Invoke";
-
-/// Source: as above.
-pub(crate) const MANAGE_CONNECTIONS: &str = "execute-api:ManageConnections";
+/// Whether one of those named fits, and none of those excluded. Nothing fits where neither is said.
+fn either(
+    named: Option<&OneOrMany<String>>,
+    excluded: Option<&OneOrMany<String>>,
+    fits: impl Fn(&String) -> bool,
+) -> bool {
+    let any = |patterns: &OneOrMany<String>| patterns.as_slice().iter().any(&fits);
+    (named.is_some() || excluded.is_some())
+        && named.is_none_or(any)
+        && excluded.is_none_or(|patterns| !any(patterns))
+}
 
 /// Whether `text` fits `pattern`, where `*` is any text and `?` any one character.
 ///
@@ -161,6 +201,8 @@ mod tests {
 
     use super::*;
 
+    const INVOKE: &str = "execute-api:Invoke";
+    const MANAGE_CONNECTIONS: &str = "execute-api:ManageConnections";
     const CONNECT: &str = "arn:aws:execute-api:us-east-1:999999999999:a1b2c3d4e5/prod/$connect";
 
     fn allows(statement: Value) -> bool {
@@ -249,6 +291,27 @@ mod tests {
             assert!(error.contains(said), "{member}: {error}");
         }
         assert!(Policy::parse(json!("Allow")).is_err());
+    }
+
+    #[test]
+    fn what_is_named_by_exclusion_is_everything_else() {
+        let table = "arn:aws:dynamodb:eu-west-1:1:table/a";
+        let says = |statement: Value, action: &str| {
+            let policy: Policy = serde_json::from_value(json!({ "Statement": statement })).unwrap();
+            assert!(!policy.is_understood());
+            judge([&policy], action, table)
+        };
+        let power = json!({ "Effect": "Allow", "NotAction": ["iam:*"], "Resource": "*" });
+        assert_eq!(says(power.clone(), "dynamodb:GetItem"), Verdict::Allowed);
+        assert_eq!(says(power, "iam:GetRole"), Verdict::Unsaid);
+        let only = |table: &str| {
+            json!([{ "Effect": "Deny", "Action": "*", "NotResource": table },
+                   { "Effect": "Allow", "Action": "*", "Resource": "*" }])
+        };
+        assert_eq!(says(only(table), "dynamodb:GetItem"), Verdict::Allowed);
+        assert_eq!(says(only("other"), "dynamodb:GetItem"), Verdict::Denied);
+        let nothing = json!({ "Effect": "Allow", "NotAction": "iam:*" });
+        assert_eq!(says(nothing, "dynamodb:GetItem"), Verdict::Unsaid);
     }
 
     #[test]
