@@ -228,6 +228,7 @@ impl<'w> Loading<'w> {
             apis: parts.apis,
             domains: parts.domains,
             functions: parts.functions,
+            roles: parts.roles,
             tables: parts.tables,
             event_sources: parts.event_sources,
             outputs,

@@ -14,9 +14,10 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use http_body_util::Full;
 use serde_json::json;
 use stillwire_awswire::{Expected, Payload, RawRequest, Secret, SignatureError, verify};
-use stillwire_model::{Clock, LOCAL_KEYS, TableStores};
+use stillwire_model::{Clock, FunctionKeys, LOCAL_KEYS, TableStores};
 use uuid::Uuid;
 
+use crate::roles::Roles;
 use crate::{Caller, REQUEST_BYTES_MAX, reply};
 
 /// What a request to tables must be signed with.
@@ -38,8 +39,12 @@ pub struct Tables {
     pub stores: Arc<dyn TableStores>,
     /// What a request must be signed with.
     pub auth: TableAuth,
-    /// Secrets by their access keys; that of our own functions is known besides.
+    /// Secrets by their access keys.
     pub secrets: BTreeMap<String, String>,
+    /// The keys of our own functions, which are known besides.
+    pub functions: Arc<dyn FunctionKeys>,
+    /// What the roles of functions may do, where that is enforced.
+    pub roles: Option<Roles>,
     /// The region of callers who name none.
     pub region: Arc<str>,
     /// What time it is, for the age of signatures.
@@ -77,17 +82,17 @@ pub(crate) async fn answer(
 ) -> Response<Full<Bytes>> {
     let base = caller.content_type.split(';').next().unwrap_or_default().trim();
     let kind = TYPES.into_iter().find(|kind| kind.eq_ignore_ascii_case(base)).unwrap_or(TYPES[0]);
-    let (status, body) = match refuse(tables, caller, parts, &body) {
+    let region = caller.scope.as_ref().map_or(&*tables.region, |scope| &scope.region);
+    let account = caller.account(home);
+    let accepted = refuse(tables, caller, parts, &body)
+        .and_then(|()| plain(&parts.headers, body))
+        .and_then(|body| permit(tables, caller, (region, account), &body).map(|()| body));
+    let (status, body) = match accepted {
         Err(refused) => refused,
-        Ok(()) => match plain(&parts.headers, body) {
-            Err(refused) => refused,
-            Ok(body) => {
-                let region = caller.scope.as_ref().map_or(&*tables.region, |scope| &scope.region);
-                let store = tables.stores.store(caller.account(home), region);
-                let answer = store.call(&caller.target, body).await;
-                (answer.status, answer.body)
-            }
-        },
+        Ok(body) => {
+            let answer = tables.stores.store(account, region).call(&caller.target, body).await;
+            (answer.status, answer.body)
+        }
     };
     let crc = crc32fast::hash(&body);
     let mut response = reply(status, kind, body);
@@ -146,12 +151,29 @@ fn check(tables: &Tables, parts: &Parts, body: &[u8]) -> Result<(), SignatureErr
     };
     let now = i64::try_from(tables.clock.epoch_millis() / 1000).unwrap_or(i64::MAX);
     let secret = |key: &str| {
-        if key == LOCAL_KEYS.access_key {
+        if key == LOCAL_KEYS.access_key || tables.functions.function(key).is_some() {
             return Some(Secret::new(LOCAL_KEYS.secret));
         }
         tables.secrets.get(key).map(|secret| Secret::new(secret.as_str()))
     };
     verify(&request, &Expected::new("dynamodb", now), &secret).map(drop)
+}
+
+/// Refuses a function whose role does not allow what it asks for, where roles are enforced.
+fn permit(
+    tables: &Tables,
+    caller: &Caller,
+    place: (&str, &str),
+    body: &[u8],
+) -> Result<(), (u16, Bytes)> {
+    let (Some(roles), Some(scope)) = (&tables.roles, &caller.scope) else { return Ok(()) };
+    let Some(function) = tables.functions.function(&scope.access_key) else { return Ok(()) };
+    let operation = caller.target.split_once('.').map_or("", |(_, operation)| operation);
+    roles.check(&function, (operation, body), place).map_err(|refused| {
+        let text = json!({ "__type": "com.amazon.coral.service#AccessDeniedException",
+            "Message": refused.message() });
+        (400, text.to_string().into())
+    })
 }
 
 /// The body as text: SDKs may compress it. What it becomes is bounded as what comes plain is.

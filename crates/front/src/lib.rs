@@ -7,6 +7,9 @@ mod apigateway;
 mod dynamodb;
 mod identity;
 mod lambda;
+mod partiql;
+mod roles;
+mod table_access;
 mod unserved;
 
 use std::sync::Arc;
@@ -23,6 +26,7 @@ use stillwire_model::{ControlApi, LambdaApi, Metrics};
 use uuid::Uuid;
 
 pub use dynamodb::{TableAuth, Tables};
+pub use roles::{InvalidRole, Roles};
 
 /// The largest request that services here take, but for Lambda, which has a limit of its own. Source: DynamoDB quotas, "Request size" (16 MB).
 pub(crate) const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use stillwire_model::{Function, LOCAL_KEYS, Runtime};
+use stillwire_model::{Function, LOCAL_KEYS, Runtime, function_key};
 
 use crate::supervisor::{MARK, mark};
 
@@ -57,7 +57,7 @@ pub(crate) fn variables(
     put("_HANDLER", &function.handler);
     put("AWS_REGION", function.arn.region());
     put("AWS_DEFAULT_REGION", function.arn.region());
-    put("AWS_ACCESS_KEY_ID", LOCAL_KEYS.access_key);
+    put("AWS_ACCESS_KEY_ID", &function_key(&function.arn));
     put("AWS_SECRET_ACCESS_KEY", LOCAL_KEYS.secret);
     put("AWS_SESSION_TOKEN", LOCAL_KEYS.session_token);
     // Keys of the user's own, for functions whose tables are elsewhere. Without a token there is none.
@@ -102,6 +102,7 @@ mod tests {
             logical_id: "F".into(),
             arn: FunctionArn::new("aws", "eu-west-1", "1", "chat"),
             version: LATEST.into(),
+            role: "".into(),
             runtime: Runtime::Python(11),
             handler: "a.b".to_owned(),
             code: Code::Image(String::new()),
@@ -137,6 +138,6 @@ mod tests {
         ] {
             assert_eq!(all.get(name).map(String::as_str), Some(value), "{name}");
         }
-        assert!(all["AWS_ACCESS_KEY_ID"].starts_with("ASIA"));
+        assert_eq!(all["AWS_ACCESS_KEY_ID"], function_key(&function.arn));
     }
 }

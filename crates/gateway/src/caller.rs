@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use stillwire_awswire::{
     ErrorBody, Expected, Payload, RawRequest, Secret, ServiceError, SignatureError, verify,
 };
-use stillwire_model::{Api, LOCAL_KEYS, StageName};
+use stillwire_model::{Api, FunctionKeys, LOCAL_KEYS, StageName};
 use stillwire_policy::Policy;
 use stillwire_websocket::RequestHead;
 
@@ -18,8 +19,10 @@ const SERVICE: &str = "execute-api";
 /// The keys that callers sign with.
 #[derive(Clone, Default)]
 pub struct Keys {
-    /// By their access keys; those of our own functions are known besides.
+    /// By their access keys.
     keys: BTreeMap<String, Key>,
+    /// Those of our own functions.
+    functions: Option<Arc<dyn FunctionKeys>>,
 }
 
 /// What belongs to an access key.
@@ -81,8 +84,8 @@ impl fmt::Debug for Keys {
 
 impl Keys {
     /// The keys of our own functions and these, by their access keys.
-    pub fn new(keys: BTreeMap<String, Key>) -> Self {
-        Self { keys }
+    pub fn new(keys: BTreeMap<String, Key>, functions: Arc<dyn FunctionKeys>) -> Self {
+        Self { keys, functions: Some(functions) }
     }
 
     /// Checks that a key may do `action` on `resource` of an API.
@@ -128,7 +131,9 @@ impl Keys {
     }
 
     fn secret(&self, access_key: &str) -> Option<Secret> {
-        if access_key == LOCAL_KEYS.access_key {
+        let of_function =
+            || self.functions.as_ref().is_some_and(|keys| keys.function(access_key).is_some());
+        if access_key == LOCAL_KEYS.access_key || of_function() {
             return Some(Secret::new(LOCAL_KEYS.secret));
         }
         self.keys.get(access_key).map(|key| Secret::new(key.secret.as_str()))

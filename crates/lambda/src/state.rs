@@ -200,6 +200,7 @@ impl Function {
             logical_id,
             arn: self.arn.clone(),
             version: version.version.as_str().into(),
+            role: version.members.get("Role").and_then(Value::as_str).unwrap_or_default().into(),
             runtime: Runtime::parse(&version.runtime)
                 .unwrap_or_else(|_| Runtime::Other(version.runtime.clone())),
             handler: version.handler.clone(),

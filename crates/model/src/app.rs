@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Api, Domain, EventSourceMapping, Function, Table};
+use crate::{Api, Domain, EventSourceMapping, Function, Role, Table};
 
 /// Everything that one `dev` or `deploy` brings: the stacks of one assembly.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +32,11 @@ impl App {
         self.stacks.iter().flat_map(|stack| &stack.event_sources)
     }
 
+    /// The roles of all stacks.
+    pub fn roles(&self) -> impl Iterator<Item = &Role> {
+        self.stacks.iter().flat_map(|stack| &stack.roles)
+    }
+
     /// The tables of all stacks.
     pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
         self.stacks.iter().flat_map(|stack| &stack.tables)
@@ -55,6 +60,8 @@ pub struct Stack {
     pub domains: Vec<Arc<Domain>>,
     /// Its functions.
     pub functions: Vec<Arc<Function>>,
+    /// Its roles.
+    pub roles: Vec<Role>,
     /// Its tables.
     pub tables: Vec<Arc<Table>>,
     /// Its event source mappings.

@@ -19,6 +19,8 @@ pub struct Function {
     pub arn: FunctionArn,
     /// Its version: [`LATEST`], or a number.
     pub version: Arc<str>,
+    /// The ARN of its role, as it was given.
+    pub role: Arc<str>,
     /// What runs it.
     pub runtime: Runtime,
     /// Where its entry point is, in the runtime's own notation (`websocket.handler`).
@@ -78,10 +80,11 @@ impl From<Arc<Function>> for FunctionRelease {
 const RUN_BY_CLIENTS: [&str; 3] = ["java", "dotnet", "ruby"];
 
 impl Function {
-    /// Whether a process of `self` can go on as one of `other`: only how many there may be differs, if anything.
+    /// Whether a process of `self` can go on as one of `other`: only how many there may be, and what they may do,
+    /// differs, if anything.
     pub fn runs_as(&self, other: &Self) -> bool {
-        let reserved_concurrency = other.reserved_concurrency;
-        Self { reserved_concurrency, ..self.clone() } == *other
+        let (reserved_concurrency, role) = (other.reserved_concurrency, Arc::clone(&other.role));
+        Self { role, reserved_concurrency, ..self.clone() } == *other
     }
 
     /// The function's name.

@@ -1,4 +1,10 @@
-//! The keys that functions sign with on this machine.
+//! The keys that functions and this program sign with on this machine.
+
+use std::hash::Hash as _;
+
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
+
+use crate::FunctionArn;
 
 /// Shaped like the keys of an assumed role, so that SDKs look no further. They open nothing but what runs here.
 pub const LOCAL_KEYS: LocalKeys = LocalKeys {
@@ -16,4 +22,39 @@ pub struct LocalKeys {
     pub secret: &'static str,
     /// The session token. Requests may come without it.
     pub session_token: &'static str,
+}
+
+/// Source: RFC 4648, section 6.
+const BASE32: [char; 32] = [
+    'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M', 'N', 'O', 'P', 'Q', 'R', 'S',
+    'T', 'U', 'V', 'W', 'X', 'Y', 'Z', '2', '3', '4', '5', '6', '7',
+];
+
+/// The access key that a function signs with, always the same: it tells functions apart, and is no secret. Secret
+/// and session are those of [`LOCAL_KEYS`].
+///
+/// Source: IAM User Guide, "Understanding unique ID prefixes": `ASIA` is for temporary keys; 20 characters in all.
+pub fn function_key(arn: &FunctionArn) -> String {
+    let mut hasher = SipHasher13::new();
+    arn.as_str().hash(&mut hasher);
+    let digest = hasher.finish128().as_u128();
+    let letters = (0..16).map(|place| {
+        let five_bits = usize::try_from(digest >> (5 * place) & 31).unwrap_or_default();
+        BASE32.get(five_bits).copied().unwrap_or('A')
+    });
+    "ASIA".chars().chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_function_has_a_key_of_its_own_that_stays() {
+        let key = |name: &str| function_key(&FunctionArn::new("aws", "eu-west-1", "1", name));
+        assert_eq!(key("chat"), key("chat"));
+        assert_ne!(key("chat"), key("chat2"));
+        assert_eq!(key("chat").len(), LOCAL_KEYS.access_key.len());
+        assert!(key("chat").starts_with("ASIA") && key("chat").is_ascii());
+    }
 }

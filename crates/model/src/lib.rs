@@ -15,6 +15,7 @@ mod integration;
 mod keys;
 pub mod limits;
 mod ports;
+mod role;
 mod stage;
 mod table;
 mod usage;
@@ -44,13 +45,14 @@ pub use integration::{
     InvalidMapping, InvalidResponseKey, Mapping, MappingSource, MappingTarget, NoTemplate,
     Passthrough, RequestTemplates, ResponseKey, function_of_uri,
 };
-pub use keys::{LOCAL_KEYS, LocalKeys};
+pub use keys::{LOCAL_KEYS, LocalKeys, function_key};
 pub use ports::{
     AccessLogs, ApiHost, BoxFuture, Clock, ControlApi, ControlReply, ControlRequest, Destinations,
     EventQueue, EventRecord, EventSourceHost, EventSourceState, EventSourceStatus, FunctionHost,
-    FunctionLogs, Invocation, Invoke, InvokeError, Invoked, LambdaApi, LambdaReply, LambdaRequest,
-    LogLine, LogSource, Metrics, Outcome, Reply, TableApi, TableStores,
+    FunctionKeys, FunctionLogs, Invocation, Invoke, InvokeError, Invoked, LambdaApi, LambdaReply,
+    LambdaRequest, LogLine, LogSource, Metrics, Outcome, Reply, TableApi, TableStores,
 };
+pub use role::Role;
 pub use stage::{AccessLog, InvalidLogFormat, LogFormat, LogPiece, RouteSettings, Stage, Throttle};
 pub use table::{DeletionPolicy, Table};
 pub use usage::{

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    ApiDefinition, ApiId, DomainDefinition, EventSourceMapping, FunctionArn, FunctionRelease,
+    ApiDefinition, ApiId, DomainDefinition, EventSourceMapping, Function, FunctionArn,
+    FunctionRelease,
 };
 
 /// A boxed future, so that ports can be used as trait objects.
@@ -204,6 +205,12 @@ pub trait TableApi: Send + Sync + fmt::Debug {
 pub trait TableStores: Send + Sync + fmt::Debug {
     /// The store of an account (digits) in a region. What names none gets a store that refuses every request.
     fn store(&self, account: &str, region: &str) -> Arc<dyn TableApi>;
+}
+
+/// Knows functions by the access keys that they sign with ([`function_key`](crate::function_key)).
+pub trait FunctionKeys: Send + Sync + fmt::Debug {
+    /// The function whose key this is, if it is one's.
+    fn function(&self, access_key: &str) -> Option<Arc<Function>>;
 }
 
 /// An answer of [`TableApi`]: an HTTP status and its JSON text.

@@ -148,6 +148,9 @@ pub(crate) struct Tables {
     pub(crate) endpoint: Option<String>,
     /// What requests to the tables here must be signed with.
     pub(crate) signatures: Option<TableSignatures>,
+    /// Whether functions may do only what the policies of their roles allow.
+    #[serde(default)]
+    pub(crate) enforce_iam: bool,
 }
 
 /// Where tables are kept.

@@ -4,11 +4,8 @@ use super::Fate;
 use crate::report::Action;
 
 /// Types that mean nothing at run time here.
-const SKIPPED: [&str; 12] = [
+const SKIPPED: [&str; 9] = [
     "AWS::CDK::Metadata",
-    "AWS::IAM::Policy",
-    "AWS::IAM::ManagedPolicy",
-    "AWS::IAM::RolePolicy",
     "AWS::IAM::InstanceProfile",
     "AWS::IAM::User",
     "AWS::IAM::Group",
@@ -18,6 +15,9 @@ const SKIPPED: [&str; 12] = [
     "AWS::CloudFormation::WaitCondition",
     "AWS::CloudFormation::WaitConditionHandle",
 ];
+
+/// What becomes of roles and their policies.
+const PERMISSIONS: &str = "enforced for tables, where the operator wants it";
 
 /// Custom resources of the CDK whose work has no meaning here. A `*` ends a prefix.
 const CDK_HELPERS: [&str; 7] = [
@@ -64,7 +64,10 @@ pub(super) fn of(kind: &str) -> Fate {
         }
         "AWS::CloudFormation::Stack" => (Action::Runs, "its resources are listed as a stack"),
         "AWS::Lambda::Permission" => (Action::Runs, "checked, not enforced"),
-        "AWS::IAM::Role" => (Action::ValueOnly, "permissions are not enforced here"),
+        "AWS::IAM::Role" => (Action::Runs, PERMISSIONS),
+        "AWS::IAM::Policy" | "AWS::IAM::ManagedPolicy" | "AWS::IAM::RolePolicy" => {
+            (Action::Runs, PERMISSIONS)
+        }
         "AWS::Logs::LogGroup" => (Action::ValueOnly, "logs go to the terminal"),
         "AWS::Lambda::Version" | "AWS::Lambda::Alias" => (Action::Runs, "runs the current code"),
         "AWS::Lambda::EventInvokeConfig" => {

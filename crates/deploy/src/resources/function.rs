@@ -90,6 +90,7 @@ pub(super) fn build(
         logical_id: Arc::from(piece.id),
         arn,
         version: LATEST.into(),
+        role: piece.text("Role").unwrap_or_default().into(),
         runtime,
         handler,
         code: code?,

@@ -7,6 +7,7 @@ mod fate;
 mod function;
 mod layer;
 mod permission;
+mod role;
 mod table;
 mod usage;
 
@@ -16,7 +17,7 @@ pub(crate) use self::function::arn as function_arn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use stillwire_model::{Api, Domain, EventSourceMapping, Function, Table, function_of_uri};
+use stillwire_model::{Api, Domain, EventSourceMapping, Function, Role, Table, function_of_uri};
 
 use crate::json::{Node, Position};
 use crate::problem::{Location, Problem};
@@ -116,6 +117,7 @@ pub(crate) struct Parts {
     pub(crate) apis: Vec<Arc<Api>>,
     pub(crate) domains: Vec<Arc<Domain>>,
     pub(crate) functions: Vec<Arc<Function>>,
+    pub(crate) roles: Vec<Role>,
     pub(crate) tables: Vec<Arc<Table>>,
     pub(crate) event_sources: Vec<Arc<EventSourceMapping>>,
 }
@@ -173,6 +175,7 @@ pub(crate) fn build<'w>(
         }
         built.fates.insert(piece.key(), fate);
     }
+    role::build(resolver, pieces, &mut built);
     event_source::build(resolver, pieces, &mut built);
     let keys = usage::build(resolver, pieces, &mut built);
     api::build(resolver, pieces, &keys, &mut built);

@@ -130,6 +130,7 @@ impl House {
             logical_id: name.into(),
             arn: arn(name),
             version: LATEST.into(),
+            role: "".into(),
             runtime: Runtime::Python(11),
             handler: handler.to_owned(),
             code: Code::Directory { root: self.code.path().to_owned(), source: None },

@@ -97,6 +97,7 @@ pub(crate) fn function(name: &str, properties: &Value, events: &Value) -> Functi
         logical_id: name.into(),
         arn: arn(name),
         version: LATEST.into(),
+        role: "".into(),
         runtime: Runtime::Python(12),
         handler: "app.handler".to_owned(),
         code: Code::Inline { file_name: "app.py".to_owned(), text: String::new() },

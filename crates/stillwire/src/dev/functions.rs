@@ -8,20 +8,32 @@ use stillwire_functions::Functions;
 use stillwire_lambda::{Delays, Home, Kept, Lambda, Ports};
 use stillwire_listen::system_bundle;
 use stillwire_model::{
-    App, Clock, Function, FunctionArn, FunctionDefinition, FunctionHost, FunctionRelease, Invoke,
+    App, Clock, Function, FunctionArn, FunctionDefinition, FunctionHost, FunctionKeys,
+    FunctionRelease, Invoke, function_key,
 };
 use stillwire_outbound::Outbound;
 
 use crate::dev::variables::Variables;
 
-/// The functions that there are, as they were deployed last. Clones share it.
+/// The functions that there are, as they were deployed last, by their access keys. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Known(Arc<RwLock<Vec<Arc<Function>>>>);
+pub(crate) struct Known(Arc<RwLock<BTreeMap<String, Arc<Function>>>>);
 
 impl Known {
     /// All of them.
     pub(crate) fn all(&self) -> Vec<Arc<Function>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    fn replace(&self, functions: impl Iterator<Item = Arc<Function>>) {
+        let by_key = functions.map(|function| (function_key(&function.arn), function)).collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = by_key;
+    }
+}
+
+impl FunctionKeys for Known {
+    fn function(&self, access_key: &str) -> Option<Arc<Function>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(access_key).cloned()
     }
 }
 
@@ -38,8 +50,7 @@ pub(crate) struct FunctionHouse {
 
 impl FunctionHost for FunctionHouse {
     fn deploy(&self, releases: Vec<FunctionRelease>) {
-        *self.known.0.write().unwrap_or_else(PoisonError::into_inner) =
-            releases.iter().map(|release| Arc::clone(&release.latest)).collect();
+        self.known.replace(releases.iter().map(|release| Arc::clone(&release.latest)));
         let with_variables = |release: FunctionRelease| {
             let variables = self.variables.of(&release.latest.stack, release.latest.arn.region());
             (release, variables)

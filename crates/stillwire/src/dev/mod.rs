@@ -233,7 +233,7 @@ async fn start(
         connection: own.limits(),
         stages: own.stages(),
         signed: own.signed(),
-        keys: Keys::new(own.keys()?),
+        keys: Keys::new(own.keys()?, Arc::new(known.clone())),
         endpoints: settings.endpoints(),
         patient: !debugged.is_empty(),
     };
@@ -274,7 +274,7 @@ async fn start(
     let ports = (data.path().join("ports.json"), args.port);
     let host = Host::new(
         gateway.clone(),
-        (&app, known),
+        (&app, known.clone()),
         &addresses,
         (Arc::clone(&authority), capacity),
         ports,
@@ -288,7 +288,7 @@ async fn start(
         Arc::new(SystemClock),
     );
     let rooms = Rooms {
-        tables: tables::front(&tables, &own.tables, own.keys()?, &home.region),
+        tables: tables::front(&tables, &own, &app, known.clone(), &home.region)?,
         control: Arc::new(control),
         lambda: Arc::new(lambda.clone()),
         metrics: Arc::new(gateway.clone()),

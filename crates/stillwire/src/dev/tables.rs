@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use stillwire_awswire::Credentials;
-use stillwire_front::TableAuth;
-use stillwire_gateway::Key;
+use stillwire_front::{Roles, TableAuth};
 use stillwire_listen::system_bundle;
 use stillwire_model::{App, LOCAL_KEYS, Table, TableStores};
 use stillwire_outbound::Outbound;
-use stillwire_tables::{Config, Engine, Provisioned, Remote, There, provision};
+use stillwire_tables::{Config as EngineConfig, Engine, Provisioned, Remote, There, provision};
 
 use crate::clock::SystemClock;
-use crate::config::{self, TableMode, TableSignatures};
+use crate::config::{self, Config, TableMode, TableSignatures};
 use crate::dev::data_dir::DataDir;
+use crate::dev::functions::Known;
 use crate::dev::screen::Screen;
 use crate::report::hinted;
 use crate::settings::Settings;
@@ -54,7 +54,7 @@ impl Tables {
         });
         let endpoint = match mode {
             TableMode::Embedded => {
-                return Ok(Self::Here(Engine::open(Config {
+                return Ok(Self::Here(Engine::open(EngineConfig {
                     folder: data.tables().to_owned(),
                     account: home.0.to_owned(),
                     region: home.1.to_owned(),
@@ -161,19 +161,47 @@ impl Tables {
 /// The endpoint's side of tables: who may use them.
 pub(crate) fn front(
     tables: &Tables,
-    own: &config::Tables,
-    keys: BTreeMap<String, Key>,
+    own: &Config,
+    app: &App,
+    known: Known,
     region: &str,
-) -> stillwire_front::Tables {
-    stillwire_front::Tables {
+) -> Result<stillwire_front::Tables> {
+    let secrets = own.keys()?.into_iter().map(|(name, key)| (name, key.secret)).collect();
+    Ok(stillwire_front::Tables {
         stores: tables.stores(),
-        auth: match own.signatures {
+        auth: match own.tables.signatures {
             None | Some(TableSignatures::Presence) => TableAuth::Presence,
             Some(TableSignatures::Off) => TableAuth::Off,
             Some(TableSignatures::Verify) => TableAuth::Verify,
         },
-        secrets: keys.into_iter().map(|(name, key)| (name, key.secret)).collect(),
+        secrets,
+        functions: Arc::new(known),
+        roles: if own.tables.enforce_iam { Some(roles(tables, app)?) } else { None },
         region: region.into(),
         clock: Arc::new(SystemClock),
+    })
+}
+
+/// What the roles of the app's functions may do. What cannot be judged is told.
+fn roles(tables: &Tables, app: &App) -> Result<Roles> {
+    if let Tables::Elsewhere { .. } = tables {
+        return Err(hinted(
+            "stillwire.toml: [tables] enforce-iam is for tables that are kept here",
+            "leave it out: who keeps the tables decides who may use them",
+        ));
     }
+    for role in app.roles() {
+        for policy in &role.unknown_policies {
+            tracing::warn!(role = %role.arn, policy, "what this policy allows is not known here: nothing");
+        }
+    }
+    for function in app.functions() {
+        if app.roles().all(|role| role.arn != function.role) {
+            let (function, role) = (function.name(), &function.role);
+            tracing::warn!(function, %role, "its role is not part of the app: it may do everything to tables");
+        }
+    }
+    Roles::new(app.roles()).map_err(|error| {
+        hinted(error.to_string(), "mend the template, or leave out [tables] enforce-iam")
+    })
 }

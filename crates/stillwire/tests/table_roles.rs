@@ -1,0 +1,172 @@
+//! What the roles of functions allow them to do to tables, where that is enforced.
+
+#![allow(missing_docs, reason = "tests are named by the behaviour they check")]
+#![allow(clippy::indexing_slicing, reason = "a test says what went wrong by panicking")]
+
+use serde_json::{Value, json};
+use stillwire_testkit::{App, Client, Stillwire};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_stillwire");
+
+/// Calls DynamoDB as its message says, and tells the client by `@connections` that it did.
+const CODE: &str = r#"
+import boto3, json
+from botocore.exceptions import ClientError
+db = boto3.client("dynamodb")
+
+def handler(event, context):
+    asked = json.loads(event["body"])
+    try:
+        getattr(db, asked["call"])(**asked["with"])
+        said = "done"
+    except ClientError as error:
+        said = [error.response["Error"]["Code"], error.response["Error"]["Message"]]
+    about = event["requestContext"]
+    url = "https://" + about["domainName"] + "/" + about["stage"]
+    boto3.client("apigatewaymanagementapi", endpoint_url=url).post_to_connection(
+        ConnectionId=about["connectionId"], Data=json.dumps(said))
+    return {"statusCode": 200}
+"#;
+
+const SETTINGS: &str = "
+[management]
+signatures = \"verify\"
+[tables]
+signatures = \"verify\"
+enforce-iam = true
+";
+
+const ROOMS: &str = "arn:aws:dynamodb:us-east-1:000000000000:table/rooms";
+const OTHER: &str = "arn:aws:dynamodb:us-east-1:000000000000:table/other";
+
+/// What the CDK makes of `grant_read_data`.
+const READ: [&str; 8] = [
+    "dynamodb:BatchGetItem",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+    "dynamodb:Query",
+    "dynamodb:GetItem",
+    "dynamodb:Scan",
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DescribeTable",
+];
+
+fn role(more: &Value) -> Value {
+    let mut properties = json!({ "AssumeRolePolicyDocument": { "Statement": [{ "Effect": "Allow",
+        "Action": "sts:AssumeRole", "Principal": { "Service": "lambda.amazonaws.com" } }] } });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        properties[name] = value.clone();
+    }
+    json!({ "Type": "AWS::IAM::Role", "Properties": properties })
+}
+
+fn app() -> App {
+    let with_role = |role: &str| json!({ "Role": { "Fn::GetAtt": [role, "Arn"] } });
+    let mut reader = with_role("ReaderRole");
+    reader["FunctionName"] = json!("reads");
+    let table = json!({ "Fn::GetAtt": ["Rooms", "Arn"] });
+    let index = json!({ "Fn::Join": ["", [table, "/index/*"]] });
+    App::new()
+        .function_with("reader", CODE, &reader)
+        .function_with("owner", CODE, &with_role("OwnerRole"))
+        .function("stranger", CODE)
+        .route("read", "reader")
+        .route("own", "owner")
+        .route("stranger", "stranger")
+        .resource(
+            "ReaderRole",
+            role(&json!({ "RoleName": "reader-role", "ManagedPolicyArns": [
+            "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"] })),
+        )
+        .resource(
+            "ReaderPolicy",
+            json!({ "Type": "AWS::IAM::Policy", "Properties": {
+            "PolicyName": "read", "Roles": [{ "Ref": "ReaderRole" }],
+            "PolicyDocument": { "Version": "2012-10-17", "Statement": [
+                { "Effect": "Allow", "Action": READ, "Resource": [table, index] }] } } }),
+        )
+        .resource(
+            "OwnerRole",
+            role(&json!({
+            "ManagedPolicyArns": ["arn:aws:iam::aws:policy/AmazonDynamoDBFullAccess"],
+            "Policies": [{ "PolicyName": "no", "PolicyDocument": { "Statement": {
+                "Effect": "Deny", "Action": "dynamodb:DeleteTable", "Resource": "*" } } }] })),
+        )
+        .resource(
+            "Rooms",
+            json!({ "Type": "AWS::DynamoDB::Table", "Properties": {
+            "TableName": "rooms", "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+            "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }] } }),
+        )
+}
+
+fn start(app: &App, settings: &str) -> Stillwire {
+    let template = app.template();
+    std::fs::write(template.with_file_name("stillwire.toml"), settings).expect("a file");
+    Stillwire::dev(PROGRAM, &template)
+}
+
+/// What a call by the function behind a route comes to.
+fn call(client: &mut Client, route: &str, name: &str, arguments: &Value) -> Value {
+    client.ask(&json!({ "action": route, "call": name, "with": arguments }).to_string())
+}
+
+#[test]
+fn a_function_may_do_to_tables_what_its_role_allows_and_no_more() {
+    let app = app();
+    let stillwire = start(&app, SETTINGS);
+    let mut client = stillwire.connect();
+    let (key, item) = (json!({ "id": { "S": "a" } }), json!({ "id": { "S": "a" } }));
+    let put = json!({ "TableName": "rooms", "Item": item });
+    assert_eq!(call(&mut client, "own", "put_item", &put), "done");
+    for (name, arguments) in [
+        ("get_item", json!({ "TableName": "rooms", "Key": key })),
+        ("scan", json!({ "TableName": "rooms" })),
+        ("batch_get_item", json!({ "RequestItems": { "rooms": { "Keys": [key] } } })),
+        ("describe_table", json!({ "TableName": "rooms" })),
+    ] {
+        assert_eq!(call(&mut client, "read", name, &arguments), "done", "{name}");
+    }
+
+    for (name, action, resource, arguments) in [
+        ("put_item", "PutItem", ROOMS, put.clone()),
+        ("get_item", "GetItem", OTHER, json!({ "TableName": "other", "Key": key })),
+        (
+            "transact_write_items",
+            "PutItem",
+            ROOMS,
+            json!({ "TransactItems": [{ "Put": { "TableName": "rooms", "Item": item } }] }),
+        ),
+        (
+            "execute_statement",
+            "PartiQLSelect",
+            ROOMS,
+            json!({ "Statement": "SELECT * FROM \"rooms\"" }),
+        ),
+    ] {
+        let message = format!(
+            "User: arn:aws:sts::000000000000:assumed-role/reader-role/reads is not authorized to perform: \
+             dynamodb:{action} on resource: {resource} because no identity-based policy allows the \
+             dynamodb:{action} action"
+        );
+        let said = call(&mut client, "read", name, &arguments);
+        assert_eq!(said, json!(["AccessDeniedException", message]), "{name}");
+    }
+
+    let denied = call(&mut client, "own", "delete_table", &json!({ "TableName": "rooms" }));
+    let message = denied[1].as_str().unwrap_or_default();
+    assert!(message.ends_with("with an explicit deny in an identity-based policy"), "{denied}");
+
+    // A role that the app does not declare says nothing that could be enforced.
+    stillwire.wait_for_log("its role is not part of the app");
+    assert_eq!(call(&mut client, "stranger", "put_item", &put), "done");
+}
+
+#[test]
+fn without_a_word_roles_are_not_enforced() {
+    let app = app();
+    let stillwire = start(&app, "");
+    let put = json!({ "TableName": "rooms", "Item": { "id": { "S": "a" } } });
+    assert_eq!(call(&mut stillwire.connect(), "read", "put_item", &put), "done");
+}
