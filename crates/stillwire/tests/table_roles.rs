@@ -170,3 +170,18 @@ fn without_a_word_roles_are_not_enforced() {
     let put = json!({ "TableName": "rooms", "Item": { "id": { "S": "a" } } });
     assert_eq!(call(&mut stillwire.connect(), "read", "put_item", &put), "done");
 }
+
+#[test]
+fn who_keeps_the_tables_enforces_the_roles() {
+    let app = app();
+    let template = app.template();
+    let settings =
+        "[tables]\nmode = \"external\"\nendpoint = \"http://localhost:9\"\nenforce-iam = true\n";
+    std::fs::write(template.with_file_name("stillwire.toml"), settings).expect("a file");
+    let mut command = Stillwire::command(PROGRAM);
+    command.args(["dev", "--in-memory", "--port", "0"]).arg(&template);
+    let output = command.output().expect("the program starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    assert!(said.contains("enforce-iam is for tables that are kept here"), "{said}");
+}

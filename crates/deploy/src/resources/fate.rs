@@ -16,9 +16,6 @@ const SKIPPED: [&str; 9] = [
     "AWS::CloudFormation::WaitConditionHandle",
 ];
 
-/// What becomes of roles and their policies.
-const PERMISSIONS: &str = "enforced for tables, where the operator wants it";
-
 /// Custom resources of the CDK whose work has no meaning here. A `*` ends a prefix.
 const CDK_HELPERS: [&str; 7] = [
     "Custom::LogRetention",
@@ -64,9 +61,11 @@ pub(super) fn of(kind: &str) -> Fate {
         }
         "AWS::CloudFormation::Stack" => (Action::Runs, "its resources are listed as a stack"),
         "AWS::Lambda::Permission" => (Action::Runs, "checked, not enforced"),
-        "AWS::IAM::Role" => (Action::Runs, PERMISSIONS),
-        "AWS::IAM::Policy" | "AWS::IAM::ManagedPolicy" | "AWS::IAM::RolePolicy" => {
-            (Action::Runs, PERMISSIONS)
+        "AWS::IAM::Role"
+        | "AWS::IAM::Policy"
+        | "AWS::IAM::ManagedPolicy"
+        | "AWS::IAM::RolePolicy" => {
+            (Action::Runs, "enforced for tables, where the operator wants it")
         }
         "AWS::Logs::LogGroup" => (Action::ValueOnly, "logs go to the terminal"),
         "AWS::Lambda::Version" | "AWS::Lambda::Alias" => (Action::Runs, "runs the current code"),

@@ -189,6 +189,7 @@ async fn start(
 
     let home = home(&app);
     let tables = Tables::open(&own.tables, settings, &data, (&home.account, &home.region))?;
+    let roles = tables::roles(&own.tables, &app)?;
     tables.provide(&app, screen).await?;
 
     let drain = Drain::new();
@@ -288,7 +289,7 @@ async fn start(
         Arc::new(SystemClock),
     );
     let rooms = Rooms {
-        tables: tables::front(&tables, &own, &app, known.clone(), &home.region)?,
+        tables: tables::front(&tables, &own, (known, roles), &home.region)?,
         control: Arc::new(control),
         lambda: Arc::new(lambda.clone()),
         metrics: Arc::new(gateway.clone()),

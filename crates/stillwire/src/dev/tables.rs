@@ -52,6 +52,12 @@ impl Tables {
             Some(_) => TableMode::External,
             None => TableMode::Embedded,
         });
+        if own.enforce_iam && mode != TableMode::Embedded {
+            return Err(hinted(
+                "stillwire.toml: [tables] enforce-iam is for tables that are kept here",
+                "leave it out: who keeps the tables decides who may use them",
+            ));
+        }
         let endpoint = match mode {
             TableMode::Embedded => {
                 return Ok(Self::Here(Engine::open(EngineConfig {
@@ -162,8 +168,7 @@ impl Tables {
 pub(crate) fn front(
     tables: &Tables,
     own: &Config,
-    app: &App,
-    known: Known,
+    (functions, roles): (Known, Option<Roles>),
     region: &str,
 ) -> Result<stillwire_front::Tables> {
     let secrets = own.keys()?.into_iter().map(|(name, key)| (name, key.secret)).collect();
@@ -175,20 +180,17 @@ pub(crate) fn front(
             Some(TableSignatures::Verify) => TableAuth::Verify,
         },
         secrets,
-        functions: Arc::new(known),
-        roles: if own.tables.enforce_iam { Some(roles(tables, app)?) } else { None },
+        functions: Arc::new(functions),
+        roles,
         region: region.into(),
         clock: Arc::new(SystemClock),
     })
 }
 
-/// What the roles of the app's functions may do. What cannot be judged is told.
-fn roles(tables: &Tables, app: &App) -> Result<Roles> {
-    if let Tables::Elsewhere { .. } = tables {
-        return Err(hinted(
-            "stillwire.toml: [tables] enforce-iam is for tables that are kept here",
-            "leave it out: who keeps the tables decides who may use them",
-        ));
+/// What the roles of the app's functions may do, where that is enforced. What cannot be judged is told.
+pub(crate) fn roles(own: &config::Tables, app: &App) -> Result<Option<Roles>> {
+    if !own.enforce_iam {
+        return Ok(None);
     }
     for role in app.roles() {
         for policy in &role.unknown_policies {
@@ -201,7 +203,7 @@ fn roles(tables: &Tables, app: &App) -> Result<Roles> {
             tracing::warn!(function, %role, "its role is not part of the app: it may do everything to tables");
         }
     }
-    Roles::new(app.roles()).map_err(|error| {
+    Roles::new(app.roles()).map(Some).map_err(|error| {
         hinted(error.to_string(), "mend the template, or leave out [tables] enforce-iam")
     })
 }
