@@ -1,5 +1,6 @@
 //! Requests and answers about tables, between the engine's words and the world's.
 
+use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
 use crate::backroom::Backroom;
@@ -78,6 +79,44 @@ pub(crate) fn check_name(request: &Value, tables: &[String]) -> Result<(), Refus
         ))),
         None => Ok(()),
     }
+}
+
+/// The names of all tables.
+pub(crate) fn names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached("SELECT table_name FROM _tables")?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
+
+/// Refuses indexes that the engine cannot keep beside each other: it would be left with half a table. `described` is
+/// the table as it is, where it is to be changed.
+pub(crate) fn check_indexes(request: &Value, described: &Value) -> Result<(), Refusal> {
+    let named = |list: Option<&Value>| -> Vec<String> {
+        let list = list.and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(|index| index.get("IndexName")?.as_str()).map(str::to_owned).collect()
+    };
+    let updates = request.get("GlobalSecondaryIndexUpdates").and_then(Value::as_array);
+    let created = updates.into_iter().flatten().filter_map(|update| update.get("Create").cloned());
+    let created = named(Some(&created.collect()));
+    for member in ["GlobalSecondaryIndexes", "LocalSecondaryIndexes"] {
+        let mut names = named(request.get(member));
+        names.extend(named(described.get("Table").and_then(|table| table.get(member))));
+        if member == "GlobalSecondaryIndexes" {
+            names.extend(created.iter().cloned());
+        }
+        for (at, name) in names.iter().enumerate() {
+            let mut others = names.iter().take(at);
+            let other = others.find(|other| *other != name && other.eq_ignore_ascii_case(name));
+            if let Some(other) = other {
+                return Err(Refusal::validation(format!(
+                    "Stillwire cannot keep the index {name} beside the index {other}: the names differ only in \
+                     upper and lower case"
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// An answer about tables, as the world knows it.

@@ -250,15 +250,16 @@ impl Store {
         }
         match operation {
             "CreateTable" => {
-                let tables = running.database.table_stats().unwrap_or_default();
-                let names: Vec<String> = tables.into_iter().map(|table| table.table_name).collect();
+                let names = self.backroom.read(definitions::names).unwrap_or_default();
                 definitions::check_name(request, &names)?;
+                definitions::check_indexes(request, &Value::Null)?;
             }
-            "UpdateTable" if request.get("StreamSpecification").is_some() => {
+            "UpdateTable" => {
                 let described = json!({ "TableName": name }).to_string();
                 let described = self.ask(running, "DescribeTable", described.into()).await;
                 let described = serde_json::from_slice(&described.body).unwrap_or_default();
                 definitions::check_stream(request, &described)?;
+                definitions::check_indexes(request, &described)?;
             }
             _ => return Ok(()),
         }
@@ -326,10 +327,14 @@ impl Store {
             }
         }
         if let Some(tables) = request.get_mut("RequestItems").and_then(Value::as_object_mut) {
-            let named = std::mem::take(tables);
-            for (name, of_table) in named {
-                let name = name.strip_prefix(prefix.as_str()).unwrap_or(&name).to_owned();
-                tables.insert(name, of_table);
+            // A table that is named both ways stays so, for the engine to refuse: one of the two would be lost.
+            let names = tables.keys().filter_map(|name| name.strip_prefix(prefix.as_str()));
+            let names: Vec<String> =
+                names.filter(|name| !tables.contains_key(*name)).map(str::to_owned).collect();
+            for name in names {
+                if let Some(of_table) = tables.shift_remove(&format!("{prefix}{name}")) {
+                    tables.insert(name, of_table);
+                }
             }
         }
     }

@@ -314,3 +314,49 @@ async fn an_update_that_only_takes_away_makes_no_item() {
     tables.ok("UpdateItem", update).await;
     assert_eq!(tables.ok("GetItem", get("a")).await, json!({ "Item": { "id": { "S": "a" } } }));
 }
+
+#[tokio::test]
+async fn a_batch_that_names_a_table_twice_is_refused_and_writes_nothing() {
+    let tables = Tables::open();
+    tables.create("Chat", json!({})).await;
+    let arn = "arn:aws:dynamodb:us-east-1:999999999999:table/Chat";
+    let put = |id: &str| json!([{ "PutRequest": { "Item": { "id": { "S": id } } } }]);
+    for (one, other) in [(arn, "Chat"), ("Chat", arn)] {
+        let batch = json!({ "RequestItems": { one: put("a"), other: put("b") } });
+        let (kind, _) = tables.refused("BatchWriteItem", batch).await;
+        assert_eq!(kind, "ValidationException");
+    }
+    assert_eq!(tables.ok("Scan", json!({ "TableName": "Chat" })).await["Count"], 0);
+}
+
+#[tokio::test]
+async fn indexes_that_the_engine_cannot_keep_apart_are_refused_and_leave_nothing() {
+    let tables = Tables::open();
+    let index = |name: &str, key: &str| {
+        json!({
+            "IndexName": name, "KeySchema": [{ "AttributeName": key, "KeyType": "HASH" }],
+            "Projection": { "ProjectionType": "ALL" },
+        })
+    };
+    let attributes =
+        ["id", "a", "b"].map(|name| json!({ "AttributeName": name, "AttributeType": "S" }));
+    let request = |indexes: Value| {
+        json!({
+            "TableName": "Chat", "AttributeDefinitions": attributes,
+            "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+            "BillingMode": "PAY_PER_REQUEST", "GlobalSecondaryIndexes": indexes,
+        })
+    };
+    let both = request(json!([index("rooms", "a"), index("Rooms", "b")]));
+    let (kind, message) = tables.refused("CreateTable", both).await;
+    assert_eq!(kind, "ValidationException");
+    assert!(message.contains("index Rooms beside the index rooms"), "{message}");
+    assert_eq!(tables.ok("ListTables", json!({})).await, json!({ "TableNames": [] }));
+
+    tables.ok("CreateTable", request(json!([index("rooms", "a"), index("other", "b")]))).await;
+    let update = json!({
+        "TableName": "Chat", "AttributeDefinitions": attributes,
+        "GlobalSecondaryIndexUpdates": [{ "Create": index("Rooms", "b") }],
+    });
+    assert_eq!(tables.refused("UpdateTable", update).await.0, "ValidationException");
+}
