@@ -38,6 +38,7 @@ struct Table {
     keys: Vec<String>,
     global: Vec<String>,
     local: Vec<String>,
+    vector: Vec<String>,
     has_stream: bool,
     old_image: bool,
 }
@@ -48,14 +49,11 @@ pub(crate) fn sweep(backroom: &Backroom, now_seconds: u64) -> Result<usize, Dyno
     let mut removed = 0;
     for table in backroom.read(tables)? {
         index(backroom, &table)?;
-        let mut after = 0;
-        loop {
-            let (count, next) = batch(backroom, &table, now, after)?;
+        let mut after = Some((0, 0));
+        while let Some(place) = after {
+            let (count, next) = batch(backroom, &table, now, place)?;
             removed += count;
-            match next {
-                Some(next) => after = next,
-                None => break,
-            }
+            after = next;
         }
     }
     Ok(removed)
@@ -70,7 +68,7 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
     connection
         .prepare_cached(
             "SELECT table_name, ttl_attribute, key_schema, gsi_definitions, lsi_definitions, \
-             coalesce(stream_enabled, 0), stream_view_type FROM _tables \
+             coalesce(stream_enabled, 0), stream_view_type, vector_index_definitions FROM _tables \
              WHERE ttl_enabled = 1 AND ttl_attribute IS NOT NULL",
         )?
         .query_map([], |row| {
@@ -81,6 +79,7 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
                 keys: names(row.get(2)?, "AttributeName"),
                 global: names(row.get(3)?, "IndexName"),
                 local: names(row.get(4)?, "IndexName"),
+                vector: names(row.get(7)?, "IndexName"),
                 has_stream: row.get(5)?,
                 old_image: view.is_none_or(|view| view.contains("OLD")),
             })
@@ -134,40 +133,49 @@ fn index(backroom: &Backroom, table: &Table) -> Result<(), DynoxideError> {
     })
 }
 
-/// Removes some items. Tells how many, and from which time on there may be more.
+/// A place in the order of what is due: a time, and the row within it.
+type Place = (i64, i64);
+
+/// Removes some items. Tells how many, and after which place there may be more.
 fn batch(
     backroom: &Backroom,
     table: &Table,
     now: i64,
-    after: i64,
-) -> Result<(usize, Option<i64>), DynoxideError> {
+    (after, row): Place,
+) -> Result<(usize, Option<Place>), DynoxideError> {
     let (rows, due) = (table.rows(), table.due());
     let sql = format!(
-        "SELECT pk, sk, item_json, {due} FROM {rows} \
-         WHERE {due} IS NOT NULL AND {due} >= ?1 AND {due} < ?2 ORDER BY {due} LIMIT ?3"
+        "SELECT pk, sk, item_json, {due}, rowid FROM {rows} WHERE {due} IS NOT NULL \
+         AND {due} >= ?1 AND {due} < ?2 AND ({due} > ?3 OR rowid > ?4) ORDER BY {due}, rowid LIMIT ?5"
     );
     let oldest = after.max(now.saturating_sub(PAST_MAX));
-    let found = |connection: &Connection| -> rusqlite::Result<Vec<(String, String, String, i64)>> {
-        connection
-            .prepare_cached(&sql)?
-            .query_map(params![oldest, now, BATCH], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            })?
-            .collect()
-    };
+    let found =
+        |connection: &Connection| -> rusqlite::Result<Vec<(String, String, String, Place)>> {
+            connection
+                .prepare_cached(&sql)?
+                .query_map(params![oldest, now, after, row, BATCH], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, (row.get(3)?, row.get(4)?)))
+                })?
+                .collect()
+        };
     // Most sweeps find nothing, and then need no turn to write.
     if backroom.read(found)?.is_empty() {
         return Ok((0, None));
     }
     backroom.write(|storage| {
         let began = Instant::now();
+        // The table may have changed since it was looked at: an index that is new has these items too.
+        let now_there = tables(storage.conn())?
+            .into_iter()
+            .find(|there| there.name == table.name && there.attribute == table.attribute);
+        let Some(table) = now_there else { return Ok((0, None)) };
         let found = found(storage.conn())?;
         let full = found.len() == BATCH;
-        let (mut removed, mut last, mut cut) = (0, oldest, false);
-        for (pk, sk, item, due) in found {
-            last = due;
+        let (mut removed, mut last, mut cut) = (0, (after, row), false);
+        for (pk, sk, item, place) in found {
+            last = place;
             if is_due(&item, &table.attribute, now) {
-                remove(storage, table, (&pk, &sk), &item)?;
+                remove(storage, &table, (&pk, &sk), &item)?;
                 removed += 1;
             }
             if began.elapsed() > BATCH_TIME {
@@ -175,9 +183,7 @@ fn batch(
                 break;
             }
         }
-        // What is not removed though the index shows it would be found again and again.
-        let next = if removed == 0 { last + 1 } else { oldest };
-        Ok((removed, (full || cut).then_some(next)))
+        Ok((removed, (full || cut).then_some(last)))
     })
 }
 
@@ -203,6 +209,9 @@ fn remove(
     for index in &table.local {
         storage.delete_lsi_item(&table.name, index, pk, sk)?;
     }
+    for index in &table.vector {
+        storage.delete_vector_item(&table.name, index, pk, sk)?;
+    }
     if !table.has_stream {
         return Ok(());
     }
@@ -222,4 +231,84 @@ fn remove(
         Some(IDENTITY),
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use dynoxide::Database;
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn parsed<T: serde::de::DeserializeOwned>(request: Value) -> T {
+        serde_json::from_value(request).unwrap()
+    }
+
+    fn store() -> (TempDir, Database, Backroom) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tables.db");
+        let database = Database::new(&file.to_string_lossy()).unwrap();
+        let create = json!({
+            "TableName": "Chat", "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+            "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+        });
+        database.create_table(parsed(create)).unwrap();
+        let due = json!({ "Enabled": true, "AttributeName": "due" });
+        let due = json!({ "TableName": "Chat", "TimeToLiveSpecification": due });
+        database.update_time_to_live(parsed(due)).unwrap();
+        let backroom = Backroom::open(&file).unwrap();
+        (folder, database, backroom)
+    }
+
+    fn put(database: &Database, id: &str, due: &str) {
+        let item = json!({ "id": { "S": id }, "room": { "S": "lobby" }, "due": { "N": due } });
+        database.put_item(parsed(json!({ "TableName": "Chat", "Item": item }))).unwrap();
+    }
+
+    fn count(database: &Database, index: Option<&str>) -> usize {
+        let mut request = json!({ "TableName": "Chat" });
+        if let Some(index) = index {
+            request["IndexName"] = index.into();
+        }
+        database.scan(parsed(request)).unwrap().count
+    }
+
+    #[test]
+    fn an_index_that_came_meanwhile_loses_the_item_too() {
+        let (_folder, database, backroom) = store();
+        put(&database, "a", "1799999999");
+        let seen = backroom.read(tables).unwrap().remove(0);
+        index(&backroom, &seen).unwrap();
+        let update = json!({
+            "TableName": "Chat",
+            "AttributeDefinitions": [
+                { "AttributeName": "id", "AttributeType": "S" },
+                { "AttributeName": "room", "AttributeType": "S" },
+            ],
+            "GlobalSecondaryIndexUpdates": [{ "Create": {
+                "IndexName": "rooms", "KeySchema": [{ "AttributeName": "room", "KeyType": "HASH" }],
+                "Projection": { "ProjectionType": "ALL" },
+            }}],
+        });
+        database.update_table(parsed(update)).unwrap();
+        assert_eq!(count(&database, Some("rooms")), 1);
+        let now = i64::try_from(NOW).unwrap();
+        assert_eq!(batch(&backroom, &seen, now, (0, 0)).unwrap(), (1, None));
+        assert_eq!((count(&database, None), count(&database, Some("rooms"))), (0, 0));
+    }
+
+    #[test]
+    fn fractions_of_a_second_do_not_hide_what_is_due_in_it() {
+        let (_folder, database, backroom) = store();
+        for number in 0..3 * BATCH {
+            put(&database, &format!("stays {number}"), "1799999999.5");
+        }
+        put(&database, "goes", "1799999999");
+        assert_eq!(sweep(&backroom, NOW).unwrap(), 1);
+        assert_eq!(count(&database, None), 3 * BATCH);
+    }
 }
