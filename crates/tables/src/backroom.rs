@@ -1,21 +1,23 @@
-//! The store seen from behind: a second connection to the engine's file.
+//! The store seen from behind: two more connections to the engine's file.
 //!
-//! The engine's interface lacks what streams and expiry need. Its file is an `SQLite` database in WAL mode, so a second
-//! connection reads without waiting and writes in turns with the first. Rows of our own live in the same
+//! The engine's interface lacks what streams and expiry need. Its file is an `SQLite` database in WAL mode, so one
+//! connection reads without waiting for anybody, and another writes in turns with the engine's. Rows of our own live in the same
 //! file: a transaction writes a table's stream and what we know about it at once, or neither.
 //!
 //! What is ours has a space in its name, which no table of a user can have.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use dynoxide::DynoxideError;
 use dynoxide::storage::Storage;
 use rusqlite::Connection;
 
-/// The second connection. One caller at a time.
+/// The connections. One caller of each at a time.
 pub(crate) struct Backroom {
-    storage: Mutex<Storage>,
+    /// Not the one that writes: waiting for a turn to write would hold up every reader.
+    reading: Mutex<Connection>,
+    writing: Mutex<Storage>,
 }
 
 impl std::fmt::Debug for Backroom {
@@ -100,11 +102,13 @@ FROM _tables WHERE stream_enabled = 1
 "#;
 
 impl Backroom {
-    /// Opens the second connection to a file that the engine has opened.
+    /// Opens connections to a file that the engine has opened.
     pub(crate) fn open(path: &Path) -> Result<Self, DynoxideError> {
         let storage = Storage::new(&path.to_string_lossy())?;
         storage.conn().execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;"))?;
-        Ok(Self { storage: Mutex::new(storage) })
+        let reading = Connection::open(path)?;
+        reading.execute_batch("PRAGMA query_only = ON")?;
+        Ok(Self { reading: Mutex::new(reading), writing: Mutex::new(storage) })
     }
 
     /// Reads, in a state of the store that stays as it is meanwhile.
@@ -112,12 +116,10 @@ impl Backroom {
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        let storage = self.lock();
-        let connection = storage.conn();
-        connection.execute_batch("BEGIN")?;
-        let read = read(connection);
-        connection.execute_batch("COMMIT")?; // of a read: nothing is written
-        read
+        let mut connection = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        // Ended when it is dropped, also by a panic: nothing is written.
+        let transaction = connection.transaction()?;
+        read(&transaction)
     }
 
     /// Writes all or nothing.
@@ -125,19 +127,93 @@ impl Backroom {
         &self,
         write: impl FnOnce(&Storage) -> Result<T, DynoxideError>,
     ) -> Result<T, DynoxideError> {
-        let storage = self.lock();
+        let storage = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         storage.begin_transaction()?;
-        let written = write(&storage).and_then(|written| storage.commit().map(|()| written));
-        if written.is_err()
-            && let Err(error) = storage.rollback()
+        let begun = Begun(&storage);
+        let written = write(&storage)?;
+        storage.commit()?;
+        drop(begun);
+        Ok(written)
+    }
+}
+
+/// A transaction that is undone unless it was committed, also by a panic: the next one could not begin.
+struct Begun<'a>(&'a Storage);
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.0.conn().is_autocommit()
+            && let Err(error) = self.0.rollback()
         {
-            tracing::debug!(%error, "nothing to undo in the tables' store");
+            tracing::warn!(%error, "a transaction of the tables' store cannot be undone");
         }
-        written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn backroom() -> (TempDir, Backroom) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tables.db");
+        dynoxide::Database::new(&file.to_string_lossy()).unwrap();
+        let backroom = Backroom::open(&file).unwrap();
+        (folder, backroom)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Storage> {
-        // A panic left no transaction that the next BEGIN would not report.
-        self.storage.lock().unwrap_or_else(PoisonError::into_inner)
+    fn wishes(backroom: &Backroom) -> i64 {
+        let sql = "SELECT count(*) FROM \"stillwire wishes\"";
+        backroom.read(|connection| connection.query_row(sql, [], |row| row.get(0))).unwrap()
+    }
+
+    fn wish(storage: &Storage) {
+        let sql = "INSERT INTO \"stillwire wishes\" (table_name) VALUES ('Chat')";
+        storage.conn().execute(sql, []).unwrap();
+    }
+
+    #[test]
+    fn readers_do_not_wait_for_whoever_writes() {
+        let (_folder, backroom) = backroom();
+        let (done, is_done) = mpsc::channel();
+        std::thread::scope(|scope| {
+            backroom
+                .write(|storage| {
+                    wish(storage);
+                    scope.spawn(|| done.send(wishes(&backroom)));
+                    assert_eq!(is_done.recv_timeout(Duration::from_secs(10)), Ok(0));
+                    Ok(())
+                })
+                .unwrap();
+        });
+        assert_eq!(wishes(&backroom), 1);
+    }
+
+    #[test]
+    fn a_panic_is_undone_and_the_next_caller_is_served() {
+        let (_folder, backroom) = backroom();
+        let panics = || {
+            backroom.write(|storage| -> Result<(), DynoxideError> {
+                wish(storage);
+                panic!("on purpose")
+            })
+        };
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        let panics = || backroom.read(|_| -> rusqlite::Result<()> { panic!("on purpose") });
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        assert_eq!(wishes(&backroom), 0);
+        backroom
+            .write(|storage| {
+                wish(storage);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(wishes(&backroom), 1);
     }
 }

@@ -201,6 +201,11 @@ impl Inner {
         Store::open(place, file, clock, self.health.clone(), &self.threads).map(Arc::new)
     }
 
+    fn open_stores(&self) -> Vec<Arc<Store>> {
+        let stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        stores.values().filter_map(|shelf| shelf.store.get()).cloned().collect()
+    }
+
     async fn store<'a>(&self, shelf: &'a Shelf) -> Result<&'a Arc<Store>, StoreError> {
         shelf.store.get_or_try_init(async || self.open(shelf)).await
     }
@@ -271,14 +276,12 @@ async fn tidy(inner: Weak<Inner>) {
     loop {
         interval.tick().await;
         let Some(inner) = inner.upgrade() else { return };
-        let shelves: Vec<_> = {
-            let stores = inner.stores.lock().unwrap_or_else(PoisonError::into_inner);
-            stores.values().cloned().collect()
-        };
-        for shelf in shelves {
-            if let Some(store) = shelf.store.get() {
-                store.tidy();
-            }
+        let (stores, threads) = (inner.open_stores(), inner.threads.clone());
+        drop(inner); // what is tidied holds up no end
+        // Not on the engine's own threads: who waits for a turn to write would keep them from requests.
+        let tidied = threads.spawn_blocking(move || stores.iter().for_each(|store| store.tidy()));
+        if let Err(error) = tidied.await {
+            tracing::error!(%error, "what is too old could not be removed");
         }
     }
 }

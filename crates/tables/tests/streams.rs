@@ -317,3 +317,36 @@ async fn expired_items_go_and_their_records_name_the_service() {
         assert_eq!(removal["dynamodb"]["OldImage"]["room"]["S"], "lobby");
     }
 }
+
+#[tokio::test]
+async fn readers_of_streams_are_served_while_expiry_and_a_write_wait_for_their_turn() {
+    let tables = Tables::open();
+    tables.create("Chat", stream("KEYS_ONLY")).await;
+    let enable = json!({ "Enabled": true, "AttributeName": "due" });
+    let enable = json!({ "TableName": "Chat", "TimeToLiveSpecification": enable });
+    tables.ok("UpdateTimeToLive", enable).await;
+    let now = stillwire_model::Clock::epoch_millis(&*tables.time) / 1000;
+    let item = json!({ "id": { "S": "a" }, "due": { "N": (now + 2).to_string() } });
+    tables.ok("PutItem", json!({ "TableName": "Chat", "Item": item })).await;
+    let arn = arn(&tables, "Chat").await;
+    // Somebody copies the file, and lets nobody write.
+    let other = rusqlite::Connection::open(tables.folder.path().join("tables.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    tables.time.advance(60_000);
+    tokio::time::sleep(Duration::from_millis(1500)).await; // expiry has begun to wait
+    let (write, read) = tokio::join!(
+        async {
+            let item = json!({ "id": { "S": "b" } });
+            tables.call("PutItem", json!({ "TableName": "Chat", "Item": item })).await.0
+        },
+        async {
+            tokio::time::sleep(Duration::from_millis(200)).await; // the write waits
+            let read = tokio::time::timeout(Duration::from_millis(1500), records(&tables, &arn));
+            let read = read.await;
+            other.execute_batch("ROLLBACK").unwrap();
+            read
+        }
+    );
+    assert_eq!(write, 200);
+    assert_eq!(read.expect("readers wait for writers").len(), 1);
+}
