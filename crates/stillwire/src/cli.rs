@@ -119,7 +119,7 @@ pub(crate) struct TablesArgs {
 pub(crate) enum TablesCommand {
     /// Print items, one line of JSON each.
     Scan {
-        /// The table: its name, or its logical id in the app.
+        /// The table: its logical id (STACK/ID where several stacks have it), name or ARN.
         table: String,
         /// At most so many.
         #[arg(long, value_name = "NUMBER")]
@@ -130,7 +130,7 @@ pub(crate) enum TablesCommand {
     },
     /// Print one item.
     Get {
-        /// The table: its name, or its logical id in the app.
+        /// The table: its logical id (STACK/ID where several stacks have it), name or ARN.
         table: String,
         /// The key, as JSON; its value alone where the table has one key attribute.
         key: String,
@@ -140,7 +140,7 @@ pub(crate) enum TablesCommand {
     },
     /// Put one item, in place of one with the same key.
     Put {
-        /// The table: its name, or its logical id in the app.
+        /// The table: its logical id (STACK/ID where several stacks have it), name or ARN.
         table: String,
         /// The item, as JSON; - reads standard input.
         item: String,
@@ -150,7 +150,7 @@ pub(crate) enum TablesCommand {
     },
     /// Delete one item.
     Delete {
-        /// The table: its name, or its logical id in the app.
+        /// The table: its logical id (STACK/ID where several stacks have it), name or ARN.
         table: String,
         /// The key, as JSON; its value alone where the table has one key attribute.
         key: String,
@@ -160,14 +160,14 @@ pub(crate) enum TablesCommand {
     },
     /// Write all items, one line of JSON each: {"Item": …} with types, so that nothing is lost.
     Export {
-        /// The table: its name, or its logical id in the app.
+        /// The table: its logical id (STACK/ID where several stacks have it), name or ARN.
         table: String,
         /// The file [default: standard output].
         file: Option<PathBuf>,
     },
     /// Put the items of an export, or plain items, one line of JSON each.
     Import {
-        /// The table: its name, or its logical id in the app.
+        /// The table: its logical id (STACK/ID where several stacks have it), name or ARN.
         table: String,
         /// The file [default: standard input].
         file: Option<PathBuf>,

@@ -151,35 +151,41 @@ fn read(path: &Path) -> Option<Running> {
 }
 
 impl Running {
-    /// The function that is meant: by name, ARN or logical id, with the stack before it where several have it.
+    /// The function that is meant, if there is one.
     pub(crate) fn function(&self, text: &str) -> Result<Option<&Named>> {
-        let (stack, id) = match text.rsplit_once('/') {
-            Some((stack, id)) => (Some(stack), id),
-            None => (None, text),
-        };
-        let is_meant = |function: &&Named| {
-            stack.is_none_or(|stack| stack == function.stack)
-                && (function.logical_id == id || without_hash(&function.logical_id) == id)
-        };
-        if let Some(exact) =
-            self.functions.iter().find(|function| function.name == text || function.arn == text)
-        {
-            return Ok(Some(exact));
-        }
-        let meant: Vec<&Named> = self.functions.iter().filter(is_meant).collect();
-        match meant.as_slice() {
-            [] => Ok(None),
-            [only] => Ok(Some(only)),
-            several => {
-                let names: Vec<String> = several
-                    .iter()
-                    .map(|function| format!("{}/{}", function.stack, function.logical_id))
-                    .collect();
-                Err(hinted(
-                    format!("several functions are called {text}"),
-                    format!("name one of them: {}", names.join(", ")),
-                ))
-            }
+        meant(&self.functions, "functions", text)
+    }
+
+    /// The table that is meant, if the app declares one.
+    pub(crate) fn table(&self, text: &str) -> Result<Option<&Named>> {
+        meant(&self.tables, "tables", text)
+    }
+}
+
+/// What is meant: by name, ARN or logical id, with the stack before it where several have it.
+fn meant<'a>(all: &'a [Named], what: &str, text: &str) -> Result<Option<&'a Named>> {
+    if let Some(exact) = all.iter().find(|named| named.name == text || named.arn == text) {
+        return Ok(Some(exact));
+    }
+    let (stack, id) = match text.rsplit_once('/') {
+        Some((stack, id)) => (Some(stack), id),
+        None => (None, text),
+    };
+    let is_meant = |named: &&Named| {
+        stack.is_none_or(|stack| stack == named.stack)
+            && (named.logical_id == id || without_hash(&named.logical_id) == id)
+    };
+    let meant: Vec<&Named> = all.iter().filter(is_meant).collect();
+    match meant.as_slice() {
+        [] => Ok(None),
+        [only] => Ok(Some(only)),
+        several => {
+            let name = |named: &&Named| format!("{}/{}", named.stack, named.logical_id);
+            let names: Vec<String> = several.iter().map(name).collect();
+            Err(hinted(
+                format!("several {what} are called {text}"),
+                format!("name one of them: {}", names.join(", ")),
+            ))
         }
     }
 }

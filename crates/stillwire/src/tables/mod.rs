@@ -36,22 +36,22 @@ pub(crate) fn run(args: &TablesArgs) -> Result<ExitCode> {
         match &args.command {
             None => list(&store, args.json).await,
             Some(TablesCommand::Scan { table, limit, typed }) => {
-                scan(&store, store.name(table), *limit, *typed).await
+                scan(&store, store.name(table)?, *limit, *typed).await
             }
             Some(TablesCommand::Get { table, key, typed }) => {
-                get(&store, store.name(table), key, *typed).await
+                get(&store, store.name(table)?, key, *typed).await
             }
             Some(TablesCommand::Put { table, item, typed }) => {
-                put(&store, store.name(table), item, *typed).await
+                put(&store, store.name(table)?, item, *typed).await
             }
             Some(TablesCommand::Delete { table, key, typed }) => {
-                delete(&store, store.name(table), key, *typed).await
+                delete(&store, store.name(table)?, key, *typed).await
             }
             Some(TablesCommand::Export { table, file }) => {
-                export(&store, store.name(table), file.as_deref()).await
+                export(&store, store.name(table)?, file.as_deref()).await
             }
             Some(TablesCommand::Import { table, file }) => {
-                import(&store, store.name(table), file.as_deref()).await
+                import(&store, store.name(table)?, file.as_deref()).await
             }
         }
     })

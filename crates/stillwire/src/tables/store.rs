@@ -51,11 +51,10 @@ impl Store {
         Ok(Self { tables: remote.store("", &region), running })
     }
 
-    /// A table by its name, or by its logical id in the app.
-    pub(super) fn name<'a>(&'a self, text: &'a str) -> &'a str {
-        let declared = self.running.iter().flat_map(|running| &running.tables);
-        let mut meant = declared.filter(|table| table.name == text || table.logical_id == text);
-        meant.next().map_or(text, |table| &table.name)
+    /// A table's name, from its name or its logical id in the app.
+    pub(super) fn name<'a>(&'a self, text: &'a str) -> Result<&'a str> {
+        let meant = self.running.as_ref().map(|running| running.table(text)).transpose()?;
+        Ok(meant.flatten().map_or(text, |table| &table.name))
     }
 
     /// The tables' logical ids, by their names.
