@@ -24,6 +24,12 @@ pub(crate) struct Access {
     pub(crate) resource: String,
 }
 
+impl Access {
+    pub(crate) fn new(action: &str, resource: String) -> Self {
+        Self { action: format!("dynamodb:{action}"), resource }
+    }
+}
+
 /// The members that name what a request is about, the most telling first.
 const RESOURCES: [&str; 6] =
     ["TableName", "StreamArn", "ResourceArn", "TableArn", "BackupArn", "TargetTableName"];
@@ -31,7 +37,7 @@ const RESOURCES: [&str; 6] =
 /// All that a request needs to be allowed. One that names no table where it must needs nothing that could be named: the
 /// store refuses it.
 pub(crate) fn needed(operation: &str, body: &Value, place: Place<'_>) -> Vec<Access> {
-    let on = |resource: String| vec![access(operation, resource)];
+    let on = |resource: String| vec![Access::new(operation, resource)];
     match operation {
         "Query" | "Scan" => match (text(body, "TableName"), text(body, "IndexName")) {
             (Some(table), Some(index)) => on(place.index(table, index)),
@@ -40,7 +46,7 @@ pub(crate) fn needed(operation: &str, body: &Value, place: Place<'_>) -> Vec<Acc
         "BatchGetItem" | "BatchWriteItem" => {
             let tables = body.get("RequestItems").and_then(Value::as_object);
             let tables = tables.into_iter().flat_map(serde_json::Map::keys);
-            tables.map(|table| access(operation, place.table(table))).collect()
+            tables.map(|table| Access::new(operation, place.table(table))).collect()
         }
         "TransactGetItems" | "TransactWriteItems" => {
             let kinds = [
@@ -53,7 +59,7 @@ pub(crate) fn needed(operation: &str, body: &Value, place: Place<'_>) -> Vec<Acc
             let of_item = |item: &Value| {
                 kinds.map(|(kind, action)| {
                     let table = text(item.get(kind)?, "TableName")?;
-                    Some(access(action, place.table(table)))
+                    Some(Access::new(action, place.table(table)))
                 })
             };
             list(body, "TransactItems").flat_map(of_item).flatten().collect()
@@ -65,6 +71,7 @@ pub(crate) fn needed(operation: &str, body: &Value, place: Place<'_>) -> Vec<Acc
             .chain(list(body, "TransactStatements"))
             .filter_map(|one| place.statement(text(one, "Statement")?))
             .collect(),
+        // Source: observed: it is about all tables, and not about `*`.
         "ListTables" => on(place.table("*")),
         "ListStreams" => {
             on(format!("{}/stream/*", place.table(text(body, "TableName").unwrap_or("*"))))
@@ -79,10 +86,6 @@ pub(crate) fn needed(operation: &str, body: &Value, place: Place<'_>) -> Vec<Acc
             None => on("*".to_owned()),
         },
     }
-}
-
-fn access(action: &str, resource: String) -> Access {
-    Access { action: format!("dynamodb:{action}"), resource }
 }
 
 fn text<'a>(value: &'a Value, member: &str) -> Option<&'a str> {
@@ -114,7 +117,7 @@ impl Place<'_> {
             Some(index) => self.index(table, index),
             None => self.table(table),
         };
-        Some(access(statement.action, resource))
+        Some(Access::new(statement.action, resource))
     }
 }
 

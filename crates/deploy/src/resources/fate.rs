@@ -65,7 +65,7 @@ pub(super) fn of(kind: &str) -> Fate {
         | "AWS::IAM::Policy"
         | "AWS::IAM::ManagedPolicy"
         | "AWS::IAM::RolePolicy" => {
-            (Action::Runs, "enforced for tables, where the operator wants it")
+            (Action::ValueOnly, "enforced for tables, where [tables] enforce-iam says so")
         }
         "AWS::Logs::LogGroup" => (Action::ValueOnly, "logs go to the terminal"),
         "AWS::Lambda::Version" | "AWS::Lambda::Alias" => (Action::Runs, "runs the current code"),

@@ -88,7 +88,18 @@ fn known(arn: &str) -> Option<Value> {
         | "AmazonDynamoDBFullAccess"
         | "AmazonDynamoDBFullAccess_v2"
         | "AmazonDynamoDBFullAccesswithDataPipeline" => &["dynamodb:*"],
-        "AmazonDynamoDBReadOnlyAccess" | "ReadOnlyAccess" => &[
+        "AmazonDynamoDBReadOnlyAccess" => &[
+            "dynamodb:BatchGetItem",
+            "dynamodb:Describe*",
+            "dynamodb:GetAbacStatus",
+            "dynamodb:GetItem",
+            "dynamodb:GetResourcePolicy",
+            "dynamodb:List*",
+            "dynamodb:PartiQLSelect",
+            "dynamodb:Query",
+            "dynamodb:Scan",
+        ],
+        "ReadOnlyAccess" => &[
             "dynamodb:BatchGet*",
             "dynamodb:Describe*",
             "dynamodb:Get*",
@@ -104,6 +115,7 @@ fn known(arn: &str) -> Option<Value> {
             "dynamodb:ListStreams",
         ],
         "service-role/AWSLambdaBasicExecutionRole"
+        | "service-role/AWSLambdaRole"
         | "service-role/AWSLambdaVPCAccessExecutionRole"
         | "service-role/AWSLambdaSQSQueueExecutionRole"
         | "service-role/AWSLambdaKinesisExecutionRole"
