@@ -119,7 +119,10 @@ impl Front {
             return lambda::answer(self.rooms.lambda.as_ref(), &parts, body).await;
         }
         if identity::is_for(&caller, &body) {
-            return identity::answer(&caller, caller.account(&self.account));
+            let key = caller.scope.as_ref().map(|scope| scope.access_key.as_str());
+            let function = key.and_then(|key| self.rooms.tables.functions.function(key));
+            let account = caller.account(&self.account);
+            return identity::answer(&caller, account, function.as_deref());
         }
         unserved::answer(&caller)
     }

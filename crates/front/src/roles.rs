@@ -48,7 +48,7 @@ impl Roles {
         (region, account): (&str, &str),
     ) -> Result<(), NotAuthorized> {
         let Some(policies) = self.0.get(&function.role) else { return Ok(()) };
-        let partition = function.arn.as_str().split(':').nth(1).unwrap_or("aws");
+        let partition = partition(function);
         let needed = match serde_json::from_slice::<Value>(body) {
             Ok(body) => needed(operation, &body, Place { partition, region, account }),
             // The store might read what is not read here: only who may do everything learns what it says.
@@ -57,8 +57,7 @@ impl Roles {
         for access in needed {
             let verdict = judge(policies, &access.action, &access.resource);
             if verdict != Verdict::Allowed {
-                let user = user(function, partition);
-                return Err(NotAuthorized { user, access, verdict });
+                return Err(NotAuthorized { user: user(function), access, verdict });
             }
         }
         Ok(())
@@ -68,10 +67,15 @@ impl Roles {
 /// A function as AWS names it where it is a caller.
 ///
 /// Source: IAM User Guide, "Assumed-role session principals": the session has the function's name.
-fn user(function: &Function, partition: &str) -> String {
-    let role = function.role.rsplit('/').next().unwrap_or_default();
-    let (account, name) = (function.arn.account(), function.name());
+pub(crate) fn user(function: &Function) -> String {
+    let role = function.role.rsplit('/').next().filter(|role| !role.is_empty());
+    let (partition, account) = (partition(function), function.arn.account());
+    let (role, name) = (role.unwrap_or("stillwire"), function.name());
     format!("arn:{partition}:sts::{account}:assumed-role/{role}/{name}")
+}
+
+fn partition(function: &Function) -> &str {
+    function.arn.as_str().split(':').nth(1).unwrap_or("aws")
 }
 
 /// A function whose role does not allow what it asks for.

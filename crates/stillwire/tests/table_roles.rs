@@ -17,8 +17,11 @@ db = boto3.client("dynamodb")
 def handler(event, context):
     asked = json.loads(event["body"])
     try:
-        getattr(db, asked["call"])(**asked["with"])
-        said = "done"
+        if asked["call"] == "who":
+            said = boto3.client("sts").get_caller_identity()["Arn"]
+        else:
+            getattr(db, asked["call"])(**asked["with"])
+            said = "done"
     except ClientError as error:
         said = [error.response["Error"]["Code"], error.response["Error"]["Message"]]
     about = event["requestContext"]
@@ -157,6 +160,9 @@ fn a_function_may_do_to_tables_what_its_role_allows_and_no_more() {
     let denied = call(&mut client, "own", "delete_table", &json!({ "TableName": "rooms" }));
     let message = denied[1].as_str().unwrap_or_default();
     assert!(message.ends_with("with an explicit deny in an identity-based policy"), "{denied}");
+
+    let arn = call(&mut client, "read", "who", &json!({}));
+    assert_eq!(arn, "arn:aws:sts::000000000000:assumed-role/reader-role/reads");
 
     // A role that the app does not declare says nothing that could be enforced.
     stillwire.wait_for_log("its role is not part of the app");
