@@ -11,6 +11,10 @@ const SEQUENCE_OFFSET: u128 = 100_000_000_000_000_000_000;
 /// Bytes of records in one answer. Source: `GetRecords`, API reference (1 MB).
 const PAGE_BYTES_MAX: usize = 1024 * 1024;
 
+/// Rows that are looked at for one answer. Source: none; those that changed nothing are in no answer, and there may be a
+/// day of them.
+const ROWS_MAX: usize = 10_000;
+
 /// Some records, in order.
 #[derive(Debug)]
 pub(super) struct Page {
@@ -50,9 +54,9 @@ pub(super) fn read(
     )?;
     let mut rows = statement.query(params![stream.table, after, last])?;
     let mut page = Page { records: Vec::new(), position: after, more: false };
-    let mut bytes = 0;
+    let (mut bytes, mut looked_at) = (0, 0);
     while let Some(row) = rows.next()? {
-        if page.records.len() == limit || bytes >= PAGE_BYTES_MAX {
+        if page.records.len() == limit || bytes >= PAGE_BYTES_MAX || looked_at == ROWS_MAX {
             page.more = true;
             break;
         }
@@ -68,6 +72,7 @@ pub(super) fn read(
             by_service: row.get::<_, Option<String>>(7)?.is_some(),
         };
         page.position = sequence;
+        looked_at += 1;
         if record.changes_something() {
             let text = record.text(&stream.view, region);
             bytes += text.len();
@@ -153,5 +158,67 @@ fn sort_sets(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(sort_sets),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backroom::Backroom;
+    use crate::streams::registry;
+
+    #[test]
+    fn one_answer_looks_at_so_many_rows_and_says_that_there_are_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tables.db");
+        let database = dynoxide::Database::new(&file.to_string_lossy()).unwrap();
+        let create = serde_json::json!({
+            "TableName": "Chat", "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+            "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+            "StreamSpecification": { "StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES" },
+        });
+        database.create_table(serde_json::from_value(create).unwrap()).unwrap();
+        let backroom = Backroom::open(&file).unwrap();
+        let image = r#"{"id":{"S":"a"}}"#;
+        let rows = i64::try_from(ROWS_MAX).unwrap();
+        backroom
+            .write(|storage| {
+                for sequence in 1..=rows {
+                    storage.insert_stream_record_with_identity(
+                        "Chat",
+                        "MODIFY",
+                        image,
+                        Some(image),
+                        Some(image), // nothing has changed
+                        &sequence.to_string(),
+                        "shard",
+                        0,
+                        None,
+                    )?;
+                }
+                let sequence = (rows + 1).to_string();
+                storage.insert_stream_record_with_identity(
+                    "Chat",
+                    "REMOVE",
+                    image,
+                    None,
+                    Some(image),
+                    &sequence,
+                    "shard",
+                    0,
+                    None,
+                )
+            })
+            .unwrap();
+        let stream = backroom.read(|all| registry::all(all, None, 1)).unwrap().remove(0);
+        let page = |after| {
+            let range = (after, i64::MAX);
+            backroom.read(|all| read(all, &stream, "us-east-1", range, 1000)).unwrap()
+        };
+        let first = page(0);
+        assert_eq!((first.records.len(), first.position, first.more), (0, rows, true));
+        let second = page(first.position);
+        assert_eq!((second.records.len(), second.position, second.more), (1, rows + 1, false));
     }
 }
