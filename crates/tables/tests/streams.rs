@@ -319,6 +319,29 @@ async fn expired_items_go_and_their_records_name_the_service() {
 }
 
 #[tokio::test]
+async fn records_are_read_at_once_after_the_clock_was_set_back() {
+    let tables = Tables::open();
+    tables.create("Chat", stream("KEYS_ONLY")).await;
+    let arn = arn(&tables, "Chat").await;
+    put(&tables, "Chat", "a", "1").await;
+    // As if that had been written by a clock a day ahead.
+    let other = rusqlite::Connection::open(tables.folder.path().join("tables.db")).unwrap();
+    let ahead = i64::try_from(24 * HOUR).unwrap() * 1000;
+    let sql = "UPDATE _stream_records SET sequence_number = CAST(sequence_number + ?1 AS TEXT)";
+    assert_eq!(other.execute(sql, [ahead]).unwrap(), 1);
+    put(&tables, "Chat", "b", "1").await;
+    assert_eq!(records(&tables, &arn).await.len(), 2);
+    let all = shards(&tables, &arn).await;
+    let is_open =
+        |shard: &&Value| shard["SequenceNumberRange"].get("EndingSequenceNumber").is_none();
+    assert_eq!(all.iter().filter(is_open).count(), 1, "readers get to the newest shard at once");
+    // A clock that was far ahead makes no more shards than can be listed.
+    other.execute(sql, [i64::MAX / 2]).unwrap();
+    put(&tables, "Chat", "c", "1").await;
+    assert_eq!(shards(&tables, &arn).await.len(), 100, "the first page");
+}
+
+#[tokio::test]
 async fn readers_of_streams_are_served_while_expiry_and_a_write_wait_for_their_turn() {
     let tables = Tables::open();
     tables.create("Chat", stream("KEYS_ONLY")).await;

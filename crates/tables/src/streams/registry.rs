@@ -27,10 +27,13 @@ pub(crate) struct Stream {
     /// The last sequence number that it may hold, where it ended.
     pub(super) last: Option<i64>,
     trimmed: i64,
+    /// The newest sequence number of its table, or 0.
+    pub(super) newest: i64,
 }
 
-const COLUMNS: &str =
-    "id, table_name, label, view_type, key_schema, created, first, closed, last, trimmed";
+const COLUMNS: &str = "id, table_name, label, view_type, key_schema, created, first, closed, last, trimmed, \
+    coalesce((SELECT max(CAST(sequence_number AS INTEGER)) FROM _stream_records AS records \
+    WHERE records.table_name = \"stillwire streams\".table_name), 0)";
 
 impl Stream {
     pub(super) fn arn(&self, place: &Place) -> String {
@@ -50,6 +53,7 @@ impl Stream {
             closed: row.get(7)?,
             last: row.get(8)?,
             trimmed: row.get(9)?,
+            newest: row.get(10)?,
         })
     }
 }

@@ -14,6 +14,9 @@ const WINDOW: i64 = 4 * 60 * 60 * 1_000_000;
 /// How long after its window a shard still counts as open: a transaction that began within it may be kept after it.
 const GRACE: i64 = 10 * 1_000_000;
 
+/// The most shards of a stream, which a wrong clock may have stretched over years. Choice: most of a year.
+const SHARDS_MAX: i64 = 2000;
+
 /// A part of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shard {
@@ -48,24 +51,25 @@ impl Shard {
 /// The shards of a stream that can be read now, oldest first.
 pub(super) fn of(stream: &Stream, now_millis: u64) -> Vec<Shard> {
     let now = i64::try_from(now_millis.saturating_mul(1000)).unwrap_or(i64::MAX);
-    let end = match (stream.closed, stream.last) {
-        (None, _) => now.max(stream.first),
-        // Nothing was ever written: the stream ends where it began.
-        (Some(_), last) => last.unwrap_or(stream.first).max(stream.first),
-    };
+    // A clock that was set back: sequence numbers go on from the newest, and so do shards.
+    let time = now.max(stream.newest).min(i64::MAX - 2 * WINDOW);
+    let is_closed = stream.closed.is_some();
+    // Where nothing was ever written, the stream ends where it began.
+    let end = if is_closed { stream.last.unwrap_or(stream.first) } else { time };
+    let end = end.max(stream.first);
     let begin = stream.first.max(horizon_sequence(now_millis));
-    let (oldest, newest) = (begin.div_euclid(WINDOW), end.div_euclid(WINDOW));
+    let newest = end.div_euclid(WINDOW);
+    let oldest = begin.div_euclid(WINDOW).max(newest - SHARDS_MAX + 1);
     let first_of_all = stream.first.div_euclid(WINDOW);
     (oldest..=newest)
         .map(|window| {
             let window_end = (window + 1) * WINDOW - 1;
-            let ended = stream.closed.is_some();
             Shard {
                 id: id(stream, window),
                 window,
                 first: stream.first.max(window * WINDOW),
-                last: if ended { window_end.min(end) } else { window_end },
-                is_open: !ended && now <= window_end + GRACE,
+                last: if is_closed { window_end.min(end) } else { window_end },
+                is_open: !is_closed && time <= window_end + GRACE,
                 parent: (window > first_of_all).then(|| id(stream, window - 1)),
             }
         })
