@@ -185,6 +185,68 @@ async fn the_lane_and_the_wire_agree() {
     assert!(done > refused && refused > 0, "{done} done, {refused} refused: nothing was compared");
 }
 
+/// An action of a transaction, now and then a wrong one.
+fn action(dice: &mut Dice) -> Value {
+    let kind = dice.of(&["Put", "Update", "Delete", "ConditionCheck"]);
+    let table = if dice.below(40) == 0 { "Nowhere" } else { "Chat" };
+    let mut action = json!({ "TableName": table });
+    let mut texts = Vec::new();
+    if kind == "Put" {
+        action["Item"] = key(dice);
+        action["Item"]["x"] = value(dice, 1);
+    } else {
+        action["Key"] = key(dice);
+    }
+    if kind == "Update" {
+        let update = dice.of(&UPDATES);
+        action["UpdateExpression"] = update.into();
+        texts.push(update);
+    }
+    if kind == "ConditionCheck" || dice.below(3) == 0 {
+        let condition = dice.of(&CONDITIONS);
+        action["ConditionExpression"] = condition.into();
+        texts.push(condition);
+        if dice.below(2) == 0 {
+            action["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD".into();
+        }
+    }
+    placeholders(&mut action, &texts, dice);
+    json!({ kind: action })
+}
+
+#[tokio::test]
+async fn a_token_changes_no_answer() {
+    let (with, without) = (tables().await, tables().await);
+    let mut dice = Dice(42);
+    let (mut done, mut refused) = (0, 0);
+    for number in 0..cases(400) {
+        let actions: Vec<_> = (0..=dice.below(3)).map(|_| action(&mut dice)).collect();
+        let capacity = dice.of(&["NONE", "TOTAL", "INDEXES", "WRONG"]);
+        let mut request = json!({ "TransactItems": actions, "ReturnConsumedCapacity": capacity });
+        if dice.below(20) == 0 {
+            mutate(&mut dice, &mut request["TransactItems"]);
+        }
+        let mut tokened = request.clone();
+        if let Some(members) = tokened.as_object_mut() {
+            members.insert("ClientRequestToken".to_owned(), number.to_string().into());
+        }
+        let mut one = with.call("TransactWriteItems", tokened).await;
+        let mut other = without.call("TransactWriteItems", request.clone()).await;
+        for (_, answer) in [&mut one, &mut other] {
+            // Where in the text something is missing.
+            if let Some(message) = answer.get_mut("message").filter(|text| text.is_string()) {
+                let text = message.as_str().unwrap().split(" at line ").next().unwrap().to_owned();
+                *message = text.into();
+            }
+        }
+        assert_eq!(one, other, "{request}");
+        if one.0 == 200 { done += 1 } else { refused += 1 }
+    }
+    assert!(done > 20 && refused > 20, "{done} done, {refused} refused: nothing was compared");
+    let scan = json!({ "TableName": "Chat" });
+    assert_eq!(with.ok("Scan", scan.clone()).await, without.ok("Scan", scan).await);
+}
+
 /// Another request, more or less like this one.
 fn mutate(dice: &mut Dice, value: &mut Value) {
     match value {
