@@ -43,20 +43,40 @@ struct Table {
     old_image: bool,
 }
 
-/// Removes every item that is due. Tells how many there were.
-pub(crate) fn sweep(backroom: &Backroom, now_seconds: u64) -> Result<usize, DynoxideError> {
+/// Removes every item that is due. Tells how many there were. What fails for one table is said, and stops no other.
+pub(crate) fn sweep(
+    backroom: &Backroom,
+    now_seconds: u64,
+    mut failed: impl FnMut(&DynoxideError),
+) -> usize {
     let now = i64::try_from(now_seconds).unwrap_or(i64::MAX);
+    let tables = backroom.read(tables).unwrap_or_else(|error| {
+        failed(&error.into());
+        Vec::new()
+    });
     let mut removed = 0;
-    for table in backroom.read(tables)? {
-        index(backroom, &table)?;
-        let mut after = Some((0, 0));
-        while let Some(place) = after {
-            let (count, next) = batch(backroom, &table, now, place)?;
-            removed += count;
-            after = next;
+    for table in &tables {
+        if let Err(error) = sweep_table(backroom, table, now, &mut removed) {
+            failed(&error);
         }
     }
-    Ok(removed)
+    removed
+}
+
+fn sweep_table(
+    backroom: &Backroom,
+    table: &Table,
+    now: i64,
+    removed: &mut usize,
+) -> Result<(), DynoxideError> {
+    index(backroom, table)?;
+    let mut after = Some((0, 0));
+    while let Some(place) = after {
+        let (count, next) = batch(backroom, table, now, place)?;
+        *removed += count;
+        after = next;
+    }
+    Ok(())
 }
 
 fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
@@ -308,7 +328,27 @@ mod tests {
             put(&database, &format!("stays {number}"), "1799999999.5");
         }
         put(&database, "goes", "1799999999");
-        assert_eq!(sweep(&backroom, NOW).unwrap(), 1);
+        assert_eq!(sweep(&backroom, NOW, |error| panic!("{error}")), 1);
         assert_eq!(count(&database, None), 3 * BATCH);
+    }
+
+    #[test]
+    fn a_table_that_is_broken_keeps_no_other_from_expiry() {
+        let (_folder, database, backroom) = store();
+        put(&database, "a", "1799999999");
+        backroom
+            .write(|storage| {
+                // A table that was half deleted when the power went. It comes before the other.
+                storage.conn().execute_batch(
+                    "INSERT INTO _tables (table_name, key_schema, attribute_definitions, created_at, \
+                     ttl_enabled, ttl_attribute) VALUES ('Broken', '[]', '[]', 0, 1, 'due'); \
+                     UPDATE _tables SET rowid = -1 WHERE table_name = 'Broken'",
+                )?;
+                Ok(())
+            })
+            .unwrap();
+        let mut failures = 0;
+        assert_eq!(sweep(&backroom, NOW, |_| failures += 1), 1);
+        assert_eq!((failures, count(&database, None)), (1, 0));
     }
 }

@@ -379,10 +379,10 @@ impl Store {
     /// Removes what is too old: items whose time has come, and records of streams.
     pub(crate) fn tidy(&self) {
         let now = self.now();
-        match expiry::sweep(&self.backroom, now / 1000) {
-            Ok(0) => {}
-            Ok(_) => self.written.notify_waiters(),
-            Err(error) => self.failed("expired items could not be removed", &error),
+        let failed =
+            |error: &DynoxideError| self.failed("expired items could not be removed", error);
+        if expiry::sweep(&self.backroom, now / 1000, failed) > 0 {
+            self.written.notify_waiters();
         }
         while match streams::trim(&self.backroom, now, TRIM_BATCH) {
             Ok(all) => !all,
