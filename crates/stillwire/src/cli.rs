@@ -165,6 +165,11 @@ pub(crate) enum TablesCommand {
         /// The file [default: standard output].
         file: Option<PathBuf>,
     },
+    /// Copy all tables, as they are at one moment, into a folder; the app runs on.
+    Snapshot {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Put the items of an export, or plain items, one line of JSON each.
     Import {
         /// The table: its logical id (STACK/ID where several stacks have it), name or ARN.

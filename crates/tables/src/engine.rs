@@ -138,20 +138,6 @@ impl Engine {
         self.inner.health.failed().await;
     }
 
-    /// Copies the app's own store into a new file, while it serves.
-    ///
-    /// # Errors
-    /// Why it cannot be copied.
-    pub async fn snapshot(&self, to: PathBuf) -> Result<(), String> {
-        let inner = Arc::clone(&self.inner);
-        let shelf = self.shelf(&self.inner.home).ok_or("the store is not open")?;
-        let copying = self.inner.threads.spawn(async move {
-            let store = inner.store(&shelf).await.map_err(|error| error.to_string())?;
-            store.snapshot(&to).map_err(|error| error.to_string())
-        });
-        copying.await.unwrap_or_else(|_| Err("the engine's task failed".to_owned()))
-    }
-
     /// Makes sure a declared table exists as it is declared, in the store of its account and region. Its items, if it
     /// has any, stay.
     ///

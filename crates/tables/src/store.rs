@@ -398,11 +398,6 @@ impl Store {
         self.health.look_at(&error.to_string());
     }
 
-    /// Copies the store into a new file while it serves.
-    pub(crate) fn snapshot(&self, to: &Path) -> Result<(), StoreError> {
-        Ok(self.engine().database.vacuum_into(&to.to_string_lossy())?)
-    }
-
     fn engine(&self) -> Running {
         self.engine.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

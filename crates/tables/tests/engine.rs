@@ -360,3 +360,30 @@ async fn indexes_that_the_engine_cannot_keep_apart_are_refused_and_leave_nothing
     });
     assert_eq!(tables.refused("UpdateTable", update).await.0, "ValidationException");
 }
+
+#[tokio::test]
+async fn a_copy_taken_while_it_serves_is_whole() {
+    let tables = Tables::open();
+    tables.engine.provision(&table("id")).await.unwrap();
+    let copies = tempfile::tempdir().unwrap();
+    let to = copies.path().join("copy");
+    for number in 0..50 {
+        tables.ok("PutItem", put(&format!("before {number}"))).await;
+    }
+    let from = tables.folder.path().to_owned();
+    let target = to.clone();
+    let copying = tokio::task::spawn_blocking(move || stillwire_tables::snapshot(&from, &target));
+    for number in 0..50 {
+        tables.ok("PutItem", put(&format!("during {number}"))).await;
+    }
+    assert_eq!(copying.await.unwrap().unwrap(), [to.join("tables.db")]);
+    // The copy is a store of its own.
+    let copy = Tables::open_in(copies, "copy");
+    let scanned = copy.ok("Scan", json!({ "TableName": "Chat" })).await;
+    let items = scanned["Items"].as_array().unwrap();
+    let before = |item: &&Value| item["id"]["S"].as_str().unwrap().starts_with("before");
+    assert_eq!(items.iter().filter(before).count(), 50);
+    copy.ok("PutItem", put("after")).await;
+    let again = stillwire_tables::snapshot(tables.folder.path(), &to).unwrap_err();
+    assert!(again.to_string().contains("is there already"), "{again}");
+}

@@ -10,12 +10,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
+use stillwire_tables::SnapshotError;
 use tokio::runtime::Builder;
 
 use self::plain::{plain_item, typed_item};
 use self::store::Store;
 use crate::cli::{TablesArgs, TablesCommand};
 use crate::report::hinted;
+use crate::running;
 use crate::settings::Settings;
 
 /// Items that are sent at once. Source: DynamoDB quotas, `BatchWriteItem` (25).
@@ -30,11 +32,14 @@ const TRIES: usize = 10;
 /// Runs the command.
 pub(crate) fn run(args: &TablesArgs) -> Result<ExitCode> {
     let settings = Settings::read();
+    if let Some(TablesCommand::Snapshot { folder }) = &args.command {
+        return copy(args, &settings, folder);
+    }
     let store = Store::find(args, &settings)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match &args.command {
-            None => list(&store, args.json).await,
+            None | Some(TablesCommand::Snapshot { .. }) => list(&store, args.json).await,
             Some(TablesCommand::Scan { table, limit, typed }) => {
                 scan(&store, store.name(table)?, *limit, *typed).await
             }
@@ -55,6 +60,30 @@ pub(crate) fn run(args: &TablesArgs) -> Result<ExitCode> {
             }
         }
     })
+}
+
+/// Copies the files of an app that runs.
+fn copy(args: &TablesArgs, settings: &Settings, to: &Path) -> Result<ExitCode> {
+    if args.endpoint.is_some() {
+        bail!(hinted(
+            "the files of a server elsewhere cannot be copied from here",
+            "leave --endpoint out, or use `stillwire tables export`",
+        ));
+    }
+    let running = running::find(settings, args.app.as_deref())?;
+    let copies = stillwire_tables::snapshot(&running.data_dir, to).map_err(|error| {
+        let hint = match &error {
+            SnapshotError::Nothing(_) => {
+                "tables in memory or on another server have no file here: `stillwire tables export` writes them as text"
+            }
+            _ => "name a new folder that can be written to",
+        };
+        hinted(error.to_string(), hint)
+    })?;
+    for copy in copies {
+        writeln!(io::stdout(), "{}", copy.display())?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn list(store: &Store, as_json: bool) -> Result<ExitCode> {

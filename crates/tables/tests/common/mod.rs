@@ -44,6 +44,13 @@ impl Tables {
         Self { engine, time, folder }
     }
 
+    /// Opens the store of a folder within another.
+    pub(crate) fn open_in(folder: TempDir, name: &str) -> Self {
+        let time = Arc::new(Time::default());
+        let engine = open(&folder.path().join(name), &time);
+        Self { engine, time, folder }
+    }
+
     /// Stops and starts again over the same files.
     pub(crate) fn reopen(self) -> Self {
         let Self { engine, time, folder } = self;
