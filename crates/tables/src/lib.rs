@@ -9,7 +9,7 @@
 //! * [`provision()`] makes the tables that a template declares, and changes them when it changes.
 //!
 //! The life of a request: `engine` finds the store, `store` decides who answers. Plain requests take the `lane` to the
-//! engine; others go over the `wire` to its own HTTP front, which words every error; what is about tables is translated by
+//! engine; others go over the `wire` to its own HTTP front (`running`), which words every error; what is about tables is translated by
 //! `definitions`, and transactions with a token by `tokens`. Streams and expiry are ours (`streams`, `expiry`): they read and
 //! write the engine's file from behind (`backroom`).
 //!
@@ -29,6 +29,7 @@ mod place;
 mod provision;
 mod remote;
 mod returned;
+mod running;
 mod snapshot;
 mod store;
 mod streams;

@@ -1,24 +1,23 @@
 //! One store: the tables of an account in a region, in one file.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use dynoxide::{Database, DynoxideError};
 use serde_json::{Value, json};
 use stillwire_model::{Clock, Reply};
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use crate::backroom::Backroom;
 use crate::errors::{Refusal, internal, ok};
 use crate::health::Health;
 use crate::place::Place;
+use crate::running::Running;
 use crate::streams::{self, Asked, Wish};
 use crate::tokens::{self, Outcome, Tokened};
-use crate::wire::Wire;
 use crate::{constants, definitions, expiry, guard, lane, returned};
 
 const ITEMS: &str = "DynamoDB_20120810.";
@@ -39,21 +38,6 @@ pub(crate) struct Store {
     written: Arc<Notify>,
 }
 
-/// The engine's own front, and the way past it. Replaced where a fault has made the engine useless.
-#[derive(Clone)]
-struct Running {
-    database: Database,
-    wire: Arc<Wire>,
-    /// Stops the front, when the last clone is gone.
-    _stop: Arc<oneshot::Sender<()>>,
-}
-
-impl std::fmt::Debug for Running {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Running").field("wire", &self.wire).finish_non_exhaustive()
-    }
-}
-
 /// A store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
@@ -63,45 +47,6 @@ pub(crate) enum StoreError {
     Start(#[from] io::Error),
     #[error("{0}")]
     Tokens(String),
-}
-
-impl Running {
-    fn start(file: &Path, threads: &Handle) -> Result<Self, StoreError> {
-        let database = Database::new(&file.to_string_lossy())?;
-        let listener = secret_listener()?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let (stop, stopped) = oneshot::channel::<()>();
-        let listener = {
-            let _entered = threads.enter();
-            TcpListener::from_std(listener)?
-        };
-        let served = database.clone();
-        threads.spawn(async move {
-            // Stopped by the end of whoever could say it.
-            let stopped = async {
-                stopped.await.ok();
-            };
-            if let Err(error) =
-                dynoxide::server::serve_with_shutdown(listener, served, stopped).await
-            {
-                tracing::error!(%error, "the tables' engine has stopped");
-            }
-        });
-        let wire = Arc::new(Wire::new(address, threads.clone()));
-        Ok(Self { database, wire, _stop: Arc::new(stop) })
-    }
-}
-
-/// Listens at an address that nobody can guess.
-///
-/// The engine's own front answers anybody, also web pages of other origins. A page that looked for it would have
-/// to try sixteen million addresses of the loopback network, each with its ports.
-fn secret_listener() -> io::Result<std::net::TcpListener> {
-    let mut random = [0; 3];
-    aws_lc_rs::rand::fill(&mut random).map_err(|_| io::Error::other("no random source"))?;
-    let [b, c, d] = random;
-    std::net::TcpListener::bind((std::net::Ipv4Addr::new(127, b, c, d.clamp(1, 254)), 0))
 }
 
 impl Store {
