@@ -10,7 +10,8 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, mpsc};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use stillwire_testkit::{App, Stillwire, eventually};
@@ -121,14 +122,26 @@ fn what_cannot_be_called_is_told_with_what_to_do() {
 
 #[test]
 fn an_event_is_accepted_and_its_log_is_followed() {
-    let mut follow = command(&["logs", "--follow", "say", "--since", "0s"]);
+    let mut follow = command(&["logs", "--follow", "say", "--since", "1m"]);
     let mut follow = follow.stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    let output = BufReader::new(follow.stdout.take().unwrap());
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        output.lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
+    });
+    let line_with = |text: &str| loop {
+        let line = told.recv_timeout(Duration::from_secs(30)).expect("a line in time");
+        if line.contains(text) {
+            return line;
+        }
+    };
+    // What was written before it looked is shown too: after this it surely follows.
+    run(&["invoke", "say", "\"before\""]);
+    line_with("asked for before");
     let output = run(&["invoke", "--async", "say", "\"followed\""]);
     assert!(output.status.success() && stdout(&output).is_empty(), "{}", stderr(&output));
     assert!(stderr(&output).starts_with("accepted as "), "{}", stderr(&output));
-    let line = lines.find(|line| line.as_ref().unwrap().contains("asked for followed"));
-    let line = line.unwrap().unwrap();
+    let line = line_with("asked for followed");
     assert!(line.starts_with("20") && line.contains("Z app-say-"), "{line}");
     follow.kill().unwrap();
     follow.wait().unwrap();
