@@ -52,7 +52,7 @@ pub(crate) fn about_table(
 }
 
 /// The answer to an operation that is a constant for everybody; `None` for all other operations.
-pub(crate) fn for_all(operation: &str, endpoint: &str) -> Option<Value> {
+pub(crate) fn for_all(operation: &str, place: &Place) -> Option<Value> {
     Some(match operation {
         // Source: DynamoDB quotas, defaults of an account.
         "DescribeLimits" => json!({
@@ -62,7 +62,8 @@ pub(crate) fn for_all(operation: &str, endpoint: &str) -> Option<Value> {
             "TableMaxWriteCapacityUnits": 40_000,
         }),
         "DescribeEndpoints" => {
-            json!({ "Endpoints": [{ "Address": endpoint, "CachePeriodInMinutes": 1440 }] })
+            let address = format!("dynamodb.{}.amazonaws.com", place.region);
+            json!({ "Endpoints": [{ "Address": address, "CachePeriodInMinutes": 1440 }] })
         }
         "ListBackups" => json!({ "BackupSummaries": [] }),
         "ListExports" => json!({ "ExportSummaries": [] }),

@@ -204,19 +204,6 @@ impl TableStores for Engine {
     }
 }
 
-/// The app's own store.
-impl TableApi for Engine {
-    fn call(&self, target: &str, body: Bytes) -> BoxFuture<'static, Reply> {
-        let Place { account, region } = &self.inner.home;
-        self.store(account, region).call(target, body)
-    }
-
-    fn stream_changed(&self, table: &str) -> BoxFuture<'static, ()> {
-        let Place { account, region } = &self.inner.home;
-        self.store(account, region).stream_changed(table)
-    }
-}
-
 /// A store as others see it.
 #[derive(Debug)]
 struct Served {

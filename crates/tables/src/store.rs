@@ -217,8 +217,7 @@ impl Store {
     }
 
     async fn constant(&self, operation: &str, body: &[u8]) -> Option<Reply> {
-        let endpoint = format!("dynamodb.{}.amazonaws.com", self.place.region);
-        if let Some(answer) = constants::for_all(operation, &endpoint) {
+        if let Some(answer) = constants::for_all(operation, &self.place) {
             return Some(ok(&answer));
         }
         if !constants::is_about_table(operation) {

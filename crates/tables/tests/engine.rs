@@ -5,7 +5,7 @@ mod common;
 
 use common::{Tables, call};
 use serde_json::{Value, json};
-use stillwire_model::{DeletionPolicy, Table, TableApi as _, TableStores as _};
+use stillwire_model::{DeletionPolicy, Table, TableStores as _};
 use stillwire_tables::{ProvisionError, Provisioned};
 
 fn table(key: &str) -> Table {
@@ -103,7 +103,7 @@ async fn requests_run_side_by_side() {
     let calls: Vec<_> = (0..50)
         .map(|number| {
             let body = put(&number.to_string()).to_string();
-            tables.engine.call("DynamoDB_20120810.PutItem", body.into())
+            tables.store().call("DynamoDB_20120810.PutItem", body.into())
         })
         .collect();
     for call in calls {

@@ -8,7 +8,6 @@ mod common;
 
 use common::{Tables, call};
 use serde_json::{Value, json};
-use stillwire_model::TableApi as _;
 
 /// A generator of numbers that are the same in each run.
 struct Dice(u64);
@@ -337,7 +336,7 @@ async fn no_request_is_answered_with_a_5xx() {
         for _ in 0..=dice.below(3) {
             mutate(&mut dice, &mut request);
         }
-        let (status, answer) = call(&tables.engine, operation, request.clone()).await;
+        let (status, answer) = call(tables.store().as_ref(), operation, request.clone()).await;
         assert!(status < 500, "{operation} {request}: {answer}");
     }
     tables.ok("Scan", json!({ "TableName": "Chat" })).await;
@@ -359,11 +358,11 @@ async fn bytes_that_are_no_request_are_refused() {
                 _ => bytes.insert(at, u8::try_from(dice.below(256)).unwrap()),
             }
         }
-        let reply = tables.engine.call(dice.of(&targets), bytes.clone().into()).await;
+        let reply = tables.store().call(dice.of(&targets), bytes.clone().into()).await;
         assert!(reply.status < 500, "{}", String::from_utf8_lossy(&bytes));
     }
     for deep in [r#"{"a":"#.repeat(10_000), "[".repeat(10_000)] {
-        let reply = tables.engine.call("DynamoDB_20120810.PutItem", deep.into()).await;
+        let reply = tables.store().call("DynamoDB_20120810.PutItem", deep.into()).await;
         assert_eq!(reply.status, 400);
     }
     tables.ok("Scan", json!({ "TableName": "Chat" })).await;

@@ -115,7 +115,6 @@ impl Screen {
         line("");
     }
 
-    /// The stop has begun.
     /// The disk cannot be trusted any more.
     pub(crate) fn disk_failed() {
         line(
@@ -126,6 +125,7 @@ impl Screen {
         );
     }
 
+    /// The stop has begun.
     pub(crate) fn stopping(connections: usize) {
         let clients = count(connections, "client");
         line(&format!("stopping: {clients} to say goodbye to; ^C again does not wait"));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use stillwire_model::{Clock, TableApi};
+use stillwire_model::{Clock, TableApi, TableStores as _};
 use stillwire_tables::{Config, Engine};
 use tempfile::TempDir;
 
@@ -28,6 +28,10 @@ impl Clock for Time {
         u64::try_from(real.as_millis()).unwrap() + self.0.load(Ordering::SeqCst)
     }
 }
+
+const ACCOUNT: &str = "999999999999";
+
+const REGION: &str = "us-east-1";
 
 /// A running store.
 pub(crate) struct Tables {
@@ -59,9 +63,14 @@ impl Tables {
         Self { engine, time, folder }
     }
 
+    /// The app's own store.
+    pub(crate) fn store(&self) -> Arc<dyn TableApi> {
+        self.engine.store(ACCOUNT, REGION)
+    }
+
     /// One request to the app's own store.
     pub(crate) async fn call(&self, operation: &str, request: Value) -> (u16, Value) {
-        call(&self.engine, operation, request).await
+        call(self.store().as_ref(), operation, request).await
     }
 
     /// The answer of a request that is to succeed.
@@ -97,8 +106,8 @@ impl Tables {
 fn open(folder: &Path, time: &Arc<Time>) -> Engine {
     let config = Config {
         folder: folder.to_owned(),
-        account: "999999999999".to_owned(),
-        region: "us-east-1".to_owned(),
+        account: ACCOUNT.to_owned(),
+        region: REGION.to_owned(),
         clock: time.clone(),
     };
     Engine::open(config).unwrap()
