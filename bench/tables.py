@@ -7,7 +7,6 @@ rounds count.
 
 import asyncio
 import json
-import os
 import socket
 import statistics
 import subprocess
@@ -20,8 +19,8 @@ import boto3
 import websockets
 from botocore.config import Config
 
-from functions import Program, app
-from measure import RELEASE, ROOT, ROUNDS, cpu_seconds, main, median
+from measure import RELEASE, ROOT, ROUNDS, main, median
+from program import Program, app
 
 TOOLS = ROOT / "target/test-tools"
 SECONDS = 2

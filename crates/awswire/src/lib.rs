@@ -4,12 +4,14 @@
 
 mod error;
 mod ids;
+mod record;
 mod service;
 mod signature;
 mod time;
 
 pub use error::{ErrorBody, ServiceError};
 pub use ids::{ConnectionId, InvalidConnectionId, RequestIds};
+pub use record::{RequestContext, ResponseContext, record_key};
 pub use service::{endpoint_of, endpoint_variable, service_of_host};
 pub use signature::{
     CredentialScope, Credentials, Expected, InvalidAuthorization, Mismatch, Payload, RawRequest,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use stillwire_awswire::iso_millis;
+use stillwire_awswire::{RequestContext, ResponseContext, iso_millis, record_key};
 use stillwire_model::{Invoked, LATEST, Outcome};
 use stillwire_outbound::service::Ask;
 
@@ -28,30 +28,12 @@ pub(crate) enum Condition {
 struct Record<'a> {
     version: &'static str,
     timestamp: String,
-    request_context: RequestContext<'a>,
+    request_context: RequestContext<'a, Condition>,
     request_payload: Box<RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_context: Option<ResponseContext<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_payload: Option<Box<RawValue>>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RequestContext<'a> {
-    request_id: &'a str,
-    function_arn: String,
-    condition: Condition,
-    approximate_invoke_count: u32,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ResponseContext<'a> {
-    status_code: u16,
-    executed_version: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    function_error: Option<&'static str>,
 }
 
 /// Tells what became of an event to whom its function names.
@@ -113,11 +95,8 @@ fn named(event: &Event) -> String {
 /// Source: AWS Lambda Developer Guide, "Capturing records of Lambda asynchronous invocations", S3: the key is
 /// `aws/lambda/async/{function}/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-{UUID}`.
 fn object_key(room: &Room, event: &Event) -> String {
-    let time = iso_millis(room.ports.clock.epoch_millis()).replace(':', ".");
-    let (seconds, _) = time.rsplit_once('.').unwrap_or((&time, ""));
-    let day = seconds.split('T').next().unwrap_or_default().replace('-', "/");
-    let (name, unique) = (event.function().name(), uuid::Uuid::new_v4());
-    format!("aws/lambda/async/{name}/{day}/{seconds}-{unique}")
+    let prefix = format!("aws/lambda/async/{}", event.function().name());
+    record_key(&prefix, room.ports.clock.epoch_millis(), &uuid::Uuid::new_v4().to_string())
 }
 
 fn record(room: &Room, event: &Event, condition: Condition, invoked: Option<&Invoked>) -> String {

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use stillwire_awswire::iso_millis;
+use stillwire_awswire::{RequestContext, ResponseContext, iso_millis, record_key};
 use stillwire_model::{EventRecord, EventSourceMapping, Invoked, Outcome};
 
 use super::record::Record;
@@ -35,7 +35,7 @@ pub(super) struct GivenUp<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Told<'a> {
-    request_context: RequestContext<'a>,
+    request_context: RequestContext<'a, Condition>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_context: Option<ResponseContext<'a>>,
     version: &'static str,
@@ -45,24 +45,6 @@ struct Told<'a> {
     /// The event itself, for those who have the room.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<&'a str>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RequestContext<'a> {
-    request_id: &'a str,
-    function_arn: String,
-    condition: Condition,
-    approximate_invoke_count: u32,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ResponseContext<'a> {
-    status_code: u16,
-    executed_version: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    function_error: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -123,11 +105,8 @@ impl GivenUp<'_> {
 
     /// Source: as above: `aws/lambda/{mapping}/{shard}/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-{UUID}`.
     fn object_key(&self) -> String {
-        let time = iso_millis(self.now).replace(':', ".");
-        let (seconds, _) = time.rsplit_once('.').unwrap_or((&time, ""));
-        let day = seconds.split('T').next().unwrap_or_default().replace('-', "/");
-        let (mapping, unique) = (&self.mapping.id, uuid::Uuid::new_v4());
-        format!("aws/lambda/{mapping}/{}/{day}/{seconds}-{unique}", self.shard)
+        let prefix = format!("aws/lambda/{}/{}", self.mapping.id, self.shard);
+        record_key(&prefix, self.now, &uuid::Uuid::new_v4().to_string())
     }
 }
 

@@ -9,9 +9,10 @@ import sys
 from urllib.parse import urlsplit
 
 import boto3
-from botocore.exceptions import ClientError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+
+from outcomes import outcome
 
 ready, case = json.loads(sys.argv[1]), sys.argv[2]
 gateway = boto3.client(
@@ -22,16 +23,6 @@ gateway = boto3.client(
     aws_secret_access_key="secret",
 )
 seen = {}
-
-
-def outcome(call, **arguments):
-    """What an operation says, without what differs from run to run."""
-    try:
-        answer = call(**arguments)
-    except ClientError as error:
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        return [error.response["Error"]["Code"], status, error.response["Error"]["Message"]]
-    return answer["ResponseMetadata"]["HTTPStatusCode"]
 
 
 def function_uri():

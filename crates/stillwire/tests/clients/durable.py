@@ -14,14 +14,20 @@ import boto3
 from botocore.config import Config
 
 what, endpoint, file = sys.argv[1:4]
-db = boto3.client(
-    "dynamodb",
-    endpoint_url=endpoint,
-    region_name="us-east-1",
-    aws_access_key_id="key",
-    aws_secret_access_key="secret",
-    config=Config(retries={"total_max_attempts": 1}, max_pool_connections=40, read_timeout=10),
-)
+
+
+def client(service):
+    return boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="key",
+        aws_secret_access_key="secret",
+        config=Config(retries={"total_max_attempts": 1}, max_pool_connections=40, read_timeout=10),
+    )
+
+
+db = client("dynamodb")
 TABLE = "durable"
 
 
@@ -67,13 +73,7 @@ def scan():
 
 
 def recorded():
-    streams = boto3.client(
-        "dynamodbstreams",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="key",
-        aws_secret_access_key="secret",
-    )
+    streams = client("dynamodbstreams")
     arn = db.describe_table(TableName=TABLE)["Table"]["LatestStreamArn"]
     keys = []
     for shard in streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:

@@ -9,7 +9,8 @@ import time
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+
+from outcomes import outcome
 
 ready, case = json.loads(sys.argv[1]), sys.argv[2]
 settings = dict(
@@ -24,15 +25,6 @@ client = boto3.client("lambda", **settings)
 dynamodb = boto3.client("dynamodb", **settings)
 arns = {function["logical_id"]: function["arn"] for function in ready["functions"]}
 seen = {}
-
-
-def outcome(call, **arguments):
-    try:
-        answer = call(**arguments)
-    except ClientError as error:
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        return [error.response["Error"]["Code"], status, error.response["Error"]["Message"]]
-    return answer["ResponseMetadata"]["HTTPStatusCode"]
 
 
 def eventually(look):

@@ -12,7 +12,8 @@ import zipfile
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+
+import outcomes
 
 ready, case = json.loads(sys.argv[1]), sys.argv[2]
 client = boto3.client(
@@ -30,16 +31,12 @@ seen = {}
 
 
 def outcome(call, **arguments):
-    """What an operation says, without what differs from run to run."""
-    try:
-        answer = call(**arguments)
-    except ClientError as error:
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        message = error.response["Error"]["Message"]
+    """The same without the functions' ARNs, which differ from run to run."""
+    said = outcomes.outcome(call, **arguments)
+    if isinstance(said, list):
         for arn in arns.values():
-            message = message.replace(arn, "ARN")
-        return [error.response["Error"]["Code"], status, message]
-    return answer["ResponseMetadata"]["HTTPStatusCode"]
+            said[2] = said[2].replace(arn, "ARN")
+    return said
 
 
 def invoke(function, event=None, **more):
