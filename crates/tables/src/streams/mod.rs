@@ -257,7 +257,8 @@ fn records(asked: Asked<'_>, body: &[u8]) -> Reply {
             .find(|shard| shard.window == iterator.window)
             .ok_or_else(trimmed)?;
         let after = match iterator.start {
-            Start::Horizon => shard.first - 1,
+            // What is too old is not handed out, though it may still be there.
+            Start::Horizon => registry::horizon_sequence(asked.now).max(shard.first - 1),
             Start::After(sequence) => sequence.max(shard.first - 1),
         };
         let range = (after, shard.last);
