@@ -16,6 +16,7 @@ mod keys;
 pub mod limits;
 mod ports;
 mod role;
+mod stack;
 mod stage;
 mod table;
 mod usage;
@@ -50,9 +51,14 @@ pub use ports::{
     AccessLogs, ApiHost, BoxFuture, Clock, ControlApi, ControlReply, ControlRequest, Destinations,
     EventQueue, EventRecord, EventSourceHost, EventSourceState, EventSourceStatus, FunctionHost,
     FunctionKeys, FunctionLogs, Invocation, Invoke, InvokeError, Invoked, LambdaApi, LambdaReply,
-    LambdaRequest, LogLine, LogSource, Metrics, Outcome, Reply, TableApi, TableStores,
+    LambdaRequest, LogLine, LogSource, Metrics, Outcome, Reply, StackHost, StackObjects,
+    SystemParameters, TableApi, TableStores,
 };
 pub use role::Role;
+pub use stack::{
+    DeclaredParameter, NestedStack, StackName, StackOutput, StackParameter, StackProblem,
+    StackReading, StackRequest, StackResource, TemplateSummary,
+};
 pub use stage::{AccessLog, InvalidLogFormat, LogFormat, LogPiece, RouteSettings, Stage, Throttle};
 pub use table::{DeletionPolicy, Table};
 pub use usage::{

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use bytes::Bytes;
 
 use crate::{
     ApiDefinition, ApiId, DomainDefinition, EventSourceMapping, Function, FunctionArn,
-    FunctionRelease,
+    FunctionRelease, StackName, StackProblem, StackReading, StackRequest, TemplateSummary,
 };
 
 /// A boxed future, so that ports can be used as trait objects.
@@ -376,4 +377,65 @@ pub trait ApiHost: Send + Sync + fmt::Debug {
 
     /// Where clients reach an API that is served, with a scheme: `ws://localhost:7800`.
     fn endpoint(&self, id: &ApiId) -> Option<String>;
+}
+
+/// Where stacks that are deployed by calls are read, applied and removed.
+///
+/// Templates are read in its place, because only there all is known that they may lead to: the app, the other stacks, and
+/// what runs.
+pub trait StackHost: Send + Sync + fmt::Debug {
+    /// What a template says about itself. Resolves nothing, needs no values, changes nothing.
+    ///
+    /// # Errors
+    /// What is wrong with it: at least one problem.
+    fn summarize(&self, template: &str) -> Result<TemplateSummary, Vec<StackProblem>>;
+
+    /// Reads a stack as it would be deployed, with the app and every other deployed stack in place. Changes nothing.
+    ///
+    /// Two readings of one request are equal as long as nothing changes that it leads to.
+    ///
+    /// # Errors
+    /// All that was found wrong with it: at least one problem.
+    fn read(&self, stack: &StackRequest) -> Result<StackReading, Vec<StackProblem>>;
+
+    /// Makes a stack run in place of what ran of it until now: resources are made, changed and removed. All of it, or nothing:
+    /// on an error, what ran before runs on.
+    ///
+    /// # Errors
+    /// Why it was not applied: at least one problem.
+    ///
+    /// # Cancel safety
+    /// What was begun is carried to its end even when the future is dropped.
+    fn apply(
+        &self,
+        stack: &StackRequest,
+    ) -> BoxFuture<'static, Result<StackReading, Vec<StackProblem>>>;
+
+    /// Takes a stack away with what ran of it; what is to be retained stays. A stack that is not there is removed already.
+    ///
+    /// # Errors
+    /// Why it is still there: at least one problem.
+    ///
+    /// # Cancel safety
+    /// What was begun is carried to its end even when the future is dropped.
+    fn remove(&self, stack: &StackName) -> BoxFuture<'static, Result<(), Vec<StackProblem>>>;
+}
+
+/// The objects that deploy tools upload: code of functions, templates.
+pub trait StackObjects: Send + Sync + fmt::Debug {
+    /// The file that holds an object's content, whole, or `None` where there is no such object. It is not changed in place:
+    /// an object that is written anew is another file, and a file stays at least as long as an object is it.
+    fn find(&self, account: &str, bucket: &str, key: &str) -> Option<PathBuf>;
+}
+
+/// The parameters of Systems Manager, as templates ask for them.
+pub trait SystemParameters: Send + Sync + fmt::Debug {
+    /// The value of a parameter, in the version that is named or else the newest.
+    fn value(
+        &self,
+        account: &str,
+        region: &str,
+        name: &str,
+        version: Option<u64>,
+    ) -> Option<String>;
 }
