@@ -4,12 +4,14 @@
 //!
 //! Source: aws-cdk `cloud-assembly-schema`, versions 35 and 55.
 
+mod deployed;
 mod nested;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+pub use self::deployed::StackSource;
 use self::nested::nested_template;
 use crate::assets::{Assets, read_json, read_text, tidy};
 use crate::json::Node;
@@ -66,7 +68,7 @@ impl Reading {
 
     fn new(parameters: &BTreeMap<String, String>) -> Self {
         Self {
-            world: World { units: Vec::new() },
+            world: World { units: Vec::new(), exports: BTreeMap::new() },
             problems: Vec::new(),
             notices: Vec::new(),
             parameters: parameters.clone(),
@@ -235,17 +237,7 @@ impl Reading {
         let given =
             self.parameters.iter().filter(|(name, _)| template.parameters.contains_key(*name));
         let given = given.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let unit = Unit {
-            scope,
-            display_name,
-            template,
-            assets,
-            parent: None,
-            children: BTreeMap::new(),
-            given,
-            after: Vec::new(),
-        };
-        Some(self.add(unit, 0))
+        Some(self.add(Unit::root(scope, display_name, template, assets, given), 0))
     }
 
     fn read_template(file: &Path) -> Result<Template, Vec<Problem>> {

@@ -1,16 +1,25 @@
 //! The asset manifest of a stack (`*.assets.json`): from a bucket and key to a file.
 
+use std::fmt;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use crate::json::{BYTES_MAX, Node};
 use crate::problem::{Location, Problem};
 use crate::template::Scope;
 
+/// What deploy tools have uploaded.
+pub trait Objects: fmt::Debug + Send + Sync {
+    /// The file that holds the object of this key; with an empty bucket, in whichever bucket it is.
+    fn find(&self, bucket: &str, key: &str) -> Option<PathBuf>;
+}
+
 /// The assets of one stack.
 #[derive(Debug, Default)]
 pub(crate) struct Assets {
     files: Vec<Asset>,
+    uploads: Option<Arc<dyn Objects>>,
 }
 
 #[derive(Debug)]
@@ -35,11 +44,24 @@ impl Assets {
             });
             Some(Asset { path: tidy(&folder.join(path)), destinations: destinations.collect() })
         });
-        Ok(Self { files: files.collect() })
+        Ok(Self { files: files.collect(), uploads: None })
+    }
+
+    /// The assets of a stack that was deployed by calls: no file of this machine is one but what was uploaded.
+    pub(crate) fn uploaded(objects: Arc<dyn Objects>) -> Self {
+        Self { files: Vec::new(), uploads: Some(objects) }
+    }
+
+    /// Whether the template came by a call: then paths in it mean nothing here.
+    pub(crate) fn are_uploaded(&self) -> bool {
+        self.uploads.is_some()
     }
 
     /// The file or folder that is uploaded to `key` in `bucket`; where no bucket fits, the key alone decides.
-    pub(crate) fn find(&self, scope: &Scope, bucket: &str, key: &str) -> Option<&Path> {
+    pub(crate) fn find(&self, scope: &Scope, bucket: &str, key: &str) -> Option<PathBuf> {
+        if let Some(uploads) = &self.uploads {
+            return uploads.find(&fill(scope, bucket), &fill(scope, key));
+        }
         let matching = |exact: bool| {
             self.files.iter().find(|asset| {
                 asset.destinations.iter().any(|(to_bucket, to_key)| {
@@ -47,7 +69,7 @@ impl Assets {
                 })
             })
         };
-        matching(true).or_else(|| matching(false)).map(|asset| asset.path.as_path())
+        matching(true).or_else(|| matching(false)).map(|asset| asset.path.clone())
     }
 }
 

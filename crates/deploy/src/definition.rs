@@ -61,7 +61,7 @@ fn build_version(
     functions: &[Arc<Function>],
     keys: &Arc<ApiKeys>,
 ) -> Result<Api, Vec<String>> {
-    let world = World { units: vec![unit(definition, parts)] };
+    let world = World { units: vec![unit(definition, parts)], exports: BTreeMap::new() };
     let mut resolver = Resolver::new(&world);
     let pieces: Vec<Piece<'_>> = resources::in_template_order(&world, 0)
         .into_iter()
@@ -102,6 +102,7 @@ fn unit(definition: &ApiDefinition, parts: &[ApiPart]) -> Unit {
         display_name: api.to_owned(),
         template: Template {
             file: PathBuf::from(api),
+            description: None,
             parameters: BTreeMap::new(),
             mappings: BTreeMap::new(),
             conditions: BTreeMap::new(),

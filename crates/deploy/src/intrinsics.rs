@@ -216,32 +216,39 @@ impl Resolver<'_> {
 
     fn call_import(&mut self, unit: usize, argument: &Node) -> Resolved {
         let wanted = self.resolve_text(unit, argument)?;
+        self.imports.entry(unit).or_default().insert(wanted.clone());
         let here = &self.unit(unit).scope;
         for (index, other) in self.world.units.iter().enumerate() {
             if other.scope.account != here.account || other.scope.region != here.region {
                 continue;
             }
             for (key, output) in &other.template.outputs {
-                let Some(name) = output.get("Export").and_then(|export| export.get("Name")) else {
-                    continue;
-                };
-                if !self.is_active(index, output)? {
-                    continue;
-                }
-                let memory = Key { unit: index, what: What::Export, name: key.clone() };
-                let exported = self.once(memory, argument.at, |this| {
-                    this.within(index, key, "Export", |this| this.resolve(index, name))
-                })?;
-                if exported.and_then(|node| node.scalar()).as_ref() == Some(&wanted) {
+                if self.is_active(index, output)?
+                    && self.export(index, key).as_ref() == Some(&wanted)
+                {
                     return self.output(index, argument.at, key);
                 }
             }
+        }
+        if let Some(value) = self.world.exports.get(&wanted) {
+            return Ok(Some(Node::text(argument.at, value.clone())));
         }
         self.fail_with(
             argument.at,
             format!("no stack exports {wanted}"),
             "load the stack that exports it together with this one",
         )
+    }
+
+    /// The name by which other stacks import an output.
+    pub(crate) fn export(&mut self, unit: usize, key: &str) -> Option<String> {
+        let output = self.unit(unit).template.outputs.get(key)?;
+        let name = output.get("Export")?.get("Name")?;
+        let memory = Key { unit, what: What::Export, name: key.to_owned() };
+        let exported = self.once(memory, name.at, |this| {
+            this.within(unit, key, "Export", |this| this.resolve(unit, name))
+        });
+        exported.ok()??.scalar()
     }
 
     fn call_stack_output(&mut self, unit: usize, argument: &Node) -> Resolved {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use stillwire_model::{ApiDefinition, App, FunctionDefinition, Output, Stack};
 
-use crate::assembly::Reading;
+use crate::assembly::{Reading, StackSource};
 use crate::definition;
 use crate::input::Input;
 use crate::problem::{Location, Problem, Problems};
+use crate::reading::LoadedStack;
 use crate::report::{Notice, ResourceRow};
 use crate::resolver::{Resolver, World};
 use crate::resources::{self, Built, Piece};
@@ -27,6 +28,8 @@ pub struct LoadOptions {
     pub parameters: BTreeMap<String, String>,
     /// Where the app's sources are; without it, [`Input`] says where.
     pub app_dir: Option<PathBuf>,
+    /// What stacks export that are not loaded with these, by name.
+    pub exports: BTreeMap<String, String>,
 }
 
 /// An app, and what a person should know about it.
@@ -40,6 +43,8 @@ pub struct Loaded {
     pub functions: Vec<FunctionDefinition>,
     /// Every resource of every chosen template, in the templates' order.
     pub resources: Vec<ResourceRow>,
+    /// What the templates of the app's stacks say besides, in the same order.
+    pub stacks: Vec<LoadedStack>,
     /// What differs from AWS, or may surprise.
     pub notices: Vec<Notice>,
 }
@@ -69,8 +74,25 @@ pub fn load(input: &Input, options: &LoadOptions) -> Result<Loaded, Problems> {
             (dir.as_path(), Some(app.dir.as_path()), reading)
         }
     };
+    resolve(reading, place, options.app_dir.as_deref().or(app_dir), options)
+}
+
+/// Loads the stacks that deploy tools have sent. `options` name what other stacks export.
+///
+/// # Errors
+/// All problems that were found.
+pub fn load_stacks(stacks: &[StackSource], options: &LoadOptions) -> Result<Loaded, Problems> {
+    resolve(Reading::stacks(stacks), Path::new(""), None, options)
+}
+
+fn resolve(
+    mut reading: Reading,
+    place: &Path,
+    app_dir: Option<&Path>,
+    options: &LoadOptions,
+) -> Result<Loaded, Problems> {
     Problems::check(reading.problems)?;
-    let app_dir = options.app_dir.as_deref().or(app_dir);
+    reading.world.exports.clone_from(&options.exports);
     Loading {
         place,
         sources: Sources::new(app_dir, place),
@@ -80,10 +102,10 @@ pub fn load(input: &Input, options: &LoadOptions) -> Result<Loaded, Problems> {
     .run(options)
 }
 
-struct Loading<'w> {
+pub(crate) struct Loading<'w> {
     place: &'w Path,
     sources: Sources,
-    resolver: Resolver<'w>,
+    pub(crate) resolver: Resolver<'w>,
     notices: Vec<Notice>,
 }
 
@@ -107,7 +129,9 @@ impl<'w> Loading<'w> {
         let stacks: Vec<Stack> = order.iter().map(|index| self.stack(*index, &mut built)).collect();
         self.check_names(&built);
         Problems::check(std::mem::take(&mut self.resolver.problems))?;
-        let rows = rows(world, &order, &built);
+        let rows = self.rows(&order, &pieces, &built);
+        let about = order.iter().map(|index| self.about(*index)).collect();
+        Problems::check(std::mem::take(&mut self.resolver.problems))?;
         let definitions = definition::definitions(&self.resolver, &pieces);
         let functions = definition::functions(&self.resolver, &pieces, &stacks);
         // What the CDK noted about a stack that was not chosen is of no interest.
@@ -118,7 +142,8 @@ impl<'w> Loading<'w> {
             notice.location.stack.as_deref().is_none_or(|stack| names.contains(&stack))
         });
         notices.extend(self.resolver.notices);
-        Ok(Loaded { app: App { stacks }, definitions, functions, resources: rows, notices })
+        let app = App { stacks };
+        Ok(Loaded { app, definitions, functions, resources: rows, stacks: about, notices })
     }
 
     /// Whether a nested stack is created: its condition holds, and so does its parent's.
@@ -206,6 +231,43 @@ impl<'w> Loading<'w> {
         }
     }
 
+    /// A row for every resource, also of those that a condition leaves out.
+    fn rows(&mut self, order: &[usize], pieces: &[Piece<'w>], built: &Built) -> Vec<ResourceRow> {
+        let created: BTreeMap<(usize, &str), &Piece<'w>> =
+            pieces.iter().map(|piece| ((piece.unit, piece.id), piece)).collect();
+        let world = self.resolver.world;
+        let mut rows = Vec::new();
+        for index in order {
+            let unit = self.resolver.unit(*index);
+            for (id, resource) in resources::in_template_order(world, *index) {
+                let (action, note) = match built.fates.get(&(*index, id.to_owned())) {
+                    Some((action, note)) => (*action, note.clone()),
+                    None => (crate::Action::Skipped, "its condition does not hold".to_owned()),
+                };
+                let piece = created.get(&(*index, id));
+                let physical_id =
+                    piece.and_then(|_| self.resolver.reference(*index, resource.at, id).ok());
+                let properties = piece.and_then(|piece| piece.properties.as_ref());
+                let mut location = Location::at(&unit.template.file, resource.at);
+                location.stack = Some(unit.scope.stack.clone());
+                location.logical_id = Some(id.to_owned());
+                rows.push(ResourceRow {
+                    stack: unit.scope.stack.clone(),
+                    logical_id: id.to_owned(),
+                    construct_path: resource.metadata("aws:cdk:path").map(str::to_owned),
+                    kind: resource.kind.clone(),
+                    action,
+                    note,
+                    location,
+                    physical_id,
+                    is_retained: resource.is_retained(),
+                    properties: properties.map(crate::json::Node::to_json).unwrap_or_default(),
+                });
+            }
+        }
+        rows
+    }
+
     fn stack(&mut self, index: usize, built: &mut Built) -> Stack {
         let unit = self.resolver.unit(index);
         let mut outputs = Vec::new();
@@ -216,7 +278,10 @@ impl<'w> Loading<'w> {
             }
             if let Ok(Some(value)) = self.resolver.output(index, node.at, key) {
                 let value = value.scalar().unwrap_or_else(|| value.to_json().to_string());
-                outputs.push(Output { key: key.clone(), value });
+                let text = |name: &str| node.get(name).and_then(crate::json::Node::scalar);
+                let export = self.resolver.export(index, key);
+                let description = text("Description");
+                outputs.push(Output { key: key.clone(), value, description, export });
             }
         }
         let parts = built.stacks.remove(&index).unwrap_or_default();
@@ -269,31 +334,4 @@ fn circle(
         .find_map(|name| circle(world, unit, name, path, done));
     path.pop();
     found
-}
-
-/// A row for every resource, also of those that a condition leaves out.
-fn rows(world: &World, order: &[usize], built: &Built) -> Vec<ResourceRow> {
-    let mut rows = Vec::new();
-    for index in order {
-        let Some(unit) = world.units.get(*index) else { continue };
-        for (id, resource) in resources::in_template_order(world, *index) {
-            let (action, note) = match built.fates.get(&(*index, id.to_owned())) {
-                Some((action, note)) => (*action, note.clone()),
-                None => (crate::Action::Skipped, "its condition does not hold".to_owned()),
-            };
-            let mut location = Location::at(&unit.template.file, resource.at);
-            location.stack = Some(unit.scope.stack.clone());
-            location.logical_id = Some(id.to_owned());
-            rows.push(ResourceRow {
-                stack: unit.scope.stack.clone(),
-                logical_id: id.to_owned(),
-                construct_path: resource.metadata("aws:cdk:path").map(str::to_owned),
-                kind: resource.kind.clone(),
-                action,
-                note,
-                location,
-            });
-        }
-    }
-    rows
 }

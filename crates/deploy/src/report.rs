@@ -21,6 +21,15 @@ pub struct ResourceRow {
     pub note: String,
     /// Where it is declared.
     pub location: Location,
+    /// What `Ref` gives for it; `None` where it is not created.
+    #[serde(skip)]
+    pub physical_id: Option<String>,
+    /// Whether it stays with its data when it leaves the template.
+    #[serde(skip)]
+    pub is_retained: bool,
+    /// Its properties, without functions of the template language; null where it has none.
+    #[serde(skip)]
+    pub properties: serde_json::Value,
 }
 
 /// What is done with a resource.

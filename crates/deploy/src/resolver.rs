@@ -4,7 +4,7 @@
 //! dissolves the famous circle of function -> API -> route -> integration -> function; what still is a circle
 //! is one on AWS too, and is reported with its path.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use crate::assets::Assets;
@@ -20,6 +20,8 @@ const DEPTH_MAX: usize = 512;
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) units: Vec<Unit>,
+    /// What stacks export that are none of these, by name.
+    pub(crate) exports: BTreeMap<String, String>,
 }
 
 /// One stack: a template and where it is deployed.
@@ -37,6 +39,20 @@ pub(crate) struct Unit {
     pub(crate) given: BTreeMap<String, String>,
     /// The stacks that come first, by index.
     pub(crate) after: Vec<usize>,
+}
+
+impl Unit {
+    /// A stack that is not nested.
+    pub(crate) fn root(
+        scope: Scope,
+        display_name: String,
+        template: Template,
+        assets: Rc<Assets>,
+        given: BTreeMap<String, String>,
+    ) -> Self {
+        let (children, after) = (BTreeMap::new(), Vec::new());
+        Self { scope, display_name, template, assets, parent: None, children, given, after }
+    }
 }
 
 /// A value could not be resolved; the problem is already in the list.
@@ -88,6 +104,8 @@ pub(crate) struct Resolver<'w> {
     pub(crate) world: &'w World,
     pub(crate) problems: Vec<Problem>,
     pub(crate) notices: Vec<Notice>,
+    /// What each stack imports from others, by its index.
+    pub(crate) imports: BTreeMap<usize, BTreeSet<String>>,
     memory: HashMap<Key, Resolved>,
     working: Vec<Key>,
     place: Place,
@@ -100,6 +118,7 @@ impl<'w> Resolver<'w> {
             world,
             problems: Vec::new(),
             notices: Vec::new(),
+            imports: BTreeMap::new(),
             memory: HashMap::new(),
             working: Vec::new(),
             place: Place::default(),

@@ -56,6 +56,8 @@ impl Scope {
 /// A template's sections.
 #[derive(Debug)]
 pub(crate) struct Template {
+    /// What it says it is for.
+    pub(crate) description: Option<String>,
     pub(crate) file: PathBuf,
     pub(crate) parameters: BTreeMap<String, Node>,
     pub(crate) mappings: BTreeMap<String, Node>,
@@ -81,18 +83,32 @@ impl Resource {
         self.node.get("Properties").and_then(|properties| properties.get(name))
     }
 
+    /// Whether it stays with its data when it leaves the template.
+    ///
+    /// Source: `CloudFormation`, `DeletionPolicy` (default `Delete`).
+    pub(crate) fn is_retained(&self) -> bool {
+        let policy = self.node.get("DeletionPolicy").and_then(Node::as_text);
+        matches!(policy, Some("Retain" | "RetainExceptOnCreate" | "Snapshot"))
+    }
+
     pub(crate) fn metadata(&self, name: &str) -> Option<&str> {
         self.node.get("Metadata").and_then(|metadata| metadata.get(name)).and_then(Node::as_text)
     }
 }
 
+/// Reads a template's text, whatever it says.
+pub(crate) fn parse(file: &Path, text: &str) -> Result<Node, Vec<Problem>> {
+    Node::parse(text).map_err(|error| {
+        let at = Location::at(file, error.at);
+        vec![Problem::new(at, format!("this is not JSON: {}", error.problem))]
+    })
+}
+
 impl Template {
     /// Reads the text of a template.
     pub(crate) fn parse(file: &Path, text: &str) -> Result<Self, Vec<Problem>> {
-        let root = Node::parse(text).map_err(|error| {
-            let at = Location::at(file, error.at);
-            vec![Problem::new(at, format!("this is not JSON: {}", error.problem))]
-        })?;
+        let root = parse(file, text)?;
+        let description = root.get("Description").and_then(Node::as_text).map(str::to_owned);
         let mut reader = Sections { file, problems: Vec::new() };
         let Value::Map(map) = root.value else {
             return Err(vec![reader.problem(root.at, "a template is an object with `Resources`")]);
@@ -107,6 +123,7 @@ impl Template {
         }
         let template = Self {
             file: file.to_owned(),
+            description,
             parameters: named(reader.section(&map, "Parameters")),
             mappings: named(reader.section(&map, "Mappings")),
             conditions: named(reader.section(&map, "Conditions")),

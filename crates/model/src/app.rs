@@ -77,4 +77,8 @@ pub struct Output {
     pub key: String,
     /// Its value.
     pub value: String,
+    /// What it says about itself.
+    pub description: Option<String>,
+    /// The name by which other stacks of its account and region import it.
+    pub export: Option<String>,
 }

@@ -16,11 +16,13 @@ pub(super) fn nested_template(unit: &Unit, id: &str) -> Result<PathBuf, Problem>
     if let Some(url) = url {
         gather(url, &mut text);
     }
-    let key = text.rsplit('/').next().unwrap_or_default();
-    let uploaded = unit.assets.find(&unit.scope, "", key).map(Path::to_owned);
+    let uploaded = uploaded(unit, &text);
+    let here = !unit.assets.are_uploaded();
     let noted = resource.and_then(|resource| resource.metadata("aws:asset:path"));
-    [uploaded, noted.map(|path| folder.join(path)), Some(folder.join(&text))]
+    let beside = [noted.map(|path| folder.join(path)), Some(folder.join(&text))];
+    [uploaded]
         .into_iter()
+        .chain(beside.into_iter().filter(|_| here))
         .flatten()
         .map(|path| tidy(&path))
         .find(|path| path.is_file())
@@ -35,6 +37,15 @@ pub(super) fn nested_template(unit: &Unit, id: &str) -> Result<PathBuf, Problem>
             location.property = Some("Properties.TemplateURL".to_owned());
             Problem::new(location, "the template of this nested stack was not found")
         })
+}
+
+/// What was uploaded to where a URL leads: `https://HOST/BUCKET/KEY`, else whatever has the last segment for its key.
+fn uploaded(unit: &Unit, url: &str) -> Option<PathBuf> {
+    let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
+    let named = path.and_then(|(_, path)| path.split_once('/'));
+    let named = named.and_then(|(bucket, key)| unit.assets.find(&unit.scope, bucket, key));
+    let last = url.rsplit('/').next().unwrap_or_default();
+    named.or_else(|| unit.assets.find(&unit.scope, "", last))
 }
 
 /// The literal texts in a value, one after the other.

@@ -246,7 +246,9 @@ pub(super) fn package(
 ) -> Option<PathBuf> {
     let unit = resolver.unit(piece.unit);
     let text = |name: &str| node.get(name).and_then(Node::scalar);
-    if let Value::Text(path) = &node.value {
+    if let Value::Text(path) = &node.value
+        && !unit.assets.are_uploaded()
+    {
         // A folder or zip beside the template, as before `aws cloudformation package`.
         let folder = unit.template.file.parent().unwrap_or_else(|| std::path::Path::new("."));
         return Some(tidy(&folder.join(path)));
@@ -260,7 +262,10 @@ pub(super) fn package(
     if found.is_none() {
         let message = format!("no asset of this stack is uploaded to {key} in {bucket}");
         let problem = crate::problem::Problem::new(piece.location(resolver, property), message);
-        let hint = "put the file or folder of that name beside the template";
+        let hint = match unit.assets.are_uploaded() {
+            true => "upload it first, as `aws cloudformation package` and the CDK do",
+            false => "put the file or folder of that name beside the template",
+        };
         resolver.problems.push(problem.hint(hint));
     }
     found
@@ -280,9 +285,6 @@ fn asset(
         let names = [key, key.rsplit('/').next().unwrap_or(key)];
         names.into_iter().map(|name| tidy(&folder.join(name))).find(|path| path.exists())
     };
-    unit.assets
-        .find(&unit.scope, bucket, key)
-        .map(std::path::Path::to_owned)
-        .or(noted)
-        .or_else(beside)
+    let uploaded = unit.assets.find(&unit.scope, bucket, key);
+    if unit.assets.are_uploaded() { uploaded } else { uploaded.or(noted).or_else(beside) }
 }

@@ -54,7 +54,10 @@ pub(super) fn build(resolver: &mut Resolver<'_>, piece: &Piece<'_>) -> Option<Ta
         definition,
         time_to_live,
         stream_arn,
-        deletion_policy: deletion_policy(piece),
+        deletion_policy: match piece.resource.is_retained() {
+            true => DeletionPolicy::Retain,
+            false => DeletionPolicy::Delete,
+        },
     })
 }
 
@@ -121,12 +124,4 @@ fn time_to_live(resolver: &mut Resolver<'_>, piece: &Piece<'_>) -> Option<String
         piece.fail(resolver, "TimeToLiveSpecification", "time to live needs an `AttributeName`");
     }
     attribute
-}
-
-/// Source: CloudFormation, `DeletionPolicy` (default `Delete`).
-fn deletion_policy(piece: &Piece<'_>) -> DeletionPolicy {
-    match piece.resource.node.get("DeletionPolicy").and_then(Node::as_text) {
-        Some("Retain" | "RetainExceptOnCreate" | "Snapshot") => DeletionPolicy::Retain,
-        _ => DeletionPolicy::Delete,
-    }
 }

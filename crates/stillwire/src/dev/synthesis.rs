@@ -1,5 +1,6 @@
 //! From the path a person gave to a loaded app: the app's own synth, or the assembly that is there.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
@@ -188,6 +189,7 @@ pub(crate) fn options(args: &AppArgs) -> LoadOptions {
         stacks: args.stacks.clone(),
         parameters: args.parameters.iter().cloned().collect(),
         app_dir: None,
+        exports: BTreeMap::new(),
     }
 }
 
