@@ -8,7 +8,7 @@
 //! | `kinds`, `members` | what resources are made of, and what may stand in them |
 //! | `apis`, `parts`, `stages`, `deployments`, `domains`, `tags` | the operations |
 //! | `change` | a change is checked, served and kept, or not made at all |
-//! | `state` | what was built |
+//! | `state`, `templates` | what was built; what templates declare of it |
 //!
 //! It knows APIs as their author writes them ([`stillwire_model::ApiDefinition`]); what they mean, and how they are served, is the
 //! business of an [`stillwire_model::ApiHost`]. A call is answered once its change is served and kept.
@@ -30,5 +30,7 @@ mod request;
 mod stages;
 mod state;
 mod tags;
+mod templates;
 
 pub use plane::{ControlPlane, Home, Kept};
+pub use templates::TemplateChange;

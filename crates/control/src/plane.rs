@@ -15,8 +15,8 @@ use stillwire_model::{
 use crate::error::{Answered, Refused, bad_request, not_kept, reply, unknown_path};
 use crate::kinds::Kind;
 use crate::request::Request;
-use crate::state::{Api, Domain, State};
-use crate::{apis, deployments, domains, ids, parts, stages, tags};
+use crate::state::State;
+use crate::{apis, deployments, domains, parts, stages, tags};
 
 /// The version of the form in which the state is kept.
 const VERSION: u32 = 1;
@@ -32,7 +32,7 @@ pub struct Home {
 
 /// The control plane. Clones share everything.
 #[derive(Debug, Clone)]
-pub struct ControlPlane(Arc<Plane>);
+pub struct ControlPlane(pub(crate) Arc<Plane>);
 
 /// What earlier runs have built and kept.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub struct Kept {
 #[derive(Debug)]
 pub(crate) struct Plane {
     /// Held for the whole of a call: changes come one after the other.
-    state: Mutex<State>,
+    pub(crate) state: Mutex<State>,
     store: StateFile,
     pub(crate) host: Arc<dyn ApiHost>,
     clock: Arc<dyn Clock>,
@@ -95,20 +95,12 @@ impl ControlPlane {
                 tracing::error!(api = id, ?problems, "an API that was built before is not served");
             }
         }
-        for definition in domains {
-            state.domains.insert(definition.name.clone(), Domain::of_template(definition));
-        }
+        state.put_domains(domains);
         if let Err(problems) = host.publish_domains(&state.domain_definitions()) {
             tracing::error!(?problems, "the custom domains that were built before are not served");
         }
         let plane = Plane { state: Mutex::new(State::default()), store, host, clock, home };
-        let now = plane.now();
-        for definition in templates {
-            match Api::of_template(definition, &now, &mut || ids::fresh(6)) {
-                Ok(api) => _ = state.apis.insert(definition.id.to_string(), api),
-                Err(error) => tracing::error!(?error, "an API of a template cannot be changed"),
-            }
-        }
+        plane.put_templates(&mut state, templates);
         *plane.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
         Self(Arc::new(plane))
     }

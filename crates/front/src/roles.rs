@@ -4,7 +4,7 @@
 //! Callers that are no function, and functions whose role the app does not declare, may do everything.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
 use stillwire_model::{Function, Role};
@@ -12,9 +12,12 @@ use stillwire_policy::{Policy, Verdict, judge};
 
 use crate::table_access::{Access, Place, needed};
 
-/// What roles may do.
+/// What roles may do. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Roles(BTreeMap<Arc<str>, Vec<Policy>>);
+pub struct Roles(Arc<RwLock<Policies>>);
+
+/// The policies of roles, by their ARNs.
+type Policies = BTreeMap<Arc<str>, Vec<Policy>>;
 
 /// A role with a policy that is none.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +33,23 @@ impl Roles {
     /// # Errors
     /// When one of them is no policy document.
     pub fn new<'a>(roles: impl IntoIterator<Item = &'a Role>) -> Result<Self, InvalidRole> {
+        Self::read(roles).map(|policies| Self(Arc::new(RwLock::new(policies))))
+    }
+
+    /// Takes these roles in place of those before.
+    ///
+    /// # Errors
+    /// When one of them is no policy document: then nothing is changed.
+    pub fn replace<'a>(
+        &self,
+        roles: impl IntoIterator<Item = &'a Role>,
+    ) -> Result<(), InvalidRole> {
+        let policies = Self::read(roles)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = policies;
+        Ok(())
+    }
+
+    fn read<'a>(roles: impl IntoIterator<Item = &'a Role>) -> Result<Policies, InvalidRole> {
         let read = |role: &Role| {
             let policies = role.policies.iter().cloned().map(serde_json::from_value);
             match policies.collect() {
@@ -37,7 +57,7 @@ impl Roles {
                 Err(source) => Err(InvalidRole { role: Arc::clone(&role.arn), source }),
             }
         };
-        roles.into_iter().map(read).collect::<Result<_, _>>().map(Self)
+        roles.into_iter().map(read).collect()
     }
 
     /// Checks that a function may carry out a request to tables.
@@ -47,7 +67,8 @@ impl Roles {
         (operation, body): (&str, &[u8]),
         (region, account): (&str, &str),
     ) -> Result<(), NotAuthorized> {
-        let Some(policies) = self.0.get(&function.role) else { return Ok(()) };
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(policies) = all.get(&function.role) else { return Ok(()) };
         let partition = partition(function);
         let needed = match serde_json::from_slice::<Value>(body) {
             Ok(body) => needed(operation, &body, Place { partition, region, account }),

@@ -185,6 +185,12 @@ impl Functions {
         }
     }
 
+    /// Takes these names and their addresses in place of those before (`Config::hosts`). Functions that are prepared from now
+    /// on find them: call it before [`deploy`](Self::deploy).
+    pub fn set_hosts(&self, hosts: &[(String, SocketAddr)]) {
+        self.0.shared.names.set_hosts(hosts);
+    }
+
     /// Resolves when every function can be started or is known not to; gives what its author should know.
     ///
     /// # Cancel safety

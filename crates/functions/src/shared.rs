@@ -14,6 +14,7 @@ use crate::debug;
 use crate::foreign;
 use crate::group::Group;
 use crate::layers;
+use crate::names::Names;
 use crate::node::Nodes;
 use crate::pool::{Pool, Preparation};
 use crate::python::Pythons;
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) environments: Arc<Semaphore>,
     /// Ends every environment at once.
     pub(crate) kill: watch::Sender<bool>,
+    /// What bootstraps are told about names.
+    pub(crate) names: Arc<Names>,
     pub(crate) pythons: Pythons,
     pub(crate) groups: RwLock<HashMap<FunctionArn, Group>>,
     pub(crate) nodes: Nodes,
@@ -51,11 +54,13 @@ impl Shared {
         clock: Arc<dyn Clock>,
         drain: Drain,
     ) -> std::io::Result<Self> {
+        let names = Arc::new(Names::new(&config));
         Ok(Self {
             inits: Arc::new(Semaphore::new(config.cores.max(1))),
             environments: Arc::new(Semaphore::new(config.environments_max.max(1))),
-            pythons: Pythons::new(&config)?,
-            nodes: Nodes::new(&config)?,
+            pythons: Pythons::new(&config, Arc::clone(&names))?,
+            nodes: Nodes::new(&config, Arc::clone(&names))?,
+            names,
             config,
             processes,
             logs,

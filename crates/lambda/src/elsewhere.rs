@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -47,7 +47,7 @@ pub struct Elsewhere(Arc<Ways>);
 
 struct Ways {
     here: Arc<dyn Invoke>,
-    there: BTreeMap<FunctionArn, There>,
+    there: RwLock<BTreeMap<FunctionArn, There>>,
     caller: Caller,
     room: Semaphore,
     drain: Drain,
@@ -79,19 +79,27 @@ impl Elsewhere {
         drain: Drain,
     ) -> Self {
         let room = Semaphore::new(INVOCATIONS_MAX);
+        let there = RwLock::new(there);
         Self(Arc::new(Ways { here, there, caller, room, drain }))
+    }
+
+    /// Invokes these functions there from now on, and all others here.
+    pub fn replace(&self, there: BTreeMap<FunctionArn, There>) {
+        *self.0.there.write().unwrap_or_else(PoisonError::into_inner) = there;
     }
 }
 
 impl Invoke for Elsewhere {
     fn invoke(&self, invocation: Invocation) -> BoxFuture<'static, Result<Invoked, InvokeError>> {
-        if !self.0.there.contains_key(&invocation.function) {
+        let Some(there) = self.0.way_to(&invocation.function) else {
             return self.0.here.invoke(invocation);
-        }
+        };
         let (ways, function) = (Arc::clone(&self.0), invocation.function.clone());
         // Like those here, it runs to its end though nobody waits any more.
-        let running =
-            self.0.drain.spawn("invocation elsewhere", async move { ways.call(invocation).await });
+        let running = self
+            .0
+            .drain
+            .spawn("invocation elsewhere", async move { ways.call(there, invocation).await });
         Box::pin(async move {
             running.await.unwrap_or_else(|error| {
                 let reason = format!("the invocation was lost: {error}");
@@ -102,20 +110,21 @@ impl Invoke for Elsewhere {
 }
 
 impl Ways {
-    async fn call(&self, invocation: Invocation) -> Result<Invoked, InvokeError> {
+    fn way_to(&self, function: &FunctionArn) -> Option<There> {
+        self.there.read().unwrap_or_else(PoisonError::into_inner).get(function).cloned()
+    }
+
+    async fn call(&self, there: There, invocation: Invocation) -> Result<Invoked, InvokeError> {
         let function = invocation.function.clone();
         let unavailable = |reason: String| InvokeError::Unavailable {
             function: function.clone(),
             reason: format!("it runs elsewhere, and {reason}"),
         };
-        let Some(there) = self.there.get(&function) else {
-            return Err(InvokeError::UnknownFunction(function));
-        };
         let Ok(_permit) = self.room.try_acquire() else {
             let reason = "ConcurrentInvocationLimitExceeded";
             return Err(InvokeError::Throttled { function, reason });
         };
-        let mut request = request(there, &invocation)
+        let mut request = request(&there, &invocation)
             .map_err(|error| unavailable(format!("its address cannot be asked: {error}")))?;
         let seconds = self.caller.clock.epoch_millis() / 1000;
         let scope = SigningScope {

@@ -37,6 +37,11 @@ impl Refused {
         Self { status, code, message: message.into(), reason: None }
     }
 
+    /// What went wrong, for people here.
+    pub(crate) fn into_message(self) -> String {
+        self.message
+    }
+
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(404, "ResourceNotFoundException", message)
     }

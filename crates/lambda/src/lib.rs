@@ -44,4 +44,4 @@ mod versions;
 
 pub use elsewhere::{Caller, Elsewhere, There};
 pub use events::Delays;
-pub use room::{Home, Kept, Lambda, Ports};
+pub use room::{Home, Kept, Lambda, Ports, TemplateChange};

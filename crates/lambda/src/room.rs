@@ -146,6 +146,56 @@ impl Lambda {
     }
 }
 
+/// How templates differ from those before.
+#[derive(Debug, Default)]
+pub struct TemplateChange {
+    /// The functions that they declare no more.
+    pub gone: Vec<FunctionArn>,
+    /// The functions that are new or declared otherwise.
+    pub functions: Vec<FunctionDefinition>,
+    /// The ids of the event source mappings that they declare no more.
+    pub gone_mappings: Vec<Arc<str>>,
+    /// The event source mappings that are new or declared otherwise.
+    pub mappings: Vec<Arc<EventSourceMapping>>,
+}
+
+impl Lambda {
+    /// Takes what templates declare now in place of what they declared, and deploys it. What calls have changed of the rest
+    /// stays. Waits for the disk.
+    ///
+    /// # Errors
+    /// When what was made by calls cannot be kept any more: then nothing is changed.
+    pub fn replace_templates(&self, change: &TemplateChange) -> Result<(), String> {
+        let room = &self.0;
+        let (now, millis) = (room.now(), room.ports.clock.epoch_millis());
+        let replaced = room.change(|state| {
+            for arn in &change.gone {
+                state.functions.remove(arn.as_str());
+            }
+            for definition in &change.functions {
+                let function = template::function(definition, &now, millis);
+                state.functions.insert(function.arn.as_str().to_owned(), function);
+            }
+            for id in &change.gone_mappings {
+                state.mappings.remove(&**id);
+            }
+            for mapping in &change.mappings {
+                let mapping = Mapping::of_template(Arc::clone(mapping), millis);
+                state.mappings.insert(mapping.id().to_owned(), mapping);
+            }
+            Ok(())
+        });
+        replaced.map_err(Refused::into_message)
+    }
+
+    /// Deploys all functions again: what they get besides their own settings has changed.
+    pub fn deploy_again(&self) {
+        let room = &self.0;
+        let _turn = room.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        room.ports.host.deploy(room.state().releases(room.store.code()));
+    }
+}
+
 impl Destinations for Lambda {
     fn send(&self, record: EventRecord) -> BoxFuture<'static, Result<(), String>> {
         let room = Arc::clone(&self.0);

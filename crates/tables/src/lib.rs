@@ -13,7 +13,7 @@
 //! `definitions`, and transactions with a token by `tokens`. Streams and expiry are ours (`streams`, `expiry`): they read and
 //! write the engine's file from behind (`backroom`).
 //!
-//! Invariants: a write that was acknowledged is on disk; an existing table's data is never dropped here; a fault of the engine
+//! Invariants: a write that was acknowledged is on disk; the data of a table are dropped only by `remove`, for one that its template gave up; a fault of the engine
 //! is one failed request.
 
 mod backroom;
@@ -37,6 +37,6 @@ mod tokens;
 mod wire;
 
 pub use engine::{Config, Engine, OpenError};
-pub use provision::{ProvisionError, Provisioned, Which, provision};
+pub use provision::{ProvisionError, Provisioned, Which, provision, remove, set_aside};
 pub use remote::{Remote, There};
 pub use snapshot::{SnapshotError, snapshot};

@@ -7,6 +7,7 @@ mod sdk;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::json;
 use tokio::sync::OnceCell;
@@ -45,7 +46,7 @@ pub(crate) struct Nodes {
     places: Vec<PathBuf>,
     cache_dir: PathBuf,
     bootstrap: PathBuf,
-    names: Names,
+    names: Arc<Names>,
     interpreters: OnceCell<Vec<Interpreter>>,
     folders: Once<PathBuf, PathBuf>,
     substitutions: Substitutions,
@@ -53,7 +54,7 @@ pub(crate) struct Nodes {
 
 impl Nodes {
     /// Writes the bootstrap into the work folder.
-    pub(crate) fn new(config: &crate::Config) -> std::io::Result<Self> {
+    pub(crate) fn new(config: &crate::Config, names: Arc<Names>) -> std::io::Result<Self> {
         let folder = config.work_dir.join("node");
         fs::create_dir_all(&folder)?;
         for (name, text) in BOOTSTRAP {
@@ -63,7 +64,7 @@ impl Nodes {
             places: config.places.clone(),
             cache_dir: config.cache_dir.clone(),
             bootstrap: folder.join("bootstrap.cjs"),
-            names: Names::new(config),
+            names,
             interpreters: OnceCell::new(),
             folders: Once::default(),
             substitutions: Substitutions::default(),
@@ -141,7 +142,7 @@ impl Nodes {
             "major": major,
             "imports": mentions.imports,
             "compile_cache": text(&self.cache_dir.join("node-compiled")),
-            "hosts": self.names.hosts,
+            "hosts": self.names.hosts(),
             "aws": self.names.aws,
         });
         let heap = memory_mb * HEAP_PERCENT / 100;

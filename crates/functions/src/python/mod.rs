@@ -6,6 +6,7 @@ mod mentions;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -36,7 +37,7 @@ pub(crate) struct Pythons {
     places: Vec<PathBuf>,
     cache_dir: PathBuf,
     bootstrap: PathBuf,
-    names: Names,
+    names: Arc<Names>,
     templates: bool,
     interpreters: Once<u8, Interpreter>,
     folders: Once<PathBuf, PathBuf>,
@@ -45,7 +46,7 @@ pub(crate) struct Pythons {
 
 impl Pythons {
     /// Writes the bootstrap into the work folder.
-    pub(crate) fn new(config: &crate::Config) -> std::io::Result<Self> {
+    pub(crate) fn new(config: &crate::Config, names: Arc<Names>) -> std::io::Result<Self> {
         let bootstrap = config.work_dir.join("bootstrap.py");
         std::fs::write(&bootstrap, BOOTSTRAP)?;
         std::fs::write(config.work_dir.join(TEMPLATE_FILE), TEMPLATE)?;
@@ -53,7 +54,7 @@ impl Pythons {
             places: config.places.clone(),
             cache_dir: config.cache_dir.clone(),
             bootstrap,
-            names: Names::new(config),
+            names,
             templates: config.templates && config.sandbox == Sandbox::Usual,
             interpreters: Once::default(),
             folders: Once::default(),
@@ -150,7 +151,7 @@ impl Pythons {
         let settings = json!({
             "first": texts(first),
             "last": texts(last),
-            "hosts": self.names.hosts,
+            "hosts": self.names.hosts(),
             "aws": self.names.aws,
             "own": roots.folders().map(|path| text(path)).collect::<Vec<_>>(),
             "services": mentions.boto.then_some(&mentions.services),

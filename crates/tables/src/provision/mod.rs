@@ -6,6 +6,7 @@
 //!
 //! Works on any store that speaks the DynamoDB API. Source: `CreateTable`, `UpdateTable` and `UpdateTimeToLive`, API references.
 
+mod aside;
 mod shape;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use stillwire_model::{Reply, Table, TableApi};
 
+pub use self::aside::{remove, set_aside};
 use self::shape::{Members, index_texts, indexes, keys_of, tags};
 
 /// What was done for a table.
