@@ -47,5 +47,5 @@ pub use problem::{Location, Problem, Problems};
 pub use reading::{LoadedStack, summarize};
 pub use report::{Action, Notice, ResourceRow, Severity};
 pub use rsync::RsyncError;
-pub use source::fingerprint;
+pub use source::{fingerprint, is_source_folder};
 pub use synth::{SynthError, SynthOptions, synthesize};

@@ -5,6 +5,7 @@
 //! bounded; when it finds nothing, the asset itself is run.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,12 @@ const FILES_MAX: usize = 20_000;
 
 /// How many bytes are compared.
 const BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Whether a folder of this name may hold sources that an author edits: it is no assembly, environment or cache.
+pub fn is_source_folder(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    !IGNORED.contains(&name.as_ref()) && !name.starts_with('.')
+}
 
 /// Folders without sources.
 const IGNORED: [&str; 5] = ["cdk.out", "node_modules", "venv", "__pycache__", "target"];
@@ -247,8 +254,7 @@ fn list(root: &Path, sources: bool) -> Listing {
             // Links to folders are not followed: they may lead in circles.
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             if is_folder {
-                let ignored = IGNORED.contains(&name.as_ref()) || name.starts_with('.');
-                if name != "__pycache__" && !(sources && ignored) {
+                if name != "__pycache__" && (is_source_folder(&entry.file_name()) || !sources) {
                     open.push(path);
                 }
             } else if !name.ends_with(".pyc")

@@ -47,3 +47,4 @@ mod watch;
 pub use functions::{Config, Functions, Problem, StartError};
 pub use places::usual_places;
 pub use sandbox::{Isolation, NoSandbox, Sandbox};
+pub use watch::is_ignored;

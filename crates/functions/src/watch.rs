@@ -148,8 +148,8 @@ impl Target {
     }
 }
 
-/// What tools write beside the code.
-fn is_ignored(name: &std::ffi::OsStr) -> bool {
+/// Whether a file or folder of this name is what tools write beside sources.
+pub fn is_ignored(name: &std::ffi::OsStr) -> bool {
     const NAMES: [&str; 9] = [
         "__pycache__",
         ".git",

@@ -9,6 +9,7 @@ use serde_json::json;
 use stillwire_deploy::{Action, Input, Loaded, Notice, ResourceRow, Severity, load};
 
 use crate::cli::CheckArgs;
+use crate::dev::change::shown;
 use crate::dev::synthesis::options;
 use crate::settings::Settings;
 use crate::style::Style;
@@ -69,10 +70,4 @@ fn print(out: &mut impl io::Write, loaded: &Loaded, style: Style) -> io::Result<
     let count = |action| loaded.resources.iter().filter(|row| row.action == action).count();
     let (all, runs, not_run) = (loaded.resources.len(), count(Action::Runs), count(Action::NotRun));
     writeln!(out, "{all} resources: {runs} run here, {not_run} do not")
-}
-
-/// A resource by its path in the CDK's tree, else by its logical id.
-fn shown(row: &ResourceRow) -> &str {
-    let path = row.construct_path.as_deref().unwrap_or(&row.logical_id);
-    path.strip_suffix("/Resource").unwrap_or(path)
 }

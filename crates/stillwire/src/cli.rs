@@ -32,7 +32,7 @@ pub(crate) enum Command {
 }
 
 /// Which app, and which part of it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct AppArgs {
     /// A CDK app (a folder with cdk.json), a cloud assembly (cdk.out), or a CloudFormation template (JSON).
     #[arg(default_value = ".")]
@@ -48,7 +48,7 @@ pub(crate) struct AppArgs {
     pub(crate) parameters: Vec<(String, String)>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct DevArgs {
     #[command(flatten)]
     pub(crate) app: AppArgs,

@@ -25,8 +25,10 @@ const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// The note that an app runs. Dropping it takes the note away.
 #[derive(Debug)]
 pub(crate) struct Note {
+    app: PathBuf,
+    data_dir: PathBuf,
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// An app that runs.
@@ -68,26 +70,41 @@ impl Note {
         settings: &Settings,
         app: &Path,
         data_dir: &Path,
-        mut addresses: Value,
+        addresses: Value,
     ) -> Result<Self> {
         let app = fs::canonicalize(app).unwrap_or_else(|_| app.to_owned());
-        if let Value::Object(members) = &mut addresses {
-            members.insert("app".to_owned(), json!(app));
-            members.insert("data_dir".to_owned(), json!(data_dir));
-        }
-        let folder = folder(settings);
-        let path = folder.join(format!("{}.json", std::process::id()));
-        let put = || -> std::io::Result<File> {
-            fs::create_dir_all(&folder)?;
-            // Locked before anybody can see it by its name.
-            let mut file = NamedTempFile::new_in(&folder)?;
-            flock(file.as_file(), FlockOperation::NonBlockingLockExclusive)?;
-            writeln!(file, "{addresses}")?;
-            file.persist(&path).map_err(|error| error.error)
-        };
-        let lock = put().with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Self { path, _lock: lock })
+        let data_dir = data_dir.to_owned();
+        let path = folder(settings).join(format!("{}.json", std::process::id()));
+        let lock = put(&path, &content(&app, &data_dir, addresses))?;
+        Ok(Self { app, data_dir, path, lock })
     }
+
+    /// Notes other addresses.
+    pub(crate) fn update(&mut self, addresses: Value) -> Result<()> {
+        self.lock = put(&self.path, &content(&self.app, &self.data_dir, addresses))?;
+        Ok(())
+    }
+}
+
+fn content(app: &Path, data_dir: &Path, mut addresses: Value) -> Value {
+    if let Value::Object(members) = &mut addresses {
+        members.insert("app".to_owned(), json!(app));
+        members.insert("data_dir".to_owned(), json!(data_dir));
+    }
+    addresses
+}
+
+/// Puts a note in its place, whole and locked: nobody can see it by its name before it is both.
+fn put(path: &Path, content: &Value) -> Result<File> {
+    let put = || -> std::io::Result<File> {
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
+        fs::create_dir_all(folder)?;
+        let mut file = NamedTempFile::new_in(folder)?;
+        flock(file.as_file(), FlockOperation::NonBlockingLockExclusive)?;
+        writeln!(file, "{content}")?;
+        file.persist(path).map_err(|error| error.error)
+    };
+    put().with_context(|| format!("cannot write {}", path.display()))
 }
 
 impl Drop for Note {

@@ -25,7 +25,7 @@ pub struct Stillwire {
     keeper: Child,
     ready: Value,
     log: PathBuf,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Stillwire {
@@ -77,7 +77,7 @@ impl Stillwire {
         };
         // Whole at once: what is there is valid.
         let ready = serde_json::from_str(&text).expect("the ready file is JSON");
-        Self { process, keeper, ready, log, _folder: folder }
+        Self { process, keeper, ready, log, folder }
     }
 
     /// Removes a folder when the test process ends, for what a shared program needs as long as it runs.
@@ -89,6 +89,12 @@ impl Stillwire {
     /// The content of the ready file.
     pub fn ready(&self) -> &Value {
         &self.ready
+    }
+
+    /// The content of the ready file as it is now: it changes with the app.
+    pub fn ready_now(&self) -> Value {
+        let text = std::fs::read_to_string(self.folder.path().join("ready.json"));
+        serde_json::from_str(&text.expect("the ready file")).expect("the ready file is JSON")
     }
 
     /// The addresses of the API stage of this name.

@@ -12,7 +12,7 @@ use stillwire_model::{Api, ApiId, ApiMappingKey, App, Domain, DomainName, StageN
 use tokio::net::TcpListener;
 
 use crate::dev::data_dir::DataDir;
-use crate::dev::{check_not_empty, loopback};
+use crate::dev::loopback;
 use crate::report::hinted;
 
 /// Where everything answers.
@@ -36,7 +36,6 @@ impl Addresses {
     ///
     /// Each keeps the port it had; new ones get the next that is nobody's. With `first` 0 all are free ones.
     pub(crate) fn take(app: &App, first: u16, data: &DataDir) -> Result<(Self, Doors)> {
-        check_not_empty(app)?;
         let record = data.path().join("ports.json");
         let apis = app.apis().map(|api| api.id.as_str());
         let names: Vec<&str> =
@@ -55,6 +54,23 @@ impl Addresses {
             aws: aws.local_addr()?.port(),
         };
         Ok((taken, Doors { apis: listeners, domains, aws }))
+    }
+
+    /// One more API is served at this port.
+    pub(crate) fn add(&mut self, id: &ApiId, port: u16) {
+        self.apis.insert(id.clone(), port);
+    }
+
+    /// What is served of `app` and where, as `host_of_domain` tells it of domains, is all there is.
+    pub(crate) fn keep_only(
+        &mut self,
+        app: &App,
+        port_of_domain: &dyn Fn(&DomainName) -> Option<u16>,
+    ) {
+        self.apis.retain(|id, _| app.apis().any(|api| api.id == *id));
+        let domains = app.domains().map(|domain| &domain.name);
+        let domains = domains.filter_map(|name| Some((name.clone(), port_of_domain(name)?)));
+        self.domains = domains.collect();
     }
 
     /// `localhost:PORT` of an API.

@@ -43,15 +43,15 @@ pub(crate) fn find(app: &App, config: &Config) -> Result<BTreeMap<FunctionArn, T
     Ok(found)
 }
 
-/// Invokes functions where they run.
+/// Invokes functions where they run; and what knows where that is, if any run elsewhere.
 pub(crate) fn invoker(
     here: Arc<dyn Invoke>,
     there: BTreeMap<FunctionArn, There>,
     settings: &Settings,
     drain: &Drain,
-) -> Result<Arc<dyn Invoke>> {
+) -> Result<(Arc<dyn Invoke>, Option<Elsewhere>)> {
     if there.is_empty() {
-        return Ok(here);
+        return Ok((here, None));
     }
     let keys = settings.keys.find().map_err(|problem| {
         hinted(
@@ -61,5 +61,6 @@ pub(crate) fn invoker(
     })?;
     let outbound = Outbound::new(system_bundle().as_deref());
     let caller = Caller { keys, clock: Arc::new(SystemClock), outbound };
-    Ok(Arc::new(Elsewhere::new(here, there, caller, drain.clone())))
+    let elsewhere = Elsewhere::new(here, there, caller, drain.clone());
+    Ok((Arc::new(elsewhere.clone()), Some(elsewhere)))
 }

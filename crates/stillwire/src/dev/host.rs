@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,14 +23,30 @@ pub(crate) struct Host {
     capacity: Capacity,
     /// The functions that APIs may call.
     functions: Known,
-    /// The keys that they may ask for: those of the app.
-    keys: Arc<ApiKeys>,
-    /// The app's own APIs, which know their stacks.
-    own: BTreeMap<ApiId, Arc<Api>>,
+    /// What the app declares.
+    declared: Mutex<Declared>,
     /// Where ports are remembered, and the first of them.
     ports: (PathBuf, u16),
     /// What is served.
     served: Mutex<Served>,
+}
+
+/// What an app declares, as far as APIs that are built by calls meet it.
+#[derive(Debug)]
+struct Declared {
+    /// The keys that APIs may ask for.
+    keys: Arc<ApiKeys>,
+    /// Its own APIs, which know their stacks.
+    apis: BTreeMap<ApiId, Arc<Api>>,
+}
+
+impl Declared {
+    fn by(app: &App) -> Self {
+        Self {
+            keys: app.apis().next().map(|api| Arc::clone(&api.api_keys)).unwrap_or_default(),
+            apis: app.apis().map(|api| (api.id.clone(), Arc::clone(api))).collect(),
+        }
+    }
 }
 
 /// `localhost:PORT` of what is served.
@@ -54,7 +71,6 @@ impl Host {
         (authority, capacity): (Arc<Authority>, Capacity),
         ports: (PathBuf, u16),
     ) -> Self {
-        let keys = app.apis().next().map(|api| Arc::clone(&api.api_keys)).unwrap_or_default();
         let apis = app.apis().filter_map(|api| Some((api.id.clone(), addresses.host_of(&api.id)?)));
         let domains = app.domains().map(|domain| &domain.name);
         let domains =
@@ -65,8 +81,7 @@ impl Host {
             authority,
             capacity,
             functions,
-            keys,
-            own: app.apis().map(|api| (api.id.clone(), Arc::clone(api))).collect(),
+            declared: Mutex::new(Declared::by(app)),
             ports,
             served: Mutex::new(served),
         }
@@ -76,12 +91,21 @@ impl Host {
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self, api: Arc<Api>) -> anyhow::Result<()> {
+    fn declared(&self) -> MutexGuard<'_, Declared> {
+        self.declared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the app declares from now on.
+    pub(crate) fn declare(&self, app: &App) {
+        *self.declared() = Declared::by(app);
+    }
+
+    /// Serves an API at a door that was taken for it.
+    pub(crate) fn open(&self, api: Arc<Api>, host: &str, door: Door) -> io::Result<()> {
         let id = api.id.clone();
-        let (host, door) = self.door(id.as_str())?;
-        self.gateway.serve(api, &host, door)?;
-        tracing::info!(api = %id, host, "serves an API that the control plane built");
-        self.served().apis.insert(id, host);
+        self.gateway.serve(api, host, door)?;
+        tracing::info!(api = %id, host, "serves an API");
+        self.served().apis.insert(id, host.to_owned());
         Ok(())
     }
 
@@ -95,7 +119,7 @@ impl Host {
     }
 
     /// A port for what has this name, and the host by which it is reached there.
-    fn door(&self, name: &str) -> anyhow::Result<(String, Door)> {
+    pub(crate) fn door(&self, name: &str) -> anyhow::Result<(String, Door)> {
         let (record, first) = &self.ports;
         let listener = take_another(name, *first, record)?;
         let host = format!("localhost:{}", listener.local_addr()?.port());
@@ -106,8 +130,9 @@ impl Host {
 
 impl ApiHost for Host {
     fn publish(&self, definition: &ApiDefinition) -> Result<(), Vec<String>> {
-        let mut api = build_api(definition, &self.functions.all(), &self.keys)?;
-        if let Some(own) = self.own.get(&api.id) {
+        let keys = Arc::clone(&self.declared().keys);
+        let mut api = build_api(definition, &self.functions.all(), &keys)?;
+        if let Some(own) = self.declared().apis.get(&api.id) {
             api.stack = Arc::clone(&own.stack);
             api.logical_id = Arc::clone(&own.logical_id);
         }
@@ -115,7 +140,10 @@ impl ApiHost for Host {
         if self.gateway.deploy(Arc::clone(&api)) {
             return Ok(());
         }
-        self.open(api).map_err(|error| vec![format!("there is no port for this API: {error:#}")])
+        let opened = self
+            .door(api.id.as_str())
+            .and_then(|(host, door)| Ok(self.open(Arc::clone(&api), &host, door)?));
+        opened.map_err(|error| vec![format!("there is no port for this API: {error:#}")])
     }
 
     fn withdraw(&self, id: &ApiId) {

@@ -8,8 +8,13 @@ use stillwire_functions::Isolation;
 use stillwire_model::{Api, App, Authorization, IdentitySource};
 
 use crate::dev::addresses::Addresses;
+use crate::dev::change::{Change, How};
 use crate::dev::synthesis::Source;
+use crate::report;
 use crate::style::Style;
+
+/// Resources of one change that are listed.
+const CHANGES_SHOWN: usize = 60;
 
 /// The terminal.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +30,55 @@ impl Screen {
     /// Something that takes a while, or a line of it.
     pub(crate) fn progress(self, text: &str) {
         line(&format!("{}", self.style.dim(text)));
+    }
+
+    /// Something that the author of the app should know.
+    pub(crate) fn warn(self, text: &str) {
+        line(&format!("{} {text}", self.style.yellow("note:")));
+    }
+
+    /// What differs, before it is applied.
+    pub(crate) fn changes(self, changes: &[Change]) {
+        let mut stack = "";
+        for change in changes.iter().take(CHANGES_SHOWN) {
+            if change.stack != stack {
+                stack = &change.stack;
+                line(&format!("  {}", self.style.bold(stack)));
+            }
+            let Change { name, kind, how, .. } = change;
+            line(&match how {
+                How::Added => format!("    {} {kind}  {name}", self.style.green("+")),
+                How::Removed => format!("    {} {kind}  {name}", self.style.red("-")),
+                How::Changed(what) => {
+                    let what = self.style.dim(what.join(", "));
+                    format!("    {} {kind}  {name}  {what}", self.style.yellow("~"))
+                }
+            });
+        }
+        if let Some(more) = changes.len().checked_sub(CHANGES_SHOWN).filter(|more| *more > 0) {
+            line(&format!("    and {} more", count(more, "resource")));
+        }
+    }
+
+    /// A change is live.
+    pub(crate) fn applied(self, took: Duration, connections: usize) {
+        let seconds = took.as_secs_f64();
+        let applied = self.style.green(format!("applied in {seconds:.2} s"));
+        line(&format!("  {applied} · {} connected", count(connections, "client")));
+    }
+
+    /// A change is not made, and why; what ran before runs on.
+    pub(crate) fn refused(self, error: &anyhow::Error) {
+        report::failure(error);
+        line(&format!("{} what ran before runs on", self.style.yellow("not applied:")));
+    }
+
+    /// An address that is new.
+    pub(crate) fn address(self, api: &Api, addresses: &Addresses) {
+        for stage in api.stages.keys() {
+            let url = addresses.url("ws", api, stage);
+            line(&format!("  {}  {}  {}", api.stack, api.name, self.style.green(url)));
+        }
     }
 
     /// What differs from AWS.

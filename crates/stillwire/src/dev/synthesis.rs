@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use stillwire_deploy::{
@@ -15,7 +16,6 @@ use stillwire_deploy::{
 };
 
 use crate::cli::{AppArgs, DevArgs};
-use crate::dev::data_dir::DataDir;
 use crate::dev::screen::Screen;
 use crate::report::{self, hinted};
 
@@ -24,8 +24,17 @@ use crate::report::{self, hinted};
 pub(crate) struct Source {
     input: Input,
     app_dir: PathBuf,
-    /// How it was read, for the person at the terminal.
-    how: std::sync::OnceLock<&'static str>,
+    /// How it was read last.
+    last: Mutex<Last>,
+}
+
+/// How an app was read.
+#[derive(Debug, Clone)]
+struct Last {
+    /// For the person at the terminal.
+    how: &'static str,
+    /// The assembly, where it is one that somebody else makes.
+    assembly: Option<PathBuf>,
 }
 
 impl Source {
@@ -41,7 +50,29 @@ impl Source {
             }
             Input::Template(file) => beside(&std::path::absolute(file)?),
         };
-        Ok(Self { input, app_dir, how: std::sync::OnceLock::new() })
+        let last = Mutex::new(Last { how: "not loaded", assembly: None });
+        Ok(Self { input, app_dir, last })
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self, how: &'static str, assembly: Option<&Path>) {
+        *self.last() = Last { how, assembly: assembly.map(Path::to_owned) };
+    }
+
+    /// The assembly that was read last, where it is one that somebody else makes.
+    pub(crate) fn foreign_assembly(&self) -> Option<PathBuf> {
+        self.last().assembly.clone()
+    }
+
+    /// A text that changes when a source does from which the app is synthesized; `None` where it is not, or cannot be told.
+    pub(crate) fn fingerprint(&self) -> Option<String> {
+        match &self.input {
+            Input::CdkApp(app) => fingerprint(&app.dir),
+            _ => None,
+        }
     }
 
     /// The folder that holds the app, or the assembly, or the template.
@@ -53,15 +84,20 @@ impl Source {
     pub(crate) async fn load(
         &self,
         args: &DevArgs,
-        data: &DataDir,
+        data: &Path,
         program: &Path,
         screen: Screen,
+        exports: BTreeMap<String, String>,
     ) -> Result<Loaded> {
-        let options = options(&args.app);
+        let options = LoadOptions { exports, ..options(&args.app) };
         let input = match &self.input {
             Input::CdkApp(app) => self.assembly_of(app, args, data, program, screen).await?,
             other => {
-                self.how.set("read as it is").ok();
+                let assembly = match other {
+                    Input::Assembly(assembly) => Some(assembly.dir.as_path()),
+                    _ => None,
+                };
+                self.read("read as it is", assembly);
                 other.clone()
             }
         };
@@ -72,7 +108,7 @@ impl Source {
         &self,
         app: &CdkApp,
         args: &DevArgs,
-        data: &DataDir,
+        data: &Path,
         program: &Path,
         screen: Screen,
     ) -> Result<Input> {
@@ -82,11 +118,11 @@ impl Source {
         let existing = app.assembly.as_deref();
         match (&app.command, existing) {
             (None, Some(dir)) => {
-                self.how.set("its assembly, as cdk.json names it").ok();
+                self.read("its assembly, as cdk.json names it", Some(dir));
                 return Ok(there(dir));
             }
             (Some(_), Some(dir)) if args.no_synth => {
-                self.how.set("its cdk.out, as it is").ok();
+                self.read("its cdk.out, as it is", Some(dir));
                 return Ok(there(dir));
             }
             (Some(_), None) if args.no_synth => {
@@ -99,7 +135,7 @@ impl Source {
         }
         let last = LastSynth::of(app, data);
         if let (false, Some(dir)) = (args.synth, last.still_valid()) {
-            self.how.set("synthesized before, no source changed since").ok();
+            self.read("synthesized before, no source changed since", None);
             return Ok(there(&dir));
         }
         last.forget()?;
@@ -114,7 +150,7 @@ impl Source {
         match (synthesize(app, &options, &told).await, existing) {
             (Ok(dir), _) => {
                 last.remember()?;
-                self.how.set("synthesized from source").ok();
+                self.read("synthesized from source", None);
                 Ok(there(&dir))
             }
             (Err(SynthError::CdkMissing { reason, hint, .. }), Some(dir)) => {
@@ -122,7 +158,7 @@ impl Source {
                     "the CDK is not installed here ({reason}): using {} as it is ({hint})",
                     dir.display()
                 ));
-                self.how.set("its cdk.out, as it is").ok();
+                self.read("its cdk.out, as it is", Some(dir));
                 Ok(there(dir))
             }
             (Err(error), _) => Err(error.into()),
@@ -138,8 +174,8 @@ struct LastSynth {
 }
 
 impl LastSynth {
-    fn of(app: &CdkApp, data: &DataDir) -> Self {
-        let folder = data.path().join("synth");
+    fn of(app: &CdkApp, data: &Path) -> Self {
+        let folder = data.join("synth");
         let sources = fingerprint(&app.dir);
         Self { assembly: folder.join("cdk.out"), record: folder.join("sources"), sources }
     }
@@ -177,7 +213,7 @@ impl fmt::Display for Source {
         };
         let full = path.canonicalize();
         let name = full.as_ref().unwrap_or(path).file_name().unwrap_or_default();
-        let how = self.how.get().copied().unwrap_or("not loaded");
+        let how = self.last().how;
         write!(out, "{} ({how})", name.to_string_lossy())
     }
 }

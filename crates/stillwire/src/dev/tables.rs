@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
-use stillwire_awswire::Credentials;
+use stillwire_awswire::{Credentials, iso_millis};
 use stillwire_front::{Roles, TableAuth};
 use stillwire_listen::system_bundle;
-use stillwire_model::{App, LOCAL_KEYS, Table, TableStores};
+use stillwire_model::{App, Clock as _, DeletionPolicy, LOCAL_KEYS, Table, TableStores};
 use stillwire_outbound::Outbound;
-use stillwire_tables::{Config as EngineConfig, Engine, Provisioned, Remote, There, provision};
+use stillwire_tables::{
+    Config as EngineConfig, Engine, ProvisionError, Provisioned, Remote, There, provision, remove,
+    set_aside,
+};
 
 use crate::clock::SystemClock;
 use crate::config::{self, Config, TableMode, TableSignatures};
@@ -96,10 +99,10 @@ impl Tables {
         Ok(Self::Elsewhere { remote, endpoint, keys })
     }
 
-    /// Makes the app's tables what it declares.
-    pub(crate) async fn provide(&self, app: &App, screen: Screen) -> Result<()> {
-        for table in app.tables() {
-            match self.provide_one(table).await? {
+    /// Makes the app's tables what it declares, but for those that `before` declared just so.
+    pub(crate) async fn provide(&self, before: &App, app: &App, screen: Screen) -> Result<()> {
+        for table in app.tables().filter(|table| !before.tables().any(|other| other == *table)) {
+            match self.provide_one(table, screen).await? {
                 Provisioned::Created | Provisioned::Existing => {}
                 Provisioned::Changed(changes) => {
                     screen.progress(&format!("table {}: {}", table.name, changes.join("; ")));
@@ -109,14 +112,48 @@ impl Tables {
         Ok(())
     }
 
-    async fn provide_one(&self, table: &Table) -> Result<Provisioned> {
-        Ok(match self {
-            Self::Here(engine) => engine.provision(table).await?,
+    async fn provide_one(&self, table: &Table, screen: Screen) -> Result<Provisioned> {
+        let engine = match self {
+            Self::Here(engine) => engine,
             Self::Elsewhere { remote, .. } => {
-                let region = table.arn.split(':').nth(3).unwrap_or_default();
-                provision(remote.store("", region).as_ref(), table).await?
+                return Ok(provision(remote.store("", region(table)).as_ref(), table).await?);
             }
-        })
+        };
+        match engine.provision(table).await {
+            Err(ProvisionError::Fixed { which, existing, declared, .. }) => {
+                let aside = format!("{}-{}", table.name, stamp(SystemClock.epoch_millis()));
+                let store = self.stores().store(account(table), region(table));
+                let items = set_aside(store.as_ref(), table, &aside).await?;
+                screen.warn(&format!(
+                    "{which} is now declared with {declared} instead of {existing}: it begins empty, and its {items} \
+                     items until now are in the table {aside}"
+                ));
+                Ok(engine.provision(table).await?)
+            }
+            provisioned => Ok(provisioned?),
+        }
+    }
+
+    /// Removes the tables that `before` declared and `app` does not, but for those whose data are to stay.
+    pub(crate) async fn remove_gone(&self, before: &App, app: &App, screen: Screen) {
+        for table in before.tables().filter(|table| !app.tables().any(|new| new.arn == table.arn)) {
+            let name = &table.name;
+            if table.deletion_policy == DeletionPolicy::Retain {
+                screen.progress(&format!("table {name} is declared no more: its data stay"));
+                continue;
+            }
+            let Self::Here(_) = self else {
+                screen.warn(&format!("table {name} is declared no more: remove it where it is"));
+                continue;
+            };
+            let store = self.stores().store(account(table), region(table));
+            match remove(store.as_ref(), table).await {
+                Ok(()) => screen.progress(&format!("table {name} is removed with its data")),
+                Err(error) => {
+                    screen.warn(&format!("table {name} is declared no more, and stays: {error}"))
+                }
+            }
+        }
     }
 
     /// The stores.
@@ -162,6 +199,20 @@ impl Tables {
             Self::Elsewhere { endpoint: None, .. } => "on AWS".to_owned(),
         }
     }
+}
+
+fn account(table: &Table) -> &str {
+    table.arn.split(':').nth(4).unwrap_or_default()
+}
+
+fn region(table: &Table) -> &str {
+    table.arn.split(':').nth(3).unwrap_or_default()
+}
+
+/// A time as part of a name: `2025-02-04T09-12-33`.
+fn stamp(epoch_millis: u64) -> String {
+    let text = iso_millis(epoch_millis).replace(':', "-");
+    text.split('.').next().unwrap_or_default().to_owned()
 }
 
 /// The endpoint's side of tables: who may use them.

@@ -1,0 +1,86 @@
+//! Follows the sources of an app: a change is read, and what runs becomes what it says.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use stillwire_deploy::Loaded;
+
+use crate::cli::DevArgs;
+use crate::dev::live::Live;
+use crate::dev::screen::Screen;
+use crate::dev::synthesis::Source;
+use crate::dev::watch::Watch;
+
+/// How often one synthesis is begun anew because its sources changed meanwhile. An app that writes into its own folder would
+/// never be synthesized otherwise.
+const RESTARTS_MAX: usize = 3;
+
+/// What follows the sources.
+pub(crate) struct Follower {
+    pub(crate) live: Arc<Live>,
+    pub(crate) source: Arc<Source>,
+    pub(crate) args: DevArgs,
+    /// Where state is kept.
+    pub(crate) data: PathBuf,
+    /// This program.
+    pub(crate) program: PathBuf,
+    pub(crate) screen: Screen,
+}
+
+impl Follower {
+    /// Follows the sources until it is dropped.
+    ///
+    /// # Cancel safety
+    /// What was begun to be applied is carried on by whoever holds the app.
+    pub(crate) async fn follow(self, watch: Watch) {
+        loop {
+            self.learn(&watch).await;
+            let names = watch.changed().await;
+            self.screen.progress(&format!("{} changed", shown(self.source.app_dir(), &names)));
+            let applied = match self.load(&watch).await {
+                Ok(loaded) => self.live.replace_source(loaded).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = applied {
+                self.screen.refused(&error);
+            }
+        }
+    }
+
+    async fn learn(&self, watch: &Watch) {
+        watch.learn(self.live.functions().await, self.source.foreign_assembly());
+    }
+
+    /// Reads the app; begins anew when its sources change meanwhile.
+    async fn load(&self, watch: &Watch) -> Result<Loaded> {
+        let mut restarts = 0;
+        loop {
+            let before = self.source.fingerprint();
+            let exports = self.live.exports().await;
+            let loading =
+                self.source.load(&self.args, &self.data, &self.program, self.screen, exports);
+            tokio::pin!(loading);
+            loop {
+                tokio::select! {
+                    loaded = &mut loading => return loaded,
+                    _names = watch.changed(), if restarts < RESTARTS_MAX => {}
+                }
+                // What a synthesis writes into its own folder may be what was there.
+                if before.is_none() || self.source.fingerprint() != before {
+                    break;
+                }
+            }
+            restarts += 1;
+            self.screen.progress("changed again, beginning anew");
+        }
+    }
+}
+
+/// Some files, as the person who edits them names them.
+fn shown(app: &Path, names: &[PathBuf]) -> String {
+    let app = app.canonicalize().unwrap_or_else(|_| app.to_owned());
+    let names =
+        names.iter().map(|path| path.strip_prefix(&app).unwrap_or(path).display().to_string());
+    names.collect::<Vec<_>>().join(", ")
+}

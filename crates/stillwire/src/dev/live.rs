@@ -1,0 +1,371 @@
+//! An app that runs, and changes while it runs.
+//!
+//! A change is read whole, and refused whole where anything is wrong with it. What can fail comes first: ports, tables. Then
+//! functions are there before the routes that lead to them, and go after those. Connections stay, but for those of stages
+//! that are gone.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use stillwire_control::ControlPlane;
+use stillwire_deploy::{Loaded, rewrite_addresses};
+use stillwire_drain::Drain;
+use stillwire_front::Roles;
+use stillwire_functions::Functions;
+use stillwire_gateway::Gateway;
+use stillwire_lambda::{Elsewhere, Lambda};
+use stillwire_listen::{Authority, Door};
+use stillwire_model::{Api, ApiDefinition, ApiHost as _, ApiId, App, FunctionArn};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::config::Config;
+use crate::dev::addresses::Addresses;
+use crate::dev::change::{self, Change};
+use crate::dev::declared::Declared;
+use crate::dev::functions::{FunctionHouse, as_deployed};
+use crate::dev::host::Host;
+use crate::dev::screen::Screen;
+use crate::dev::tables::Tables;
+use crate::dev::variables::Variables;
+use crate::dev::{debug, elsewhere, ready};
+use crate::running::Note;
+use crate::settings::Settings;
+
+/// How long functions that no template declares any more can be called: what was routed to them, and the `$disconnect`s of
+/// connections that ended with their API, need them. Choice: longer than an integration (29 s) and all tries of a `$disconnect`.
+const RETIRE_AFTER: Duration = Duration::from_mins(1);
+
+/// The rooms that a change reaches.
+pub(crate) struct Rooms {
+    pub(crate) gateway: Gateway,
+    pub(crate) functions: Functions,
+    pub(crate) house: Arc<FunctionHouse>,
+    pub(crate) lambda: Lambda,
+    pub(crate) control: ControlPlane,
+    pub(crate) host: Arc<Host>,
+    pub(crate) tables: Tables,
+    pub(crate) roles: Option<Roles>,
+    pub(crate) elsewhere: Option<Elsewhere>,
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) drain: Drain,
+}
+
+/// What a change needs to know besides.
+pub(crate) struct Circumstances {
+    pub(crate) settings: Settings,
+    pub(crate) own: Config,
+    /// The functions that wait for debuggers, as `--debug` names them.
+    pub(crate) debug: Vec<String>,
+    pub(crate) ready_file: Option<PathBuf>,
+    pub(crate) screen: Screen,
+}
+
+/// An app that runs.
+pub(crate) struct Live {
+    rooms: Rooms,
+    circumstances: Circumstances,
+    /// Held for the whole of a change: they come one after the other.
+    current: Mutex<Current>,
+}
+
+/// What runs now.
+pub(crate) struct Current {
+    /// The app, as it was read from its source.
+    pub(crate) source: Option<Loaded>,
+    /// The stacks that were deployed.
+    pub(crate) deployed: Option<Loaded>,
+    /// Both, with addresses that lead here.
+    pub(crate) declared: Declared,
+    pub(crate) addresses: Addresses,
+    pub(crate) note: Note,
+}
+
+/// What is to run next.
+struct Next {
+    declared: Declared,
+    addresses: Addresses,
+    /// The doors of APIs that are new.
+    doors: Vec<(Arc<Api>, String, Door)>,
+}
+
+/// The APIs that differ.
+struct Difference {
+    /// New, or declared otherwise.
+    changed: Vec<ApiDefinition>,
+    gone: Vec<ApiId>,
+}
+
+impl Live {
+    pub(crate) fn new(rooms: Rooms, circumstances: Circumstances, current: Current) -> Self {
+        Self { rooms, circumstances, current: Mutex::new(current) }
+    }
+
+    /// What deployed stacks export, for the app that is run from its source.
+    pub(crate) async fn exports(&self) -> BTreeMap<String, String> {
+        self.current.lock().await.deployed.as_ref().map(exports).unwrap_or_default()
+    }
+
+    /// The app as it was read last.
+    pub(crate) async fn functions(&self) -> Vec<PathBuf> {
+        let current = self.current.lock().await;
+        current.source.iter().flat_map(|loaded| code_folders(&loaded.app)).collect()
+    }
+
+    /// Runs a new version of the app that is run from its source. Tells what differs before that is applied, and how long it
+    /// took.
+    pub(crate) async fn replace_source(&self, loaded: Loaded) -> Result<()> {
+        let screen = self.circumstances.screen;
+        let began = Instant::now();
+        let mut current = self.current.lock().await;
+        let rows =
+            |of: &Option<Loaded>| of.as_ref().map(|of| of.resources.clone()).unwrap_or_default();
+        let changes = change::between(&rows(&current.source), &loaded.resources);
+        if changes.is_empty() && is_same(current.source.as_ref(), &loaded) {
+            screen.progress("nothing differs in what it declares");
+            return Ok(());
+        }
+        screen.changes(&changes);
+        let known = current.source.as_ref().map(|of| of.notices.clone()).unwrap_or_default();
+        let fresh: Vec<_> =
+            loaded.notices.iter().filter(|notice| !known.contains(notice)).cloned().collect();
+        screen.notices(&fresh);
+        let deployed = current.deployed.clone();
+        self.apply(&mut current, Some(loaded), deployed).await?;
+        screen.applied(began.elapsed(), self.rooms.gateway.connections());
+        Ok(())
+    }
+
+    /// Runs other deployed stacks. Gives what differs.
+    pub(crate) async fn replace_deployed(
+        &self,
+        current: &mut Current,
+        loaded: Option<Loaded>,
+    ) -> Result<Vec<Change>> {
+        let rows = |of: Option<&Loaded>| of.map(|of| of.resources.clone()).unwrap_or_default();
+        let changes = change::between(&rows(current.deployed.as_ref()), &rows(loaded.as_ref()));
+        let source = current.source.clone();
+        self.apply(current, source, loaded).await?;
+        Ok(changes)
+    }
+
+    async fn apply(
+        &self,
+        current: &mut Current,
+        source: Option<Loaded>,
+        deployed: Option<Loaded>,
+    ) -> Result<()> {
+        let (rooms, screen) = (&self.rooms, self.circumstances.screen);
+        let Next { declared, addresses, doors } =
+            self.next(current, source.iter().chain(&deployed))?;
+        let there = elsewhere::find(&declared.app, &self.circumstances.own)?;
+        if let Some(roles) = &rooms.roles {
+            roles.replace(declared.app.roles())?;
+        }
+        rooms.tables.provide(&current.declared.app, &declared.app, screen).await?;
+        let mut opened: Vec<ApiId> = Vec::new();
+        for (api, host, door) in doors {
+            opened.push(api.id.clone());
+            if let Err(error) = rooms.host.open(api, &host, door) {
+                opened.iter().for_each(|id| rooms.host.withdraw(id));
+                return Err(error.into());
+            }
+        }
+        // From here on nothing is refused.
+        let difference = difference(&current.declared, &declared);
+        self.change_functions(current, &declared, &addresses, there)?;
+        for definition in &difference.changed {
+            let api = declared.app.apis().find(|api| api.id == definition.id);
+            if let Some(api) = api.filter(|api| !opened.contains(&api.id)) {
+                rooms.gateway.deploy(Arc::clone(api));
+            }
+        }
+        difference.gone.iter().for_each(|id| rooms.host.withdraw(id));
+        rooms.host.declare(&declared.app);
+        let domains = declared.domains();
+        let changed_domains = (domains != current.declared.domains()).then_some(domains);
+        let change = stillwire_control::TemplateChange {
+            gone: &difference.gone,
+            apis: &difference.changed,
+            domains: changed_domains.as_deref(),
+        };
+        if let Err(problems) = rooms.control.replace_templates(&change) {
+            screen.warn(&format!("custom domains are not served: {}", problems.join("; ")));
+        }
+        rooms.tables.remove_gone(&current.declared.app, &declared.app, screen).await;
+        warn_of_deployments(&current.declared, &difference, &declared, screen);
+        let before = std::mem::replace(&mut current.declared, declared);
+        current.addresses = addresses;
+        (current.source, current.deployed) = (source, deployed);
+        self.announce(current, &before, changed_domains.is_some())
+    }
+
+    /// What is to run, checked, with the ports that it needs.
+    fn next<'a>(
+        &self,
+        current: &Current,
+        loaded: impl Iterator<Item = &'a Loaded>,
+    ) -> Result<Next> {
+        let mut declared = Declared::by(loaded)?;
+        let mut addresses = current.addresses.clone();
+        let mut taken = Vec::new();
+        for api in declared.app.apis() {
+            if addresses.host_of(&api.id).is_none() {
+                let (host, door) = self.rooms.host.door(api.id.as_str())?;
+                addresses.add(&api.id, door.listener.local_addr()?.port());
+                taken.push((api.id.clone(), host, door));
+            }
+        }
+        rewrite_addresses(&mut declared.app, &|id| addresses.host_of(id));
+        debug::find(&mut declared.app, &self.circumstances.debug)?;
+        declared.functions = as_deployed(declared.functions, &declared.app);
+        let with_api = |(id, host, door)| {
+            let api = declared.app.apis().find(|api| api.id == id)?;
+            Some((Arc::clone(api), host, door))
+        };
+        let doors = taken.into_iter().filter_map(with_api).collect();
+        Ok(Next { declared, addresses, doors })
+    }
+
+    fn change_functions(
+        &self,
+        current: &Current,
+        next: &Declared,
+        addresses: &Addresses,
+        there: BTreeMap<FunctionArn, stillwire_lambda::There>,
+    ) -> Result<()> {
+        let (rooms, before) = (&self.rooms, &current.declared);
+        let of_next = |arn: &FunctionArn| next.app.functions().any(|function| function.arn == *arn);
+        let gone: Vec<FunctionArn> = before
+            .app
+            .functions()
+            .filter(|function| !of_next(&function.arn))
+            .map(|function| function.arn.clone())
+            .collect();
+        let is_known = |mapping: &&Arc<_>| before.app.event_sources().any(|old| old == *mapping);
+        let change = stillwire_lambda::TemplateChange {
+            gone: gone.clone(),
+            functions: next
+                .functions
+                .iter()
+                .filter(|function| !before.functions.contains(function))
+                .cloned()
+                .collect(),
+            gone_mappings: before
+                .app
+                .event_sources()
+                .filter(|old| next.app.event_sources().all(|mapping| mapping.id != old.id))
+                .map(|old| Arc::clone(&old.id))
+                .collect(),
+            mappings: next.app.event_sources().filter(|new| !is_known(new)).cloned().collect(),
+        };
+        let settings = &self.circumstances.settings;
+        let variables =
+            Variables::new(&next.app, addresses, &rooms.authority, settings, &rooms.tables);
+        rooms.functions.set_hosts(&addresses.hosts(&next.app));
+        rooms.house.settle(variables, there.keys().cloned().collect());
+        if let Some(elsewhere) = &rooms.elsewhere {
+            elsewhere.replace(there);
+        }
+        rooms.house.retire(&gone);
+        rooms.lambda.replace_templates(&change).map_err(|reason| anyhow!(reason))?;
+        rooms.lambda.deploy_again();
+        if !gone.is_empty() {
+            let (house, lambda) = (Arc::clone(&rooms.house), rooms.lambda.clone());
+            let drain = rooms.drain.clone();
+            rooms.drain.spawn("retiring functions", async move {
+                tokio::select! {
+                    () = tokio::time::sleep(RETIRE_AFTER) => {}
+                    () = drain.closing() => return,
+                }
+                house.retired(&gone);
+                lambda.deploy_again();
+            });
+        }
+        Ok(())
+    }
+
+    /// Tells everybody who looks where things are now.
+    fn announce(&self, current: &mut Current, before: &Declared, domains: bool) -> Result<()> {
+        let rooms = &self.rooms;
+        let Current { declared, addresses, note, .. } = current;
+        let port_of = |name: &_| rooms.host.domain_endpoint(name)?.rsplit_once(':')?.1.parse().ok();
+        addresses.keep_only(&declared.app, &|name| port_of(name.as_str()));
+        if domains {
+            rooms.functions.set_hosts(&addresses.hosts(&declared.app));
+        }
+        for api in declared.app.apis() {
+            let old = before.app.apis().find(|old| old.id == api.id);
+            if old.is_none_or(|old| api.stages.keys().ne(old.stages.keys())) {
+                self.circumstances.screen.address(api, addresses);
+            }
+        }
+        let content = ready::content(&declared.app, addresses, &rooms.authority);
+        if let Some(path) = &self.circumstances.ready_file {
+            ready::write(path, &content)?;
+        }
+        note.update(content)
+    }
+}
+
+/// What stacks export, by name.
+pub(crate) fn exports(loaded: &Loaded) -> BTreeMap<String, String> {
+    let outputs = loaded.app.stacks.iter().flat_map(|stack| &stack.outputs);
+    outputs.filter_map(|output| Some((output.export.clone()?, output.value.clone()))).collect()
+}
+
+/// Whether the same runs, whatever the templates look like.
+fn is_same(old: Option<&Loaded>, new: &Loaded) -> bool {
+    old.is_some_and(|old| old.functions == new.functions && old.definitions == new.definitions)
+}
+
+/// The folders of code that authors edit.
+fn code_folders(app: &App) -> Vec<PathBuf> {
+    let folders = app.functions().filter_map(|function| match &function.code {
+        stillwire_model::Code::Directory { root, source } => {
+            Some(source.clone().unwrap_or_else(|| root.clone()))
+        }
+        _ => None,
+    });
+    folders.filter_map(|folder| folder.canonicalize().ok()).collect()
+}
+
+fn difference(old: &Declared, new: &Declared) -> Difference {
+    let keys = |of: &Declared| of.app.apis().next().map(|api| Arc::clone(&api.api_keys));
+    let same_keys = keys(old) == keys(new);
+    let is_new = |api: &&ApiDefinition| !same_keys || !old.apis.contains(api);
+    let is_gone = |api: &&ApiDefinition| new.apis.iter().all(|other| other.id != api.id);
+    Difference {
+        changed: new.apis.iter().filter(is_new).cloned().collect(),
+        gone: old.apis.iter().filter(is_gone).map(|api| api.id.clone()).collect(),
+    }
+}
+
+/// On AWS, a stage that names its deployment serves what that was made of.
+///
+/// Source: API Gateway v2, `CreateDeployment`; `AutoDeploy` publishes at once.
+fn warn_of_deployments(old: &Declared, difference: &Difference, new: &Declared, screen: Screen) {
+    for api in &difference.changed {
+        let Some(before) = old.apis.iter().find(|before| before.id == api.id) else { continue };
+        if before.parts == api.parts {
+            continue;
+        }
+        let name = new.app.apis().find(|other| other.id == api.id).map(|api| api.name.as_str());
+        for (stage, now) in &api.stages {
+            let deployment =
+                |of: &stillwire_model::StageDefinition| of.properties.get("DeploymentId").cloned();
+            let automatic = now.properties.get("AutoDeploy").is_some_and(|auto| auto == true);
+            let before = before.stages.get(stage).and_then(deployment);
+            if !automatic && before.is_some() && before == deployment(now) {
+                screen.warn(&format!(
+                    "on AWS this change reaches stage {stage} of {} only when its deployment is replaced: give the \
+                     AWS::ApiGatewayV2::Deployment another logical id, or the stage AutoDeploy",
+                    name.unwrap_or(api.id.as_str())
+                ));
+            }
+        }
+    }
+}
