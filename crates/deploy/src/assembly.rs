@@ -14,7 +14,7 @@ use std::rc::Rc;
 pub use self::deployed::StackSource;
 use self::nested::nested_template;
 use crate::assets::{Assets, read_json, read_text, tidy};
-use crate::json::Node;
+use crate::node::Node;
 use crate::physical;
 use crate::problem::{Location, Problem};
 use crate::report::Notice;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use crate::json::{BYTES_MAX, Node};
+use crate::node::{BYTES_MAX, Node};
 use crate::problem::{Location, Problem};
 use crate::template::Scope;
 
@@ -115,7 +115,7 @@ pub(crate) fn read_json(file: &Path) -> Result<Node, Problem> {
         let problem = Problem::new(Location::file(file), "it is empty");
         return Err(problem.hint("a synthesis was interrupted here; run it again"));
     }
-    Node::parse(&text).map_err(|error| {
+    Node::parse_json(&text).map_err(|error| {
         let at = Location::at(file, error.at);
         let problem = Problem::new(at, format!("this is not complete JSON: {}", error.problem));
         problem.hint("if a synthesis was interrupted here, run it again")

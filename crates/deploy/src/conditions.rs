@@ -1,6 +1,6 @@
 //! Conditions: `Fn::And`, `Fn::Or`, `Fn::Not`, `Fn::Equals`, and what they switch off.
 
-use crate::json::{Member, Node, Position, Value};
+use crate::node::{Member, Node, Position, Value};
 use crate::resolver::{Failed, Key, Resolver, What};
 
 impl Resolver<'_> {

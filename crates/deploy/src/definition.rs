@@ -12,7 +12,7 @@ use stillwire_model::{
     FunctionPart, Serves, Stack, StageDefinition, StageName,
 };
 
-use crate::json::{Node, Position, Value};
+use crate::node::{Node, Position, Value};
 use crate::physical;
 use crate::resolver::{Resolver, Unit, World};
 use crate::resources::{self, Built, Parts, Piece};
@@ -209,10 +209,10 @@ impl Node {
             Json::Number(number) => Value::Number(number.to_string()),
             Json::String(text) => Value::Text(text.clone()),
             Json::Array(items) => Value::List(items.iter().map(Self::from_json).collect()),
-            Json::Object(members) => Value::Map(crate::json::Map(
+            Json::Object(members) => Value::Map(crate::node::Map(
                 members
                     .iter()
-                    .map(|(name, value)| crate::json::Member {
+                    .map(|(name, value)| crate::node::Member {
                         name: name.clone(),
                         at: Position::START,
                         node: Self::from_json(value),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::assets::read_json;
-use crate::json::Node;
+use crate::node::Node;
 
 /// Something that can be loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub enum Input {
     CdkApp(CdkApp),
     /// A cloud assembly.
     Assembly(Assembly),
-    /// One template, as JSON.
+    /// One template, in JSON or YAML.
     Template(PathBuf),
 }
 
@@ -45,18 +45,13 @@ pub enum FindError {
     /// A folder without anything known in it.
     #[error(
         "{0} is neither a CDK app nor a cloud assembly: it has no cdk.json and no manifest.json\n  \
-         hint: name the folder of cdk.json, a cdk.out folder, or a template (*.json)"
+         hint: name the folder of cdk.json, a cdk.out folder, or a template (*.json, *.yaml)"
     )]
     NothingKnown(PathBuf),
-    /// A template in YAML.
-    #[error(
-        "{0} is a template in YAML, which is not read yet\n  \
-         hint: convert it to JSON, for example with `cfn-flip {0} template.json`"
-    )]
-    Yaml(PathBuf),
     /// A file of another kind.
     #[error(
-        "{0} is not a template: a name that ends in .json is expected\n  hint: name the folder of cdk.json, a cdk.out folder, or a template (*.json)"
+        "{0} is not a template: a name that ends in .json or .yaml is expected\n  \
+         hint: name the folder of cdk.json, a cdk.out folder, or a template (*.json, *.yaml)"
     )]
     NotATemplate(PathBuf),
     /// A `cdk.json` that cannot be read.
@@ -80,8 +75,7 @@ impl Input {
             return find_in_folder(folder);
         }
         match path.extension().and_then(|extension| extension.to_str()) {
-            Some("json" | "template") => Ok(Self::Template(path.to_owned())),
-            Some("yaml" | "yml") => Err(FindError::Yaml(path.to_owned())),
+            Some("json" | "template" | "yaml" | "yml") => Ok(Self::Template(path.to_owned())),
             _ => Err(FindError::NotATemplate(path.to_owned())),
         }
     }
@@ -158,11 +152,8 @@ mod tests {
     fn anything_else_is_refused_with_a_remedy() {
         let dir = tempfile::tempdir().unwrap();
         let error = |name: &str| Input::find(&dir.path().join(name)).unwrap_err().to_string();
-        for name in ["t.yaml", "t.txt"] {
-            fs::write(dir.path().join(name), "").unwrap();
-        }
+        fs::write(dir.path().join("t.txt"), "").unwrap();
         fs::create_dir(dir.path().join("empty")).unwrap();
-        assert!(error("t.yaml").contains("YAML, which is not read yet\n  hint: convert"));
         assert!(error("t.txt").contains("is not a template"));
         assert!(error("empty").contains("no cdk.json and no manifest.json\n  hint:"));
         assert!(error("none").ends_with("does not exist"));

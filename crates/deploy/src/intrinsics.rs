@@ -10,7 +10,7 @@ use base64::Engine as _;
 
 use self::nearest::nearest;
 
-use crate::json::{Member, Node, Position, Value};
+use crate::node::{Member, Node, Position, Value};
 use crate::resolver::{Failed, Key, Resolved, Resolver, What};
 
 const NAMES: &str = "Ref, Fn::GetAtt, Fn::Join, Fn::Sub, Fn::Select, Fn::Split, Fn::If, Fn::FindInMap, \

@@ -261,7 +261,7 @@ impl<'w> Loading<'w> {
                     location,
                     physical_id,
                     is_retained: resource.is_retained(),
-                    properties: properties.map(crate::json::Node::to_json).unwrap_or_default(),
+                    properties: properties.map(crate::node::Node::to_json).unwrap_or_default(),
                 });
             }
         }
@@ -278,7 +278,7 @@ impl<'w> Loading<'w> {
             }
             if let Ok(Some(value)) = self.resolver.output(index, node.at, key) {
                 let value = value.scalar().unwrap_or_else(|| value.to_json().to_string());
-                let text = |name: &str| node.get(name).and_then(crate::json::Node::scalar);
+                let text = |name: &str| node.get(name).and_then(crate::node::Node::scalar);
                 let export = self.resolver.export(index, key);
                 let description = text("Description");
                 outputs.push(Output { key: key.clone(), value, description, export });
@@ -301,7 +301,7 @@ impl<'w> Loading<'w> {
     }
 }
 
-fn depends_on(node: &crate::json::Node) -> Vec<&crate::json::Node> {
+fn depends_on(node: &crate::node::Node) -> Vec<&crate::node::Node> {
     match node.get("DependsOn") {
         None => Vec::new(),
         Some(node) => node.as_list().map_or_else(|| vec![node], |items| items.iter().collect()),
@@ -330,7 +330,7 @@ fn circle(
     let next = resource.map(|found| depends_on(&found.node)).unwrap_or_default();
     let found = next
         .into_iter()
-        .filter_map(crate::json::Node::as_text)
+        .filter_map(crate::node::Node::as_text)
         .find_map(|name| circle(world, unit, name, path, done));
     path.pop();
     found

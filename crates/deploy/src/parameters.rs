@@ -1,6 +1,6 @@
 //! Parameters: given from outside, passed down by a parent stack, or their defaults; and checked.
 
-use crate::json::{Node, Position, Value};
+use crate::node::{Node, Position, Value};
 use crate::report::Notice;
 use crate::resolver::{Failed, Key, Resolved, Resolver, What};
 

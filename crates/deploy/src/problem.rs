@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::json::Position;
+use crate::node::Position;
 
 /// A place in a template or manifest, and what stands there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -10,7 +10,7 @@ use stillwire_model::{
     StackReading, StackRequest, StackResource, TemplateSummary,
 };
 
-use crate::json::{BYTES_MAX, Map, Node};
+use crate::node::{BYTES_MAX, Map, Node};
 use crate::load::{Loaded, Loading};
 use crate::problem::{Location, Problem};
 use crate::report::{Action, ResourceRow};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use crate::assets::Assets;
-use crate::json::{Map, Member, Node, Position, Value};
+use crate::node::{Map, Member, Node, Position, Value};
 use crate::problem::{Location, Problem};
 use crate::report::Notice;
 use crate::template::{Resource, Scope, Template};

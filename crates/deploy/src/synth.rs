@@ -21,7 +21,7 @@ use self::follow::{Group, Output, TIME_MAX, follow};
 use self::missing::what_is_missing;
 use crate::assets::read_json;
 use crate::input::CdkApp;
-use crate::json::Node;
+use crate::node::Node;
 
 /// Prepares the search path and the defaults of the account, then runs the command as a shell would.
 const SCRIPT: &str = r#"

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::json::{Map, Node, Position, Value};
+use crate::node::{Map, Node, Position, Value};
 use crate::physical;
 use crate::problem::{Location, Problem};
 
@@ -98,9 +98,13 @@ impl Resource {
 
 /// Reads a template's text, whatever it says.
 pub(crate) fn parse(file: &Path, text: &str) -> Result<Node, Vec<Problem>> {
-    Node::parse(text).map_err(|error| {
+    // Source: CloudFormation takes what begins with a brace for JSON, whatever the file's name.
+    let is_json = text.trim_start().starts_with('{');
+    let root = if is_json { Node::parse_json(text) } else { Node::parse_yaml(text) };
+    root.map_err(|error| {
         let at = Location::at(file, error.at);
-        vec![Problem::new(at, format!("this is not JSON: {}", error.problem))]
+        let language = if is_json { "JSON" } else { "YAML" };
+        vec![Problem::new(at, format!("this is not {language}: {}", error.problem))]
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Source: CloudFormation Template Reference, "Return values" of each type.
 
-use crate::json::{Node, Position};
+use crate::node::{Node, Position};
 use crate::physical;
 use crate::resolver::{Failed, Resolved, Resolver};
 

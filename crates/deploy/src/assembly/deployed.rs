@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Reading;
 use crate::assets::{Assets, Objects};
-use crate::json::BYTES_MAX;
+use crate::node::BYTES_MAX;
 use crate::problem::{Location, Problem};
 use crate::resolver::Unit;
 use crate::template::{Scope, Template};

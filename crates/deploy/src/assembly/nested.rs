@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::assets::tidy;
-use crate::json::{Node, Value};
+use crate::node::{Node, Value};
 use crate::problem::{Location, Problem};
 use crate::resolver::Unit;
 
@@ -28,7 +28,7 @@ pub(super) fn nested_template(unit: &Unit, id: &str) -> Result<PathBuf, Problem>
         .find(|path| path.is_file())
         .ok_or_else(|| {
             let at = url.map_or_else(
-                || resource.map_or(crate::json::Position::START, |r| r.at),
+                || resource.map_or(crate::node::Position::START, |r| r.at),
                 |url| url.at,
             );
             let mut location = Location::at(&unit.template.file, at);

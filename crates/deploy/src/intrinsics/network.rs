@@ -1,6 +1,6 @@
 //! `Fn::Cidr` and `Fn::GetAZs`.
 
-use crate::json::{Node, Position, Value};
+use crate::node::{Node, Position, Value};
 use crate::resolver::{Resolved, Resolver};
 
 impl Resolver<'_> {

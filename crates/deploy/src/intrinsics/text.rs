@@ -1,6 +1,6 @@
 //! Functions that make texts and take them apart: `Fn::Join`, `Fn::Split`, `Fn::Select`, `Fn::Sub`.
 
-use crate::json::{Node, Position, Value};
+use crate::node::{Node, Position, Value};
 use crate::resolver::{Failed, Resolved, Resolver};
 
 impl Resolver<'_> {

@@ -9,7 +9,7 @@ use stillwire_model::{
 use stillwire_pattern::Pattern;
 
 use super::{Built, Fate, Piece, of_kind};
-use crate::json::Node;
+use crate::node::Node;
 use crate::physical;
 use crate::problem::Problem;
 use crate::report::Action;

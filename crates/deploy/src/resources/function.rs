@@ -11,7 +11,7 @@ use stillwire_model::{
 
 use super::{Piece, layer};
 use crate::assets::tidy;
-use crate::json::{Node, Value};
+use crate::node::{Node, Value};
 use crate::resolver::Resolver;
 use crate::source::Sources;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use stillwire_model::Code;
 
 use super::{Piece, function, of_kind};
-use crate::json::Node;
+use crate::node::Node;
 use crate::resolver::Resolver;
 
 /// The layers of all stacks, by the ARN of the version.

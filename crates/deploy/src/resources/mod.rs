@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use stillwire_model::{Api, Domain, EventSourceMapping, Function, Role, Table, function_of_uri};
 
-use crate::json::{Node, Position};
+use crate::node::{Node, Position};
 use crate::problem::{Location, Problem};
 use crate::report::{Action, Notice};
 use crate::resolver::{Resolver, World};

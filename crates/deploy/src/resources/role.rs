@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use stillwire_model::Role;
 
 use super::{Built, Piece, of_kind};
-use crate::json::Node;
+use crate::node::Node;
 use crate::resolver::Resolver;
 
 /// Builds the roles of all stacks.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use stillwire_model::{DeletionPolicy, Table};
 
 use super::Piece;
-use crate::json::Node;
+use crate::node::Node;
 use crate::resolver::Resolver;
 
 /// What a template and `CreateTable` call the same. The rest is not enforced here.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use stillwire_model::{ApiId, ApiKey, ApiKeys, Quota, StageName, Throttle, UsagePlan, limits};
 
 use super::{Built, Piece, of_kind};
-use crate::json::Node;
+use crate::node::Node;
 use crate::physical;
 use crate::report::Action;
 use crate::resolver::Resolver;

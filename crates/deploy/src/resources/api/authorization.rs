@@ -9,7 +9,7 @@ use stillwire_model::{
 };
 
 use super::{ApiBuilder, Piece};
-use crate::json::Node;
+use crate::node::Node;
 use crate::report::Action;
 
 impl ApiBuilder<'_, '_> {

@@ -8,7 +8,7 @@ use stillwire_schema::Schema;
 
 use super::stage::members;
 use super::{ApiBuilder, Piece};
-use crate::json::Node;
+use crate::node::Node;
 use crate::report::Action;
 
 impl ApiBuilder<'_, '_> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stillwire_model::{AccessLog, LogFormat, RouteKey, RouteSettings, Stage, StageName, Throttle};
 
 use super::{ApiBuilder, Piece};
-use crate::json::Node;
+use crate::node::Node;
 use crate::report::Action;
 
 /// What holds of a throttle when a template names only one half of it.

@@ -1,10 +1,11 @@
-//! JSON with positions: every value knows the line and column it was written at.
+//! Values with positions: each knows the line and column it was written at, in JSON or YAML.
 //!
-//! The reader is strict (RFC 8259) and bounded in size and depth; two members of one name are an error, because
+//! The readers are strict and bounded in size and depth; two members of one name are an error, because
 //! tools disagree about which of them counts. Numbers stay text: a template's account `012` or `1.10` must
 //! come out as it went in.
 
-mod reader;
+mod json;
+mod yaml;
 
 use std::fmt;
 
@@ -28,6 +29,9 @@ impl Position {
     pub(crate) const START: Self = Self { line: 1, column: 1 };
 }
 
+/// How deep lists and maps may be nested.
+const DEPTH_MAX: usize = 128;
+
 /// A value and where it was written.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Node {
@@ -35,7 +39,7 @@ pub(crate) struct Node {
     pub(crate) value: Value,
 }
 
-/// What JSON can say.
+/// What JSON can say, and YAML where it means the same.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     Null,
@@ -59,14 +63,14 @@ pub(crate) struct Member {
     pub(crate) node: Node,
 }
 
-/// A text that is not JSON, or more of it than is read.
+/// A text that is not what it should be, or more of it than is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct InvalidJson {
+pub(crate) struct InvalidText {
     pub(crate) at: Position,
     pub(crate) problem: String,
 }
 
-impl fmt::Display for InvalidJson {
+impl fmt::Display for InvalidText {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}:{}: {}", self.at.line, self.at.column, self.problem)
     }
@@ -80,8 +84,18 @@ impl Map {
 
 impl Node {
     /// Reads one JSON text.
-    pub(crate) fn parse(text: &str) -> Result<Self, InvalidJson> {
-        reader::read(text)
+    pub(crate) fn parse_json(text: &str) -> Result<Self, InvalidText> {
+        json::read(text)
+    }
+
+    /// Reads one YAML document, in which `!Ref` and its kin stand for the functions they are short for.
+    pub(crate) fn parse_yaml(text: &str) -> Result<Self, InvalidText> {
+        yaml::read(text)
+    }
+
+    pub(crate) fn map(at: Position, members: Vec<(String, Self)>) -> Self {
+        let members = members.into_iter().map(|(name, node)| Member { name, at, node });
+        Self { at, value: Value::Map(Map(members.collect())) }
     }
 
     pub(crate) fn text(at: Position, text: impl Into<String>) -> Self {

@@ -2,13 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::{BYTES_MAX, InvalidJson, Map, Member, Node, Position, Value};
-
-/// How deep lists and maps may be nested.
-const DEPTH_MAX: usize = 128;
+use super::{BYTES_MAX, DEPTH_MAX, InvalidText, Map, Member, Node, Position, Value};
 
 /// Reads one JSON text.
-pub(super) fn read(text: &str) -> Result<Node, InvalidJson> {
+pub(super) fn read(text: &str) -> Result<Node, InvalidText> {
     let mut reader =
         Reader { bytes: text.as_bytes(), text, next: 0, at: Position::START, depth: 0 };
     if text.len() > BYTES_MAX {
@@ -35,8 +32,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn fail(&self, problem: impl Into<String>) -> InvalidJson {
-        InvalidJson { at: self.at, problem: problem.into() }
+    fn fail(&self, problem: impl Into<String>) -> InvalidText {
+        InvalidText { at: self.at, problem: problem.into() }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -82,14 +79,14 @@ impl Reader<'_> {
         here
     }
 
-    fn expect(&mut self, byte: u8, wanted: &str) -> Result<(), InvalidJson> {
+    fn expect(&mut self, byte: u8, wanted: &str) -> Result<(), InvalidText> {
         if self.eat(byte) {
             return Ok(());
         }
         Err(self.fail(format!("{wanted} is expected here, not {}", self.found())))
     }
 
-    fn value(&mut self) -> Result<Node, InvalidJson> {
+    fn value(&mut self) -> Result<Node, InvalidText> {
         let at = self.at;
         let value = match self.peek() {
             Some(b'{') => self.nested(Self::map)?,
@@ -106,8 +103,8 @@ impl Reader<'_> {
 
     fn nested(
         &mut self,
-        read: fn(&mut Self) -> Result<Value, InvalidJson>,
-    ) -> Result<Value, InvalidJson> {
+        read: fn(&mut Self) -> Result<Value, InvalidText>,
+    ) -> Result<Value, InvalidText> {
         if self.depth == DEPTH_MAX {
             return Err(self.fail(format!("it is nested deeper than {DEPTH_MAX} levels")));
         }
@@ -119,7 +116,7 @@ impl Reader<'_> {
         Ok(value)
     }
 
-    fn map(&mut self) -> Result<Value, InvalidJson> {
+    fn map(&mut self) -> Result<Value, InvalidText> {
         let mut members = Vec::new();
         let mut names = HashSet::new();
         if self.eat(b'}') {
@@ -134,7 +131,7 @@ impl Reader<'_> {
             }
             let name = self.string()?;
             if !names.insert(name.clone()) {
-                return Err(InvalidJson {
+                return Err(InvalidText {
                     at,
                     problem: format!("the name {name:?} appears twice"),
                 });
@@ -153,7 +150,7 @@ impl Reader<'_> {
         }
     }
 
-    fn list(&mut self) -> Result<Value, InvalidJson> {
+    fn list(&mut self) -> Result<Value, InvalidText> {
         let mut items = Vec::new();
         if self.eat(b']') {
             return Ok(Value::List(items));
@@ -169,7 +166,7 @@ impl Reader<'_> {
         }
     }
 
-    fn word(&mut self, word: &str, value: Value) -> Result<Value, InvalidJson> {
+    fn word(&mut self, word: &str, value: Value) -> Result<Value, InvalidText> {
         if self.bytes.get(self.next..).is_some_and(|rest| rest.starts_with(word.as_bytes())) {
             self.skip(word.len());
             return Ok(value);
@@ -177,7 +174,7 @@ impl Reader<'_> {
         Err(self.fail(format!("a value is expected here, not {}", self.found())))
     }
 
-    fn digits(&mut self) -> Result<(), InvalidJson> {
+    fn digits(&mut self) -> Result<(), InvalidText> {
         if !self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             return Err(self.fail(format!("a digit is expected here, not {}", self.found())));
         }
@@ -187,7 +184,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<String, InvalidJson> {
+    fn number(&mut self) -> Result<String, InvalidText> {
         let start = self.next;
         self.eat(b'-');
         if self.eat(b'0') {
@@ -209,7 +206,7 @@ impl Reader<'_> {
         Ok(self.text.get(start..self.next).unwrap_or_default().to_owned())
     }
 
-    fn string(&mut self) -> Result<String, InvalidJson> {
+    fn string(&mut self) -> Result<String, InvalidText> {
         self.skip(1);
         let mut out = String::new();
         loop {
@@ -232,7 +229,7 @@ impl Reader<'_> {
         }
     }
 
-    fn escape(&mut self, out: &mut String) -> Result<(), InvalidJson> {
+    fn escape(&mut self, out: &mut String) -> Result<(), InvalidText> {
         let at = self.at;
         self.skip(1);
         let character = match self.peek() {
@@ -247,15 +244,15 @@ impl Reader<'_> {
                 out.push(self.code_point(at)?);
                 return Ok(());
             }
-            _ => return Err(InvalidJson { at, problem: "this escape is not JSON's".to_owned() }),
+            _ => return Err(InvalidText { at, problem: "this escape is not JSON's".to_owned() }),
         };
         self.skip(1);
         out.push(character);
         Ok(())
     }
 
-    fn code_point(&mut self, at: Position) -> Result<char, InvalidJson> {
-        let lonely = || InvalidJson { at, problem: "half of a surrogate pair".to_owned() };
+    fn code_point(&mut self, at: Position) -> Result<char, InvalidText> {
+        let lonely = || InvalidText { at, problem: "half of a surrogate pair".to_owned() };
         let first = self.hex(at)?;
         let code = match first {
             0xD800..=0xDBFF => {
@@ -274,10 +271,10 @@ impl Reader<'_> {
         char::from_u32(code).ok_or_else(lonely)
     }
 
-    fn hex(&mut self, at: Position) -> Result<u32, InvalidJson> {
+    fn hex(&mut self, at: Position) -> Result<u32, InvalidText> {
         let digits = self.text.get(self.next..self.next + 4).unwrap_or_default();
         if digits.len() != 4 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(InvalidJson {
+            return Err(InvalidText {
                 at,
                 problem: "`\\u` needs four hexadecimal digits".to_owned(),
             });
