@@ -14,11 +14,13 @@ use std::rc::Rc;
 pub use self::deployed::StackSource;
 use self::nested::nested_template;
 use crate::assets::{Assets, read_json, read_text, tidy};
+use crate::macros::Context;
 use crate::node::Node;
 use crate::physical;
 use crate::problem::{Location, Problem};
 use crate::report::Notice;
-use crate::resolver::{Unit, World};
+use crate::resolver::{Resolver, Unit, World};
+use crate::store::Store;
 use crate::template::{Scope, Template};
 
 /// The newest assembly schema whose fields are known here.
@@ -39,21 +41,30 @@ pub(crate) struct Reading {
     pub(crate) world: World,
     pub(crate) problems: Vec<Problem>,
     pub(crate) notices: Vec<Notice>,
-    parameters: BTreeMap<String, String>,
+    given: Given,
+}
+
+/// What a person gives besides the templates.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Given {
+    /// Values for parameters, by name.
+    pub(crate) parameters: BTreeMap<String, String>,
+    /// What other services hold.
+    pub(crate) store: Rc<Store>,
 }
 
 impl Reading {
     /// Reads a whole assembly.
-    pub(crate) fn assembly(dir: &Path, parameters: &BTreeMap<String, String>) -> Self {
-        let mut reading = Self::new(parameters);
+    pub(crate) fn assembly(dir: &Path, given: &Given) -> Self {
+        let mut reading = Self::new(given);
         reading.manifest(dir, 0);
         reading.check_parameters(dir);
         reading
     }
 
     /// Reads one template that stands alone; its stack is named after the file.
-    pub(crate) fn template(file: &Path, parameters: &BTreeMap<String, String>) -> Self {
-        let mut reading = Self::new(parameters);
+    pub(crate) fn template(file: &Path, given: &Given) -> Self {
+        let mut reading = Self::new(given);
         let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("stack");
         let stem = stem.strip_suffix(".template").unwrap_or(stem);
         let name: String =
@@ -66,12 +77,16 @@ impl Reading {
         reading
     }
 
-    fn new(parameters: &BTreeMap<String, String>) -> Self {
+    fn new(given: &Given) -> Self {
         Self {
-            world: World { units: Vec::new(), exports: BTreeMap::new() },
+            world: World {
+                units: Vec::new(),
+                exports: BTreeMap::new(),
+                store: Rc::clone(&given.store),
+            },
             problems: Vec::new(),
             notices: Vec::new(),
-            parameters: parameters.clone(),
+            given: given.clone(),
         }
     }
 
@@ -227,22 +242,49 @@ impl Reading {
         display_name: String,
         assets: Rc<Assets>,
     ) -> Option<usize> {
-        let template = match Self::read_template(file) {
-            Ok(template) => template,
-            Err(problems) => {
-                self.problems.extend(problems);
-                return None;
-            }
-        };
+        let parameters = self.given.parameters.clone();
+        let template = self.read_template(file, &scope, &parameters)?;
         let given =
-            self.parameters.iter().filter(|(name, _)| template.parameters.contains_key(*name));
-        let given = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+            parameters.into_iter().filter(|(name, _)| template.parameters.contains_key(name));
+        let given = given.collect();
         Some(self.add(Unit::root(scope, display_name, template, assets, given), 0))
     }
 
-    fn read_template(file: &Path) -> Result<Template, Vec<Problem>> {
-        let text = read_text(file).map_err(|problem| vec![problem])?;
-        Template::parse(file, &text)
+    /// Reads a template; its problems and notices are added to ours.
+    fn read_template(
+        &mut self,
+        file: &Path,
+        scope: &Scope,
+        given: &BTreeMap<String, String>,
+    ) -> Option<Template> {
+        match read_text(file) {
+            Ok(text) => self.parse(file, &text, scope, given),
+            Err(problem) => {
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+
+    /// Takes a template apart; its problems and notices are added to ours.
+    fn parse(
+        &mut self,
+        file: &Path,
+        text: &str,
+        scope: &Scope,
+        given: &BTreeMap<String, String>,
+    ) -> Option<Template> {
+        let context = Context { file, scope, given, store: &self.given.store };
+        match Template::parse(text, &context) {
+            Ok((template, notices)) => {
+                self.notices.extend(notices);
+                Some(template)
+            }
+            Err(problems) => {
+                self.problems.extend(problems);
+                None
+            }
+        }
     }
 
     /// Adds a stack and the stacks nested in it.
@@ -259,25 +301,24 @@ impl Reading {
             (unit.scope.clone(), unit.display_name.clone(), Rc::clone(&unit.assets));
         self.world.units.push(unit);
         for (id, found) in nested {
-            let read = found.map_err(|problem| vec![problem]).and_then(|file| {
-                if depth == NESTING_MAX {
-                    return Err(vec![Problem::new(
-                        Location::file(&file),
-                        "stacks are nested too deeply",
-                    )]);
+            let name = physical::name(&scope, &id, 128);
+            let child_scope = Scope::new(&name, &scope.account, &scope.region);
+            let file = match found {
+                Ok(file) if depth < NESTING_MAX => file,
+                Ok(file) => {
+                    let location = Location::file(&file);
+                    self.problems.push(Problem::new(location, "stacks are nested too deeply"));
+                    continue;
                 }
-                Self::read_template(&file)
-            });
-            let template = match read {
-                Ok(template) => template,
-                Err(problems) => {
-                    self.problems.extend(problems);
+                Err(problem) => {
+                    self.problems.push(problem);
                     continue;
                 }
             };
-            let name = physical::name(&scope, &id, 128);
+            let passed = self.passed_early(index, &id);
+            let Some(template) = self.read_template(&file, &child_scope, &passed) else { continue };
             let child = Unit {
-                scope: Scope::new(&name, &scope.account, &scope.region),
+                scope: child_scope,
                 display_name: format!("{display}/{id}"),
                 template,
                 assets: Rc::clone(&assets),
@@ -294,9 +335,28 @@ impl Reading {
         index
     }
 
+    /// What a parent passes to a nested stack, as far as it can be told before all stacks are read: loops of the
+    /// nested template may go over it.
+    fn passed_early(&self, parent: usize, id: &str) -> BTreeMap<String, String> {
+        let unit = self.world.units.get(parent);
+        let resource = unit.and_then(|unit| unit.template.resources.get(id));
+        let parameters = resource.and_then(|resource| resource.property("Parameters")?.as_map());
+        let mut resolver = Resolver::new(&self.world);
+        let mut passed = BTreeMap::new();
+        for member in parameters.into_iter().flat_map(|map| &map.0) {
+            let Ok(Some(value)) = resolver.resolve(parent, &member.node) else { continue };
+            let text = value.as_list().map_or_else(
+                || value.scalar(),
+                |items| Some(items.iter().filter_map(Node::scalar).collect::<Vec<_>>().join(",")),
+            );
+            passed.extend(text.map(|text| (member.name.clone(), text)));
+        }
+        passed
+    }
+
     /// A parameter that no template has is most likely a slip of the pen.
     fn check_parameters(&mut self, place: &Path) {
-        for name in self.parameters.keys() {
+        for name in self.given.parameters.keys() {
             let known =
                 self.world.units.iter().any(|unit| unit.template.parameters.contains_key(name));
             if !known && !self.world.units.is_empty() {

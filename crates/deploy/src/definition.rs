@@ -61,7 +61,8 @@ fn build_version(
     functions: &[Arc<Function>],
     keys: &Arc<ApiKeys>,
 ) -> Result<Api, Vec<String>> {
-    let world = World { units: vec![unit(definition, parts)], exports: BTreeMap::new() };
+    let units = vec![unit(definition, parts)];
+    let world = World { units, exports: BTreeMap::new(), store: Rc::default() };
     let mut resolver = Resolver::new(&world);
     let pieces: Vec<Piece<'_>> = resources::in_template_order(&world, 0)
         .into_iter()

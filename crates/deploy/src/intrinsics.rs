@@ -65,6 +65,11 @@ impl Resolver<'_> {
     fn call_ref(&mut self, unit: usize, argument: &Node) -> Resolved {
         match argument.as_text() {
             Some(name) => self.named(unit, argument.at, name),
+            // Source: as above, "AWS::LanguageExtensions": functions may give the name.
+            None if argument.as_map().is_some() => {
+                let name = self.resolve_text(unit, argument)?;
+                self.named(unit, argument.at, &name)
+            }
             None => self.fail(argument.at, format!("Ref takes a name, not {}", argument.kind())),
         }
     }

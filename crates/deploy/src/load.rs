@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use stillwire_model::{ApiDefinition, App, FunctionDefinition, Output, Stack};
+use stillwire_model::{ApiDefinition, App, DeletionPolicy, FunctionDefinition, Output, Stack};
 
-use crate::assembly::{Reading, StackSource};
+use crate::assembly::{Given, Reading, StackSource};
 use crate::definition;
 use crate::input::Input;
+use crate::parameter_file;
 use crate::problem::{Location, Problem, Problems};
 use crate::reading::LoadedStack;
 use crate::report::{Notice, ResourceRow};
@@ -16,6 +18,7 @@ use crate::resolver::{Resolver, World};
 use crate::resources::{self, Built, Piece};
 use crate::select;
 use crate::source::Sources;
+use crate::store::Store;
 
 /// What to load, of what there is.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +29,10 @@ pub struct LoadOptions {
     pub stacks: Vec<String>,
     /// Values for the templates' parameters.
     pub parameters: BTreeMap<String, String>,
+    /// A file with more of them, which the ones above come before: the AWS CLI's list, or a plain map.
+    pub parameters_file: Option<PathBuf>,
+    /// A file with what Parameter Store (`ssm`) and Secrets Manager (`secretsmanager`) hold.
+    pub secrets_file: Option<PathBuf>,
     /// Where the app's sources are; without it, [`Input`] says where.
     pub app_dir: Option<PathBuf>,
     /// What stacks export that are not loaded with these, by name.
@@ -54,14 +61,15 @@ pub struct Loaded {
 /// # Errors
 /// All problems that were found. A CDK app without an assembly is one: synthesize it first.
 pub fn load(input: &Input, options: &LoadOptions) -> Result<Loaded, Problems> {
+    let given = given(options)?;
     let (place, app_dir, reading) = match input {
         Input::Template(file) => {
             let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
             let folder = folder.unwrap_or_else(|| Path::new("."));
-            (folder, None, Reading::template(file, &options.parameters))
+            (folder, None, Reading::template(file, &given))
         }
         Input::Assembly(assembly) => {
-            let reading = Reading::assembly(&assembly.dir, &options.parameters);
+            let reading = Reading::assembly(&assembly.dir, &given);
             (assembly.dir.as_path(), assembly.app_dir.as_deref(), reading)
         }
         Input::CdkApp(app) => {
@@ -70,7 +78,7 @@ pub fn load(input: &Input, options: &LoadOptions) -> Result<Loaded, Problems> {
                 let problem = Problem::new(location, "this CDK app has no assembly yet");
                 return Err(problem.hint("synthesize it first").into());
             };
-            let reading = Reading::assembly(dir, &options.parameters);
+            let reading = Reading::assembly(dir, &given);
             (dir.as_path(), Some(app.dir.as_path()), reading)
         }
     };
@@ -82,7 +90,7 @@ pub fn load(input: &Input, options: &LoadOptions) -> Result<Loaded, Problems> {
 /// # Errors
 /// All problems that were found.
 pub fn load_stacks(stacks: &[StackSource], options: &LoadOptions) -> Result<Loaded, Problems> {
-    resolve(Reading::stacks(stacks), Path::new(""), None, options)
+    resolve(Reading::stacks(stacks, &given(options)?), Path::new(""), None, options)
 }
 
 fn resolve(
@@ -100,6 +108,29 @@ fn resolve(
         notices: reading.notices,
     }
     .run(options)
+}
+
+/// What the person gives, out of options and the files that they name.
+fn given(options: &LoadOptions) -> Result<Given, Problems> {
+    let mut problems = Vec::new();
+    let mut read = |result: Result<BTreeMap<String, String>, Vec<Problem>>| {
+        result.unwrap_or_else(|found| {
+            problems.extend(found);
+            BTreeMap::new()
+        })
+    };
+    let mut parameters = options
+        .parameters_file
+        .as_deref()
+        .map_or_else(BTreeMap::new, |file| read(parameter_file::read(file)));
+    parameters.extend(options.parameters.clone());
+    let store = options.secrets_file.as_deref().map_or_else(|| Ok(Store::default()), Store::read);
+    let store = store.unwrap_or_else(|found| {
+        problems.extend(found);
+        Store::default()
+    });
+    Problems::check(problems)?;
+    Ok(Given { parameters, store: Rc::new(store) })
 }
 
 pub(crate) struct Loading<'w> {
@@ -248,6 +279,8 @@ impl<'w> Loading<'w> {
                 let physical_id =
                     piece.and_then(|_| self.resolver.reference(*index, resource.at, id).ok());
                 let properties = piece.and_then(|piece| piece.properties.as_ref());
+                let policy = resources::deletion_policy(&mut self.resolver, *index, id, resource);
+                let is_retained = policy == DeletionPolicy::Retain;
                 let mut location = Location::at(&unit.template.file, resource.at);
                 location.stack = Some(unit.scope.stack.clone());
                 location.logical_id = Some(id.to_owned());
@@ -260,7 +293,7 @@ impl<'w> Loading<'w> {
                     note,
                     location,
                     physical_id,
-                    is_retained: resource.is_retained(),
+                    is_retained,
                     properties: properties.map(crate::node::Node::to_json).unwrap_or_default(),
                 });
             }

@@ -32,6 +32,9 @@ impl Position {
 /// How deep lists and maps may be nested.
 const DEPTH_MAX: usize = 128;
 
+/// What a value takes in memory besides its text, roughly.
+const NODE_BYTES: usize = 64;
+
 /// A value and where it was written.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Node {
@@ -76,6 +79,12 @@ impl fmt::Display for InvalidText {
     }
 }
 
+impl Member {
+    fn bytes(&self) -> usize {
+        NODE_BYTES + self.name.len() + self.node.bytes()
+    }
+}
+
 impl Map {
     pub(crate) fn get(&self, name: &str) -> Option<&Node> {
         self.0.iter().find(|member| member.name == name).map(|member| &member.node)
@@ -83,14 +92,21 @@ impl Map {
 }
 
 impl Node {
+    /// Reads a text that a person wrote, in JSON or YAML.
+    ///
+    /// Source: `CloudFormation` takes what begins with a brace for JSON, whatever the file's name.
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidText> {
+        let is_json = text.trim_start().starts_with('{');
+        let read = if is_json { json::read(text) } else { yaml::read(text) };
+        read.map_err(|error| {
+            let language = if is_json { "JSON" } else { "YAML" };
+            InvalidText { problem: format!("this is not {language}: {}", error.problem), ..error }
+        })
+    }
+
     /// Reads one JSON text.
     pub(crate) fn parse_json(text: &str) -> Result<Self, InvalidText> {
         json::read(text)
-    }
-
-    /// Reads one YAML document, in which `!Ref` and its kin stand for the functions they are short for.
-    pub(crate) fn parse_yaml(text: &str) -> Result<Self, InvalidText> {
-        yaml::read(text)
     }
 
     pub(crate) fn map(at: Position, members: Vec<(String, Self)>) -> Self {
@@ -146,6 +162,17 @@ impl Node {
             Value::List(_) => "a list",
             Value::Map(_) => "an object",
         }
+    }
+
+    /// What the value takes in memory, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        NODE_BYTES
+            + match &self.value {
+                Value::Text(text) | Value::Number(text) => text.len(),
+                Value::List(items) => items.iter().map(Self::bytes).sum(),
+                Value::Map(map) => map.0.iter().map(Member::bytes).sum(),
+                Value::Null | Value::Bool(_) => 0,
+            }
     }
 
     /// The same value without positions.

@@ -1,5 +1,7 @@
 //! Parameters: given from outside, passed down by a parent stack, or their defaults; and checked.
 
+mod check;
+
 use crate::node::{Node, Position, Value};
 use crate::report::Notice;
 use crate::resolver::{Failed, Key, Resolved, Resolver, What};
@@ -58,11 +60,12 @@ impl Resolver<'_> {
         let inner = kind
             .strip_prefix("AWS::SSM::Parameter::Value<")
             .and_then(|rest| rest.strip_suffix('>'));
+        // Source: as `check`: of a parameter of these types it is the name that is checked.
+        self.check(name, kind, declaration, &text)?;
         let text = match inner {
             Some(_) => self.stored(at, &text)?,
             None => text,
         };
-        self.check(name, kind, declaration, &text)?;
         let kind = inner.unwrap_or(kind);
         Ok(if kind == "CommaDelimitedList" || kind.starts_with("List<") {
             let items = text.split(',').map(|item| Node::text(at, item.trim())).collect();
@@ -85,84 +88,14 @@ impl Resolver<'_> {
         })
     }
 
-    /// The value of a Parameter Store entry that one of the stacks declares.
+    /// The value of the Parameter Store entry that a parameter names.
     fn stored(&mut self, at: Position, wanted: &str) -> Result<String, Failed> {
-        for (index, other) in self.world.units.iter().enumerate() {
-            for (id, resource) in &other.template.resources {
-                if resource.kind == "AWS::SSM::Parameter"
-                    && self.property_text(index, id, "Name")?.as_deref() == Some(wanted)
-                {
-                    return Ok(self.property_text(index, id, "Value")?.unwrap_or_default());
-                }
-            }
+        if let Some(value) = self.stored_parameter(wanted)? {
+            return Ok(value);
         }
-        let notice = Notice::warning(
-            self.location(at),
-            format!("the Parameter Store entry {wanted} has no value here; it is empty"),
-        );
-        self.notice(notice);
+        let text = format!("the Parameter Store entry {wanted} has no value here; it is empty");
+        let notice = Notice::warning(self.location(at), text);
+        self.notice(notice.hint("put it into a file and name that: --secrets FILE"));
         Ok(String::new())
-    }
-
-    fn check(
-        &mut self,
-        name: &str,
-        kind: &str,
-        declaration: &Node,
-        text: &str,
-    ) -> Result<(), Failed> {
-        let at = declaration.at;
-        let explain = |problem: String| match declaration
-            .get("ConstraintDescription")
-            .and_then(Node::as_text)
-        {
-            Some(description) => format!("{problem}: {description}"),
-            None => problem,
-        };
-        // A value that must stay secret does not appear in a message.
-        let secret = declaration.get("NoEcho").and_then(Node::scalar).as_deref() == Some("true");
-        let shown = if secret { "****" } else { text };
-        if let Some(allowed) = declaration.get("AllowedValues").and_then(Node::as_list) {
-            let allowed: Vec<String> = allowed.iter().filter_map(Node::scalar).collect();
-            let values: Vec<&str> = if kind == "CommaDelimitedList" {
-                text.split(',').map(str::trim).collect()
-            } else {
-                vec![text]
-            };
-            if let Some(wrong) =
-                values.iter().find(|value| !allowed.iter().any(|one| one == **value))
-            {
-                let wrong = if secret { "****" } else { wrong };
-                let allowed = allowed.join(", ");
-                let problem = format!("the parameter {name} is {wrong}; it may be {allowed}");
-                return self.fail(at, explain(problem));
-            }
-        }
-        let number = text.parse::<f64>();
-        if kind == "Number" && number.is_err() {
-            return self.fail(
-                at,
-                explain(format!("the parameter {name} is {shown}, which is not a number")),
-            );
-        }
-        let limit = |limit: &str| {
-            declaration.get(limit).and_then(Node::scalar).and_then(|text| text.parse::<f64>().ok())
-        };
-        #[expect(clippy::cast_precision_loss, reason = "no text is long enough to notice")]
-        let length = text.chars().count() as f64;
-        let outside = |value: f64, min: &str, max: &str| {
-            limit(min).is_some_and(|min| value < min) || limit(max).is_some_and(|max| value > max)
-        };
-        let number = number.unwrap_or_default();
-        if kind == "Number" && outside(number, "MinValue", "MaxValue") {
-            return self.fail(
-                at,
-                explain(format!("the parameter {name} is {shown}, which is out of range")),
-            );
-        }
-        if kind == "String" && outside(length, "MinLength", "MaxLength") {
-            return self.fail(at, explain(format!("the parameter {name} has the wrong length")));
-        }
-        Ok(())
     }
 }

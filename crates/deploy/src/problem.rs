@@ -64,12 +64,6 @@ impl Problem {
         Self { location: Box::new(location), message: message.into(), hint: None }
     }
 
-    /// The same, of this stack.
-    pub(crate) fn of_stack(mut self, name: &str) -> Self {
-        self.location.stack = Some(name.to_owned());
-        self
-    }
-
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

@@ -10,8 +10,8 @@ use stillwire_model::{
     StackReading, StackRequest, StackResource, TemplateSummary,
 };
 
-use crate::node::{BYTES_MAX, Map, Node};
 use crate::load::{Loaded, Loading};
+use crate::node::{BYTES_MAX, Map, Node};
 use crate::problem::{Location, Problem};
 use crate::report::{Action, ResourceRow};
 use crate::template;

@@ -11,6 +11,7 @@ use crate::assets::Assets;
 use crate::node::{Map, Member, Node, Position, Value};
 use crate::problem::{Location, Problem};
 use crate::report::Notice;
+use crate::store::Store;
 use crate::template::{Resource, Scope, Template};
 
 /// How deep one value may lead into others; keeps a hostile template from using up the thread's stack.
@@ -22,6 +23,8 @@ pub(crate) struct World {
     pub(crate) units: Vec<Unit>,
     /// What stacks export that are none of these, by name.
     pub(crate) exports: BTreeMap<String, String>,
+    /// The values of other services that a person's file gives.
+    pub(crate) store: Rc<Store>,
 }
 
 /// One stack: a template and where it is deployed.
@@ -263,11 +266,7 @@ impl<'w> Resolver<'w> {
         for member in &map.0 {
             if member.name.starts_with("Fn::") {
                 failed = true;
-                let message = if member.name.starts_with("Fn::ForEach") {
-                    "Fn::ForEach is not read yet".to_owned()
-                } else {
-                    format!("{} must be the only member of its object", member.name)
-                };
+                let message = format!("{} must be the only member of its object", member.name);
                 self.fail::<()>(member.at, message).unwrap_or_default();
                 continue;
             }
@@ -280,29 +279,6 @@ impl<'w> Resolver<'w> {
             }
         }
         if failed { Err(Failed) } else { Ok(Some(Node { at, value: Value::Map(Map(kept)) })) }
-    }
-
-    /// Looks for dynamic references in a text that is otherwise finished.
-    ///
-    /// There is no store to read them from here. An empty value keeps the app startable, and the notice names
-    /// the reference, never a value.
-    pub(crate) fn finished_text(&mut self, at: Position, text: &str) -> Node {
-        let mut out = String::new();
-        let mut rest = text;
-        while let Some((before, from)) = rest.split_once("{{resolve:") {
-            let Some((reference, after)) = from.split_once("}}") else { break };
-            out.push_str(before);
-            let notice = Notice::warning(
-                self.location(at),
-                format!("{{{{resolve:{reference}}}}} has no value here; it is empty"),
-            );
-            self.notice(
-                notice.hint("values from Secrets Manager and Parameter Store are not read"),
-            );
-            rest = after;
-        }
-        out.push_str(rest);
-        Node::text(at, out)
     }
 
     /// Resolves to a text; `CloudFormation` takes numbers and booleans for their text.
@@ -352,5 +328,5 @@ fn function(map: &Map) -> Option<&Member> {
 }
 
 fn is_function(name: &str) -> bool {
-    name.starts_with("Fn::") && !name.starts_with("Fn::ForEach")
+    name.starts_with("Fn::")
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::macros::{self, Context, Expanded};
 use crate::node::{Map, Node, Position, Value};
 use crate::physical;
 use crate::problem::{Location, Problem};
+use crate::report::Notice;
 
 /// Where a stack lives: what its pseudo parameters say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,14 +85,6 @@ impl Resource {
         self.node.get("Properties").and_then(|properties| properties.get(name))
     }
 
-    /// Whether it stays with its data when it leaves the template.
-    ///
-    /// Source: `CloudFormation`, `DeletionPolicy` (default `Delete`).
-    pub(crate) fn is_retained(&self) -> bool {
-        let policy = self.node.get("DeletionPolicy").and_then(Node::as_text);
-        matches!(policy, Some("Retain" | "RetainExceptOnCreate" | "Snapshot"))
-    }
-
     pub(crate) fn metadata(&self, name: &str) -> Option<&str> {
         self.node.get("Metadata").and_then(|metadata| metadata.get(name)).and_then(Node::as_text)
     }
@@ -98,26 +92,25 @@ impl Resource {
 
 /// Reads a template's text, whatever it says.
 pub(crate) fn parse(file: &Path, text: &str) -> Result<Node, Vec<Problem>> {
-    // Source: CloudFormation takes what begins with a brace for JSON, whatever the file's name.
-    let is_json = text.trim_start().starts_with('{');
-    let root = if is_json { Node::parse_json(text) } else { Node::parse_yaml(text) };
-    root.map_err(|error| {
-        let at = Location::at(file, error.at);
-        let language = if is_json { "JSON" } else { "YAML" };
-        vec![Problem::new(at, format!("this is not {language}: {}", error.problem))]
-    })
+    Node::parse(text)
+        .map_err(|error| vec![Problem::new(Location::at(file, error.at), error.problem)])
 }
 
 impl Template {
-    /// Reads the text of a template.
-    pub(crate) fn parse(file: &Path, text: &str) -> Result<Self, Vec<Problem>> {
+    /// Reads the text of a template, and runs its macros; gives what was noticed besides.
+    pub(crate) fn parse(
+        text: &str,
+        context: &Context<'_>,
+    ) -> Result<(Self, Vec<Notice>), Vec<Problem>> {
+        let file = context.file;
         let root = parse(file, text)?;
         let description = root.get("Description").and_then(Node::as_text).map(str::to_owned);
         let mut reader = Sections { file, problems: Vec::new() };
         let Value::Map(map) = root.value else {
             return Err(vec![reader.problem(root.at, "a template is an object with `Resources`")]);
         };
-        reader.transform(&map);
+        let Expanded { root: map, problems, notices } = macros::expand(map, context);
+        reader.problems = problems;
         let outputs = reader.section(&map, "Outputs");
         let resources = reader.section(&map, "Resources");
         if resources.0.is_empty() && map.get("Resources").is_none() {
@@ -135,11 +128,12 @@ impl Template {
             output_order: outputs.0.iter().map(|member| member.name.clone()).collect(),
             outputs: named(outputs),
         };
-        if reader.problems.is_empty() { Ok(template) } else { Err(reader.problems) }
+        if reader.problems.is_empty() { Ok((template, notices)) } else { Err(reader.problems) }
     }
 }
 
-fn named(map: Map) -> BTreeMap<String, Node> {
+/// The members of a section by their names.
+pub(crate) fn named(map: Map) -> BTreeMap<String, Node> {
     map.0.into_iter().map(|member| (member.name, member.node)).collect()
 }
 
@@ -156,15 +150,7 @@ impl Sections<'_> {
     fn section(&mut self, root: &Map, name: &str) -> Map {
         match root.get(name) {
             None => Map::default(),
-            Some(Node { value: Value::Map(map), .. }) => {
-                if let Some(member) = map.0.iter().find(|m| m.name.starts_with("Fn::ForEach")) {
-                    let problem = self
-                        .problem(member.at, "Fn::ForEach is not read yet")
-                        .hint("write the repeated entries out, or let the CDK's own loop do it");
-                    self.problems.push(problem);
-                }
-                map.clone()
-            }
+            Some(Node { value: Value::Map(map), .. }) => map.clone(),
             Some(node) => {
                 let message = format!("`{name}` is an object, not {}", node.kind());
                 let problem = self.problem(node.at, message);
@@ -174,37 +160,19 @@ impl Sections<'_> {
         }
     }
 
-    fn transform(&mut self, root: &Map) {
-        let Some(node) = root.get("Transform") else { return };
-        let names: Vec<&Node> = match &node.value {
-            Value::List(items) => items.iter().collect(),
-            _ => vec![node],
-        };
-        for node in names {
-            let problem = match node.as_text() {
-                // Its functions are read wherever they appear.
-                Some("AWS::LanguageExtensions") => continue,
-                Some(name) if name.starts_with("AWS::Serverless") => self
-                    .problem(node.at, "SAM templates are not read yet")
-                    .hint("give the transformed template, in which every type is a plain one"),
-                Some(name) => self.problem(node.at, format!("the macro {name} is not known here")),
-                None => self.problem(node.at, "a macro with parameters is not read here"),
-            };
-            self.problems.push(problem);
-        }
-    }
-
     fn resources(&mut self, section: Map) -> BTreeMap<String, Resource> {
         let mut resources = BTreeMap::new();
         for (index, member) in section.0.into_iter().enumerate() {
-            if member.name.starts_with("Fn::ForEach") {
-                continue; // reported with the section
-            }
             let mut refuse = |at, message: &str| {
                 let mut problem = self.problem(at, message);
                 problem.location.logical_id = Some(member.name.clone());
                 self.problems.push(problem);
             };
+            // Source: CloudFormation Template Reference, "Resources section": logical ids are alphanumeric.
+            if !member.name.chars().all(|c| c.is_ascii_alphanumeric()) || member.name.len() > 255 {
+                refuse(member.at, "a logical id has letters and digits, at most 255");
+                continue;
+            }
             match member.node.get("Type") {
                 Some(Node { value: Value::Text(kind), .. }) => {
                     let kind = kind.clone();
@@ -224,25 +192,24 @@ mod tests {
     use super::*;
 
     fn problems(text: &str) -> String {
-        let problems = Template::parse(Path::new("t.json"), text).unwrap_err();
+        let (given, store) = (BTreeMap::new(), std::rc::Rc::default());
+        let (file, scope) = (Path::new("t.json"), &Scope::new("s", "1", "us-east-1"));
+        let context = Context { file, scope, given: &given, store: &store };
+        let problems = Template::parse(text, &context).unwrap_err();
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
     #[test]
-    fn a_sam_template_is_refused_with_a_remedy() {
-        let text = problems(r#"{"Transform": "AWS::Serverless-2016-10-31", "Resources": {}}"#);
-        assert!(text.contains("SAM templates are not read yet"), "{text}");
+    fn unknown_macros_names_and_types_are_all_reported() {
+        let text = problems(
+            r#"{"Transform": ["Mine", 7], "Resources": {"Nameless": {}, "a-b": {"Type": "A::B::C"}}}"#,
+        );
         assert!(
-            text.contains("t.json:1:15") && text.contains("hint: give the transformed"),
+            text.contains("t.json:1:16") && text.contains("the macro Mine is not known"),
             "{text}"
         );
-    }
-
-    #[test]
-    fn a_loop_and_a_resource_without_type_are_both_reported() {
-        let text = problems(r#"{"Resources": {"Fn::ForEach::X": [], "Nameless": {}}}"#);
-        assert!(text.contains("Fn::ForEach is not read yet"), "{text}");
-        assert!(text.contains("(Nameless)"), "{text}");
+        assert!(text.contains("a macro has a name, not a number"), "{text}");
+        assert!(text.contains("(Nameless)") && text.contains("(a-b)"), "{text}");
     }
 
     #[test]

@@ -111,7 +111,7 @@ impl Resolver<'_> {
     }
 
     /// The explicit name of a resource, else the generated one.
-    fn name_of(
+    pub(crate) fn name_of(
         &mut self,
         unit: usize,
         id: &str,
@@ -216,6 +216,12 @@ impl Resolver<'_> {
                 | "AWS::Lambda::EventSourceMapping",
                 "Id",
             ) => reference,
+            ("AWS::ApiGatewayV2::Stage", "Id") => physical::part_id(scope, id),
+            ("AWS::Lambda::Function", "SnapStartResponse.ApplyOn") => "None".to_owned(),
+            ("AWS::Lambda::Function", "SnapStartResponse.OptimizationStatus") => "Off".to_owned(),
+            ("AWS::Lambda::EventSourceMapping", "EventSourceMappingArn") => {
+                scope.arn("lambda", &format!("event-source-mapping:{reference}"))
+            }
             ("AWS::Lambda::Url", "FunctionUrl") => {
                 let name = physical::part_id(scope, id);
                 format!("https://{name}.lambda-url.{}.on.aws/", scope.region)

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::Reading;
+use super::{Given, Reading};
 use crate::assets::{Assets, Objects};
 use crate::node::BYTES_MAX;
 use crate::problem::{Location, Problem};
 use crate::resolver::Unit;
-use crate::template::{Scope, Template};
+use crate::template::Scope;
 
 /// A stack as a deploy tool sends it.
 #[derive(Debug, Clone)]
@@ -30,36 +30,38 @@ pub struct StackSource {
 }
 
 impl Reading {
-    /// Reads stacks that were sent.
-    pub(crate) fn stacks(stacks: &[StackSource]) -> Self {
-        let mut reading = Self::new(&BTreeMap::new());
+    /// Reads stacks that were sent. Parameters are given with each of them.
+    pub(crate) fn stacks(stacks: &[StackSource], given: &Given) -> Self {
+        let mut reading = Self::new(given);
         for stack in stacks {
-            match read(stack) {
-                Ok(unit) => _ = reading.add(unit, 0),
-                Err(problems) => reading.problems.extend(problems),
+            let before = reading.problems.len();
+            reading.sent(stack);
+            // Where there is no file, messages name the stack.
+            for problem in reading.problems.iter_mut().skip(before) {
+                problem.location.stack.get_or_insert_with(|| stack.name.clone());
             }
         }
         reading
     }
-}
 
-fn read(stack: &StackSource) -> Result<Unit, Vec<Problem>> {
-    let named = |problem: Problem| problem.of_stack(&stack.name);
-    // Where there is no file, messages name the stack.
-    let file = Path::new(&stack.name);
-    if stack.template.len() > BYTES_MAX {
-        return Err(vec![named(Problem::new(Location::file(file), "it is larger than 64 MB"))]);
+    fn sent(&mut self, stack: &StackSource) {
+        let file = Path::new(&stack.name);
+        let problem = |message: String| Problem::new(Location::file(file), message);
+        if stack.template.len() > BYTES_MAX {
+            return self.problems.push(problem("it is larger than 64 MB".to_owned()));
+        }
+        let scope = Scope::new(&stack.name, &stack.account, &stack.region);
+        let Some(template) = self.parse(file, &stack.template, &scope, &stack.parameters) else {
+            return;
+        };
+        let is_unknown = |name: &&String| !template.parameters.contains_key(*name);
+        if let Some(name) = stack.parameters.keys().find(is_unknown) {
+            // Source: observed wording of the service.
+            let message = format!("Parameters: [{name}] do not exist in the template");
+            return self.problems.push(problem(message));
+        }
+        let assets = Rc::new(Assets::uploaded(Arc::clone(&stack.objects)));
+        let parameters = stack.parameters.clone();
+        self.add(Unit::root(scope, stack.name.clone(), template, assets, parameters), 0);
     }
-    let template = Template::parse(file, &stack.template)
-        .map_err(|problems| problems.into_iter().map(named).collect::<Vec<_>>())?;
-    if let Some(name) =
-        stack.parameters.keys().find(|name| !template.parameters.contains_key(*name))
-    {
-        // Source: observed wording of the service.
-        let message = format!("Parameters: [{name}] do not exist in the template");
-        return Err(vec![named(Problem::new(Location::file(file), message))]);
-    }
-    let scope = Scope::new(&stack.name, &stack.account, &stack.region);
-    let assets = Rc::new(Assets::uploaded(Arc::clone(&stack.objects)));
-    Ok(Unit::root(scope, stack.name.clone(), template, assets, stack.parameters.clone()))
 }

@@ -1,5 +1,7 @@
 //! `Fn::Cidr` and `Fn::GetAZs`.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use crate::node::{Node, Position, Value};
 use crate::resolver::{Resolved, Resolver};
 
@@ -34,22 +36,47 @@ impl Resolver<'_> {
     }
 }
 
-/// `count` IPv4 blocks with `bits` host bits, from the start of `block`.
+/// `count` blocks with `bits` host bits, from the start of `block`.
 fn cidr(block: &str, count: &str, bits: &str) -> Option<Vec<String>> {
     let (address, length) = block.split_once('/')?;
-    let address: std::net::Ipv4Addr = address.parse().ok()?;
-    let length: u32 = length.parse().ok().filter(|length| *length <= 32)?;
-    let bits: u32 = bits.parse().ok().filter(|bits| *bits <= 32)?;
-    let count: u64 = count.parse().ok().filter(|count| (1..=256).contains(count))?;
-    let size = 1_u64 << bits;
-    if count * size > 1_u64 << (32 - length) {
+    let address: IpAddr = address.parse().ok()?;
+    let (start, width) = match address {
+        IpAddr::V4(address) => (u128::from(u32::from(address)), 32),
+        IpAddr::V6(address) => (u128::from(address), 128),
+    };
+    let length: u32 = length.parse().ok().filter(|length| *length <= width)?;
+    let bits: u32 = bits.parse().ok().filter(|bits| *bits < width)?;
+    let count: u128 = count.parse().ok().filter(|count| (1..=256).contains(count))?;
+    let room = 1_u128.checked_shl(width - length); // all of IPv6 is one more than fits
+    if room.is_some_and(|room| count > room >> bits) {
         return None;
     }
-    (0..count)
-        .map(|index| {
-            let start = u64::from(u32::from(address)) + index * size;
-            let start = std::net::Ipv4Addr::from(u32::try_from(start).ok()?);
-            Some(format!("{start}/{}", 32 - bits))
-        })
-        .collect()
+    let blocks = (0..count).map(|index| {
+        let start = start.checked_add(index.checked_shl(bits)?)?;
+        let start = match address {
+            IpAddr::V4(_) => Ipv4Addr::from(u32::try_from(start).ok()?).to_string(),
+            IpAddr::V6(_) => Ipv6Addr::from(start).to_string(),
+        };
+        Some(format!("{start}/{}", width - bits))
+    });
+    blocks.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_cut_from_both_kinds_of_addresses_as_long_as_there_is_room() {
+        let cut = |block, count, bits| cidr(block, count, bits).unwrap_or_default().join(" ");
+        assert_eq!(cut("10.0.0.0/16", "2", "8"), "10.0.0.0/24 10.0.1.0/24");
+        assert_eq!(cut("2001:db8::/56", "2", "64"), "2001:db8::/64 2001:db8:0:1::/64");
+        assert_eq!(cut("10.0.0.0/24", "2", "8"), "");
+        assert_eq!(cut("::/0", "1", "127"), "::/1");
+        for (count, bits) in [("0", "8"), ("257", "1"), ("1", "32"), ("x", "8")] {
+            assert_eq!(cut("10.0.0.0/8", count, bits), "");
+        }
+        assert_eq!(cut("10.0.0.0", "1", "8"), "");
+        assert_eq!(cut("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/0", "256", "127"), "");
+    }
 }

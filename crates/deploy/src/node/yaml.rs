@@ -19,9 +19,6 @@ use super::{BYTES_MAX, DEPTH_MAX, InvalidText, Map, Member, Node, Position, Valu
 /// Choice: more than any template needs (CloudFormation takes 1 MB), and little for a machine.
 const COPIES_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// What a value takes in memory besides its text, roughly.
-const NODE_BYTES: usize = 64;
-
 /// The functions that have a short form.
 ///
 /// Source: CloudFormation Template Reference, "Intrinsic functions"; each page names its short form.
@@ -128,7 +125,7 @@ impl<'t> Reader<'t> {
             other => return Err(fail(at, format!("a value is expected here, not {other:?}"))),
         };
         if anchor != 0 {
-            let (height, bytes) = (height(&node), bytes(&node));
+            let (height, bytes) = (height(&node), node.bytes());
             self.anchors.insert(anchor, Anchor { node: node.clone(), height, bytes });
             self.charge(bytes, at)?;
         }
@@ -296,20 +293,6 @@ fn height(node: &Node) -> usize {
         Value::Map(map) => 1 + map.0.iter().map(|member| height(&member.node)).max().unwrap_or(0),
         _ => 0,
     }
-}
-
-fn bytes(node: &Node) -> usize {
-    NODE_BYTES
-        + match &node.value {
-            Value::Text(text) | Value::Number(text) => text.len(),
-            Value::List(items) => items.iter().map(bytes).sum(),
-            Value::Map(map) => map
-                .0
-                .iter()
-                .map(|member| NODE_BYTES + member.name.len() + bytes(&member.node))
-                .sum(),
-            Value::Null | Value::Bool(_) => 0,
-        }
 }
 
 fn too_deep(at: Position) -> InvalidText {

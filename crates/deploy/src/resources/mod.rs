@@ -7,12 +7,14 @@ mod fate;
 mod function;
 mod layer;
 mod permission;
+mod retention;
 mod role;
 mod table;
 mod usage;
 
 pub(crate) use self::api::build as build_apis;
 pub(crate) use self::function::arn as function_arn;
+pub(crate) use self::retention::deletion_policy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

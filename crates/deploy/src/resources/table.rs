@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
-use stillwire_model::{DeletionPolicy, Table};
+use stillwire_model::Table;
 
 use super::Piece;
 use crate::node::Node;
@@ -37,6 +37,7 @@ pub(super) fn build(resolver: &mut Resolver<'_>, piece: &Piece<'_>) -> Option<Ta
     let arn = scope.arn("dynamodb", &format!("table/{name}"));
     let stream_arn = crate::physical::stream_arn(scope, &name);
     let time_to_live = time_to_live(resolver, piece);
+    let deletion_policy = super::deletion_policy(resolver, piece.unit, piece.id, piece.resource);
     if resolver.problems.len() > before {
         return None;
     }
@@ -54,10 +55,7 @@ pub(super) fn build(resolver: &mut Resolver<'_>, piece: &Piece<'_>) -> Option<Ta
         definition,
         time_to_live,
         stream_arn,
-        deletion_policy: match piece.resource.is_retained() {
-            true => DeletionPolicy::Retain,
-            false => DeletionPolicy::Delete,
-        },
+        deletion_policy,
     })
 }
 

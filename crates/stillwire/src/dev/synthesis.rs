@@ -224,6 +224,8 @@ pub(crate) fn options(args: &AppArgs) -> LoadOptions {
         stage: args.stage.clone(),
         stacks: args.stacks.clone(),
         parameters: args.parameters.iter().cloned().collect(),
+        parameters_file: args.parameters_file.clone(),
+        secrets_file: args.secrets.clone(),
         app_dir: None,
         exports: BTreeMap::new(),
     }
