@@ -12,7 +12,7 @@ use stillwire_model::{
     FunctionPart, Serves, Stack, StageDefinition, StageName,
 };
 
-use crate::node::{Node, Position, Value};
+use crate::node::{Node, Position};
 use crate::physical;
 use crate::resolver::{Resolver, Unit, World};
 use crate::resources::{self, Built, Parts, Piece};
@@ -95,7 +95,7 @@ fn unit(definition: &ApiDefinition, parts: &[ApiPart]) -> Unit {
             properties.insert("ApiId".to_owned(), api.into());
         }
         let wrapped = Map::from_iter([("Properties".to_owned(), properties.into())]);
-        let node = Node::from_json(&wrapped.into());
+        let node = Node::from_json(Position::START, &wrapped.into());
         (part.id.clone(), Resource { at: Position::START, kind, node, index })
     });
     Unit {
@@ -197,30 +197,5 @@ fn plain(piece: &Piece<'_>) -> Map<String, serde_json::Value> {
     match piece.properties.as_ref().map(Node::to_json) {
         Some(serde_json::Value::Object(map)) => map,
         _ => Map::new(),
-    }
-}
-
-impl Node {
-    /// A value that was written nowhere.
-    fn from_json(value: &serde_json::Value) -> Self {
-        use serde_json::Value as Json;
-        let value = match value {
-            Json::Null => Value::Null,
-            Json::Bool(value) => Value::Bool(*value),
-            Json::Number(number) => Value::Number(number.to_string()),
-            Json::String(text) => Value::Text(text.clone()),
-            Json::Array(items) => Value::List(items.iter().map(Self::from_json).collect()),
-            Json::Object(members) => Value::Map(crate::node::Map(
-                members
-                    .iter()
-                    .map(|(name, value)| crate::node::Member {
-                        name: name.clone(),
-                        at: Position::START,
-                        node: Self::from_json(value),
-                    })
-                    .collect(),
-            )),
-        };
-        Self { at: Position::START, value }
     }
 }

@@ -6,6 +6,7 @@
 mod early;
 mod for_each;
 mod include;
+mod serverless;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -58,13 +59,16 @@ pub(crate) fn expand(root: Map, context: &Context<'_>) -> Expanded {
     let mut expanded = Expanded { root, ..Expanded::default() };
     include::expand(&mut expanded, context);
     let named = named(&mut expanded, context);
-    let extends = named.iter().any(|(name, _)| name == "AWS::LanguageExtensions");
+    let extends = named.iter().any(|name| name == "AWS::LanguageExtensions");
     for_each::expand(&mut expanded, context, extends);
+    if named.iter().any(|name| name.starts_with("AWS::Serverless")) {
+        serverless::expand(&mut expanded, context);
+    }
     expanded
 }
 
 /// The macros of the `Transform` section that are not includes; what is not known is a problem.
-fn named(expanded: &mut Expanded, context: &Context<'_>) -> Vec<(String, Position)> {
+fn named(expanded: &mut Expanded, context: &Context<'_>) -> Vec<String> {
     let Some(node) = expanded.root.get("Transform") else { return Vec::new() };
     let nodes = node.as_list().unwrap_or_else(|| std::slice::from_ref(node));
     let mut names = Vec::new();
@@ -72,7 +76,7 @@ fn named(expanded: &mut Expanded, context: &Context<'_>) -> Vec<(String, Positio
         let name = node.as_text().or_else(|| node.get("Name").and_then(Node::as_text));
         let problem = match name {
             Some(name @ ("AWS::LanguageExtensions" | "AWS::Serverless-2016-10-31")) => {
-                names.push((name.to_owned(), node.at));
+                names.push(name.to_owned());
                 continue;
             }
             Some(name) => context

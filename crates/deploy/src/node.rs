@@ -164,6 +164,49 @@ impl Node {
         }
     }
 
+    /// A value that was written nowhere, as if it stood at `at`.
+    pub(crate) fn from_json(at: Position, value: &serde_json::Value) -> Self {
+        use serde_json::Value as Json;
+        let value = match value {
+            Json::Null => Value::Null,
+            Json::Bool(value) => Value::Bool(*value),
+            Json::Number(number) => Value::Number(number.to_string()),
+            Json::String(text) => Value::Text(text.clone()),
+            Json::Array(items) => {
+                Value::List(items.iter().map(|item| Self::from_json(at, item)).collect())
+            }
+            Json::Object(members) => {
+                let members = members.iter();
+                return Self::map(
+                    at,
+                    members
+                        .map(|(name, value)| (name.clone(), Self::from_json(at, value)))
+                        .collect(),
+                );
+            }
+        };
+        Self { at, value }
+    }
+
+    pub(crate) fn list(at: Position, items: Vec<Self>) -> Self {
+        Self { at, value: Value::List(items) }
+    }
+
+    /// The only member of an object that has one.
+    pub(crate) fn only_member(&self) -> Option<&Member> {
+        match self.as_map()?.0.as_slice() {
+            [member] => Some(member),
+            _ => None,
+        }
+    }
+
+    /// The call of a function, or the reference, that the value is.
+    pub(crate) fn as_call(&self) -> Option<&Member> {
+        self.only_member().filter(|member| {
+            member.name == "Ref" || member.name == "Condition" || member.name.starts_with("Fn::")
+        })
+    }
+
     /// What the value takes in memory, roughly.
     pub(crate) fn bytes(&self) -> usize {
         NODE_BYTES

@@ -221,6 +221,9 @@ fn code(
     }
     let path = package(resolver, piece, "Code", code)?;
     if path.is_dir() {
+        if let Some(source) = piece.resource.metadata("stillwire:source") {
+            return Some(built(resolver, piece, path, source, &runtime.entry_files(handler)));
+        }
         let (code, note) = sources.code(&path, &runtime.entry_files(handler));
         if let Some(note) = note {
             piece.warn(resolver, "Code", note);
@@ -235,6 +238,21 @@ fn code(
     let problem = crate::problem::Problem::new(piece.location(resolver, "Code"), message);
     resolver.problems.push(problem.hint("synthesize the app again"));
     None
+}
+
+/// What `sam build` made in `root` of the folder `source`, which is beside the template: the files that an author
+/// edits come before their copies, where the entry point is one of them.
+fn built(
+    resolver: &Resolver<'_>,
+    piece: &Piece<'_>,
+    root: PathBuf,
+    source: &str,
+    entries: &[String],
+) -> Code {
+    let file = &resolver.unit(piece.unit).template.file;
+    let source = tidy(&file.parent().unwrap_or_else(|| std::path::Path::new(".")).join(source));
+    let is_source = entries.iter().any(|entry| source.join(entry).is_file());
+    Code::Directory { root, source: is_source.then_some(source) }
 }
 
 /// The file or folder that a property names.

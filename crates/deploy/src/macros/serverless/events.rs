@@ -1,0 +1,161 @@
+//! The `Events` of a function: what calls it, as the plain resources that say so.
+
+use super::{Sam, Transform, reference, with};
+use crate::node::{Member, Node};
+
+/// Event sources that are polled, with the properties that name them.
+const MAPPED: [(&str, &[&str]); 7] = [
+    ("DynamoDB", &["Stream"]),
+    ("Kinesis", &["Stream"]),
+    ("SQS", &["Queue"]),
+    ("MSK", &["Stream"]),
+    ("MQ", &["Broker"]),
+    ("DocumentDB", &["Cluster"]),
+    ("SelfManagedKafka", &[]),
+];
+
+/// Properties that the plain mapping has too.
+const MAPPING: [&str; 22] = [
+    "BatchSize",
+    "StartingPosition",
+    "StartingPositionTimestamp",
+    "Enabled",
+    "MaximumBatchingWindowInSeconds",
+    "MaximumRetryAttempts",
+    "BisectBatchOnFunctionError",
+    "MaximumRecordAgeInSeconds",
+    "ParallelizationFactor",
+    "Topics",
+    "Queues",
+    "SourceAccessConfigurations",
+    "TumblingWindowInSeconds",
+    "FunctionResponseTypes",
+    "FilterCriteria",
+    "KmsKeyArn",
+    "ScalingConfig",
+    "ProvisionedPollerConfig",
+    "MetricsConfig",
+    "LoggingConfig",
+    "AmazonManagedKafkaEventSourceConfig",
+    "DestinationConfig",
+];
+
+impl Transform<'_> {
+    /// Writes out what calls a function; gives the policies that its role needs for that.
+    pub(super) fn events(&mut self, sam: &Sam<'_>, target: &Node) -> Vec<&'static str> {
+        let mut managed = Vec::new();
+        let events = sam.get("Events").and_then(Node::as_map).into_iter().flat_map(|map| &map.0);
+        for event in events {
+            let Some(kind) = event.node.get("Type").and_then(Node::as_text) else {
+                let message = format!("the event {} has no `Type`", event.name);
+                self.fail(sam, &format!("Events.{}", event.name), event.at, message);
+                continue;
+            };
+            if let Some((_, names)) = MAPPED.iter().find(|(name, _)| *name == kind) {
+                self.mapping(sam, event, names, target);
+                let policy = match kind {
+                    "DynamoDB" => "service-role/AWSLambdaDynamoDBExecutionRole",
+                    "Kinesis" => "service-role/AWSLambdaKinesisExecutionRole",
+                    "SQS" => "service-role/AWSLambdaSQSQueueExecutionRole",
+                    "MSK" => "service-role/AWSLambdaMSKExecutionRole",
+                    _ => continue,
+                };
+                if !managed.contains(&policy) {
+                    managed.push(policy);
+                }
+                continue;
+            }
+            self.pushed(sam, event, kind, target);
+        }
+        managed
+    }
+
+    fn mapping(&mut self, sam: &Sam<'_>, event: &Member, names: &[&str], target: &Node) {
+        let members = event.node.get("Properties").and_then(Node::as_map);
+        let mut properties = with(Vec::new(), "FunctionName", target.clone());
+        for member in members.into_iter().flat_map(|map| &map.0) {
+            let name = member.name.as_str();
+            if names.contains(&name) {
+                properties = with(properties, "EventSourceArn", member.node.clone());
+            } else if name == "DestinationConfig" {
+                properties = with(properties, name, without_types(&member.node));
+            } else if MAPPING.contains(&name) {
+                properties = with(properties, name, member.node.clone());
+            }
+        }
+        let id = format!("{}{}", sam.id, event.name);
+        self.make(sam, &id, "AWS::Lambda::EventSourceMapping", properties);
+    }
+
+    /// What pushes events: rules, schedules and subscriptions are listed as what they are on AWS; they do not run here.
+    fn pushed(&mut self, sam: &Sam<'_>, event: &Member, kind: &str, target: &Node) {
+        let id = format!("{}{}", sam.id, event.name);
+        let of = |names: &[&str]| {
+            let members = event.node.get("Properties").and_then(Node::as_map);
+            let members = members.into_iter().flat_map(|map| &map.0);
+            members
+                .filter(|member| names.contains(&member.name.as_str()))
+                .map(|member| (member.name.clone(), member.node.clone()))
+                .collect::<Vec<_>>()
+        };
+        match kind {
+            "Api" => self.implicit_rest_api(sam, event),
+            "HttpApi" => self.implicit_http_api(sam, event),
+            "Schedule" => {
+                let mut properties = of(&["Name", "Description", "State"]);
+                let schedule = event.node.get("Properties").and_then(|node| node.get("Schedule"));
+                properties
+                    .extend(schedule.map(|node| ("ScheduleExpression".to_owned(), node.clone())));
+                self.make(sam, &id, "AWS::Events::Rule", properties);
+            }
+            "ScheduleV2" => {
+                let properties = of(&["Name", "Description", "State", "ScheduleExpression"]);
+                self.make(sam, &id, "AWS::Scheduler::Schedule", properties);
+            }
+            "CloudWatchEvent" | "EventBridgeRule" => {
+                let mut properties = of(&["EventBusName", "State"]);
+                let pattern = event.node.get("Properties").and_then(|node| node.get("Pattern"));
+                properties.extend(pattern.map(|node| ("EventPattern".to_owned(), node.clone())));
+                self.make(sam, &id, "AWS::Events::Rule", properties);
+            }
+            "SNS" => {
+                let mut properties = of(&["FilterPolicy", "FilterPolicyScope", "Region"]);
+                let topic = event.node.get("Properties").and_then(|node| node.get("Topic"));
+                properties.extend(topic.map(|node| ("TopicArn".to_owned(), node.clone())));
+                properties = with(properties, "Protocol", Node::text(event.at, "lambda"));
+                properties = with(properties, "Endpoint", target.clone());
+                self.make(sam, &id, "AWS::SNS::Subscription", properties);
+            }
+            "S3" | "Cognito" | "AlexaSkill" | "IoTRule" | "CloudWatchLogs" => {
+                let text = format!("events of {kind} do not call this function here");
+                self.warn(sam, &format!("Events.{}", event.name), event.at, text);
+            }
+            other => {
+                let message = format!("{other} is not a type of events");
+                self.fail(sam, &format!("Events.{}", event.name), event.at, message);
+            }
+        }
+    }
+
+    /// `ApiId` or `RestApiId` of an event, where it names an API of the template's.
+    pub(super) fn names_an_api(event: &Member, property: &str) -> bool {
+        event.node.get("Properties").and_then(|node| node.get(property)).is_some()
+    }
+
+    pub(super) fn ref_to(sam: &Sam<'_>, id: &str) -> Node {
+        reference(sam.at, id)
+    }
+}
+
+/// A destination without the `Type` that only SAM reads.
+fn without_types(node: &Node) -> Node {
+    let mut node = node.clone();
+    if let crate::node::Value::Map(sides) = &mut node.value {
+        for side in &mut sides.0 {
+            if let crate::node::Value::Map(map) = &mut side.node.value {
+                map.0.retain(|member| member.name != "Type");
+            }
+        }
+    }
+    node
+}

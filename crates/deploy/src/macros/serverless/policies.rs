@@ -1,0 +1,359 @@
+//! The `Policies` of a function: documents, ARNs, names of AWS's own policies, and SAM's templates of policies.
+//!
+//! Source: the SAM specification, "AWS SAM policy templates". Choice: only what a template says about tables and
+//! functions is written out, as policies on other services decide nothing here; the others are known by name.
+
+use serde_json::json;
+
+use super::{Sam, Transform};
+use crate::node::{Member, Node, Position};
+
+/// A template: its actions, the resource of them, and the parameters that it takes, the resource's name first.
+struct PolicyTemplate {
+    parameters: &'static [&'static str],
+    statements: &'static [(&'static [&'static str], &'static [&'static str])],
+}
+
+const TABLE: &[&str] = &["dynamodb:…:table/${TableName}"];
+const TABLE_AND_INDEXES: &[&str] =
+    &["dynamodb:…:table/${TableName}", "dynamodb:…:table/${TableName}/index/*"];
+const BACKUPS: &[&str] = &["dynamodb:…:table/${TableName}/backup/*"];
+
+/// The templates that say something about what runs here.
+fn written_out(name: &str) -> Option<PolicyTemplate> {
+    let table: &[&str] = &["TableName"];
+    let (parameters, statements): (_, &'static [(&[&str], &[&str])]) = match name {
+        "DynamoDBCrudPolicy" => (
+            table,
+            &[(
+                &[
+                    "dynamodb:GetItem",
+                    "dynamodb:DeleteItem",
+                    "dynamodb:PutItem",
+                    "dynamodb:Scan",
+                    "dynamodb:Query",
+                    "dynamodb:UpdateItem",
+                    "dynamodb:BatchWriteItem",
+                    "dynamodb:BatchGetItem",
+                    "dynamodb:DescribeTable",
+                    "dynamodb:ConditionCheckItem",
+                ],
+                TABLE_AND_INDEXES,
+            )],
+        ),
+        "DynamoDBReadPolicy" => (
+            table,
+            &[(
+                &[
+                    "dynamodb:GetItem",
+                    "dynamodb:Scan",
+                    "dynamodb:Query",
+                    "dynamodb:BatchGetItem",
+                    "dynamodb:DescribeTable",
+                ],
+                TABLE_AND_INDEXES,
+            )],
+        ),
+        "DynamoDBWritePolicy" => (
+            table,
+            &[(
+                &["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"],
+                TABLE_AND_INDEXES,
+            )],
+        ),
+        "DynamoDBReconfigurePolicy" => (table, &[(&["dynamodb:UpdateTable"], TABLE)]),
+        "DynamoDBBackupFullAccessPolicy" => (
+            table,
+            &[
+                (&["dynamodb:CreateBackup", "dynamodb:DescribeContinuousBackups"], TABLE),
+                (
+                    &["dynamodb:DeleteBackup", "dynamodb:DescribeBackup", "dynamodb:ListBackups"],
+                    BACKUPS,
+                ),
+            ],
+        ),
+        "DynamoDBRestoreFromBackupPolicy" => (
+            table,
+            &[
+                (&["dynamodb:RestoreTableFromBackup"], BACKUPS),
+                (
+                    &[
+                        "dynamodb:PutItem",
+                        "dynamodb:UpdateItem",
+                        "dynamodb:DeleteItem",
+                        "dynamodb:GetItem",
+                        "dynamodb:Query",
+                        "dynamodb:Scan",
+                        "dynamodb:BatchWriteItem",
+                    ],
+                    TABLE,
+                ),
+            ],
+        ),
+        "DynamoDBStreamReadPolicy" => (
+            &["TableName", "StreamName"],
+            &[
+                (
+                    &[
+                        "dynamodb:DescribeStream",
+                        "dynamodb:GetRecords",
+                        "dynamodb:GetShardIterator",
+                    ],
+                    &["dynamodb:…:table/${TableName}/stream/${StreamName}"],
+                ),
+                (&["dynamodb:ListStreams"], &["dynamodb:…:table/${TableName}/stream/*"]),
+            ],
+        ),
+        "LambdaInvokePolicy" => (
+            &["FunctionName"],
+            &[(&["lambda:InvokeFunction"], &["lambda:…:function:${FunctionName}*"])],
+        ),
+        "SQSPollerPolicy" => (
+            &["QueueName"],
+            &[(
+                &[
+                    "sqs:ChangeMessageVisibility",
+                    "sqs:ChangeMessageVisibilityBatch",
+                    "sqs:DeleteMessage",
+                    "sqs:DeleteMessageBatch",
+                    "sqs:GetQueueAttributes",
+                    "sqs:ReceiveMessage",
+                ],
+                &["sqs:…:${QueueName}"],
+            )],
+        ),
+        "SQSSendMessagePolicy" => {
+            (&["QueueName"], &[(&["sqs:SendMessage*"], &["sqs:…:${QueueName}"])])
+        }
+        _ => return None,
+    };
+    Some(PolicyTemplate { parameters, statements })
+}
+
+/// The templates about services that are not here.
+const OTHERS: [&str; 71] = [
+    "AMIDescribePolicy",
+    "AWSSecretsManagerGetSecretValuePolicy",
+    "AWSSecretsManagerRotationPolicy",
+    "AcmGetCertificatePolicy",
+    "AthenaQueryPolicy",
+    "CloudFormationDescribeStacksPolicy",
+    "CloudWatchDashboardPolicy",
+    "CloudWatchDescribeAlarmHistoryPolicy",
+    "CloudWatchPutMetricPolicy",
+    "CodeCommitCrudPolicy",
+    "CodeCommitReadPolicy",
+    "CodePipelineLambdaExecutionPolicy",
+    "CodePipelineReadOnlyPolicy",
+    "ComprehendBasicAccessPolicy",
+    "CostExplorerReadOnlyPolicy",
+    "EC2CopyImagePolicy",
+    "EC2DescribePolicy",
+    "EFSWriteAccessPolicy",
+    "EKSDescribePolicy",
+    "EcsRunTaskPolicy",
+    "ElasticMapReduceAddJobFlowStepsPolicy",
+    "ElasticMapReduceCancelStepsPolicy",
+    "ElasticMapReduceModifyInstanceFleetPolicy",
+    "ElasticMapReduceModifyInstanceGroupsPolicy",
+    "ElasticMapReduceSetTerminationProtectionPolicy",
+    "ElasticMapReduceTerminateJobFlowsPolicy",
+    "ElasticsearchHttpPostPolicy",
+    "EventBridgePutEventsPolicy",
+    "FilterLogEventsPolicy",
+    "FirehoseCrudPolicy",
+    "FirehoseWritePolicy",
+    "KMSDecryptPolicy",
+    "KMSEncryptPolicy",
+    "KMSEncryptPolicy_v2",
+    "KinesisCrudPolicy",
+    "KinesisStreamReadPolicy",
+    "MobileAnalyticsWriteOnlyAccessPolicy",
+    "OrganizationsListAccountsPolicy",
+    "PinpointEndpointAccessPolicy",
+    "PollyFullAccessPolicy",
+    "RekognitionDetectOnlyPolicy",
+    "RekognitionFacesManagementPolicy",
+    "RekognitionFacesPolicy",
+    "RekognitionLabelsPolicy",
+    "RekognitionNoDataAccessPolicy",
+    "RekognitionReadPolicy",
+    "RekognitionWriteOnlyAccessPolicy",
+    "Route53ChangeResourceRecordSetsPolicy",
+    "S3CrudPolicy",
+    "S3FullAccessPolicy",
+    "S3ReadPolicy",
+    "S3WritePolicy",
+    "SESBulkTemplatedCrudPolicy",
+    "SESBulkTemplatedCrudPolicy_v2",
+    "SESCrudPolicy",
+    "SESEmailTemplateCrudPolicy",
+    "SESSendBouncePolicy",
+    "SNSCrudPolicy",
+    "SNSPublishMessagePolicy",
+    "SSMParameterReadPolicy",
+    "SSMParameterWithSlashPrefixReadPolicy",
+    "SageMakerCreateEndpointConfigPolicy",
+    "SageMakerCreateEndpointPolicy",
+    "ServerlessRepoReadWriteAccessPolicy",
+    "StepFunctionsCallbackPolicy",
+    "StepFunctionsExecutionPolicy",
+    "StepFunctionsExecutionPolicy_v2",
+    "TextractDetectAnalyzePolicy",
+    "TextractGetResultPolicy",
+    "TextractPolicy",
+    "VPCAccessPolicy",
+];
+
+/// What one entry of `Policies` is.
+enum Policy {
+    /// The ARN of a managed policy.
+    Managed(Node),
+    Document(Node),
+    Nothing,
+}
+
+impl Transform<'_> {
+    /// The ARNs of managed policies, and the policies that the role `role` has itself.
+    pub(super) fn policies(&mut self, sam: &Sam<'_>, role: &str) -> (Vec<Node>, Vec<Node>) {
+        let (mut arns, mut policies) = (Vec::new(), Vec::new());
+        let Some(node) = sam.get("Policies") else { return (arns, policies) };
+        let entries = node.as_list().unwrap_or_else(|| std::slice::from_ref(node));
+        for (index, entry) in entries.iter().enumerate() {
+            let name = format!("{role}Policy{index}");
+            match entry.as_call() {
+                Some(member) if member.name == "Fn::If" => {
+                    let (managed, choice) = self.either(sam, member, &name);
+                    if managed {
+                        arns.push(choice)
+                    } else {
+                        policies.push(choice)
+                    }
+                    continue;
+                }
+                _ => {}
+            }
+            match self.policy(sam, entry) {
+                Policy::Managed(arn) => arns.push(arn),
+                Policy::Document(document) => policies.push(named(&name, document)),
+                Policy::Nothing => {}
+            }
+        }
+        (arns, policies)
+    }
+
+    /// One policy or another, as a condition says; and whether they are managed ones.
+    fn either(&mut self, sam: &Sam<'_>, call: &Member, name: &str) -> (bool, Node) {
+        let mut managed = false;
+        let mut items = call.node.as_list().unwrap_or_default().to_vec();
+        for item in items.iter_mut().skip(1) {
+            match self.policy(sam, item) {
+                Policy::Managed(arn) => {
+                    managed |= arn.get("Ref").and_then(Node::as_text) != Some("AWS::NoValue");
+                    *item = arn;
+                }
+                Policy::Document(document) => *item = named(name, document),
+                Policy::Nothing => {}
+            }
+        }
+        let items = Node::list(call.node.at, items);
+        (managed, Node::map(call.at, vec![("Fn::If".to_owned(), items)]))
+    }
+
+    fn policy(&mut self, sam: &Sam<'_>, entry: &Node) -> Policy {
+        if let Some(text) = entry.as_text() {
+            return Policy::Managed(if text.starts_with("arn:") {
+                entry.clone()
+            } else {
+                managed(entry.at, &known_path(text))
+            });
+        }
+        if entry.as_call().is_some() {
+            return Policy::Managed(entry.clone());
+        }
+        if entry.get("Statement").is_some() {
+            return Policy::Document(entry.clone());
+        }
+        let Some(Member { name, at, node }) = entry.only_member() else {
+            let message = "a policy is a document, an ARN, a name or a template of SAM's";
+            self.fail(sam, "Policies", entry.at, message);
+            return Policy::Nothing;
+        };
+        match written_out(name) {
+            Some(template) => self.template(sam, name, *at, node, &template),
+            None if OTHERS.contains(&name.as_str()) => Policy::Nothing,
+            None => {
+                let message = format!("{name} is not a policy template of SAM's");
+                self.fail(sam, "Policies", *at, message);
+                Policy::Nothing
+            }
+        }
+    }
+
+    fn template(
+        &mut self,
+        sam: &Sam<'_>,
+        name: &str,
+        at: Position,
+        values: &Node,
+        template: &PolicyTemplate,
+    ) -> Policy {
+        for parameter in template.parameters {
+            if values.get(parameter).is_none() {
+                let message = format!("{name} needs its parameter {parameter}");
+                self.fail(sam, "Policies", at, message);
+                return Policy::Nothing;
+            }
+        }
+        let resource = |text: &&str| {
+            let text = text.replace('…', "${AWS::Region}:${AWS::AccountId}");
+            let variables = Node::map(
+                at,
+                template
+                    .parameters
+                    .iter()
+                    .filter_map(|name| Some(((*name).to_owned(), values.get(name)?.clone())))
+                    .collect(),
+            );
+            let text = Node::text(at, format!("arn:${{AWS::Partition}}:{text}"));
+            Node::map(at, vec![("Fn::Sub".to_owned(), Node::list(at, vec![text, variables]))])
+        };
+        let statements = template.statements.iter().map(|(actions, resources)| {
+            let resources = Node::list(at, resources.iter().map(resource).collect());
+            Node::map(
+                at,
+                vec![
+                    ("Effect".to_owned(), Node::text(at, "Allow")),
+                    ("Action".to_owned(), Node::from_json(at, &json!(actions))),
+                    ("Resource".to_owned(), resources),
+                ],
+            )
+        });
+        let statements = Node::list(at, statements.collect());
+        Policy::Document(Node::map(at, vec![("Statement".to_owned(), statements)]))
+    }
+}
+
+fn named(name: &str, document: Node) -> Node {
+    let at = document.at;
+    Node::map(
+        at,
+        vec![
+            ("PolicyName".to_owned(), Node::text(at, name)),
+            ("PolicyDocument".to_owned(), document),
+        ],
+    )
+}
+
+/// Where a policy of AWS's own is, which is given by its name alone.
+fn known_path(name: &str) -> String {
+    let is_role =
+        name.starts_with("AWSLambda") && name.ends_with("Role") && name != "AWSLambdaFullAccess";
+    if is_role { format!("service-role/{name}") } else { name.to_owned() }
+}
+
+/// The ARN of a policy of AWS's own.
+pub(super) fn managed(at: Position, path: &str) -> Node {
+    let text = format!("arn:${{AWS::Partition}}:iam::aws:policy/{path}");
+    Node::map(at, vec![("Fn::Sub".to_owned(), Node::text(at, text))])
+}
