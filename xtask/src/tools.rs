@@ -30,6 +30,10 @@ pub(crate) fn install() -> Result<(), Failure> {
     let requirements = workspace().join("xtask/requirements");
     python("python", &requirements.join("python.txt"))?;
     node("node", &requirements.join("node.txt"))?;
+    // The deploy tools, each apart: they pin what they are made of.
+    node("deploy-cdk", &requirements.join("deploy-cdk.txt"))?;
+    python("awscli", &requirements.join("awscli.txt"))?;
+    python("sam", &requirements.join("sam.txt"))?;
     for example in EXAMPLES {
         let file = workspace().join("examples").join(example).join("requirements.txt");
         python(&format!("cdk-{example}"), &file)?;

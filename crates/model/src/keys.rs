@@ -45,9 +45,45 @@ pub fn function_key(arn: &FunctionArn) -> String {
     "ASIA".chars().chain(letters).collect()
 }
 
+/// The digits of an account.
+const ACCOUNT_DIGITS: usize = 12;
+
+/// A temporary access key that leads to an account; `salt` tells those of one account apart.
+///
+/// Source: as above.
+pub fn account_key(account: &str, salt: u32) -> String {
+    let letter = |place: u32| {
+        let five_bits = usize::try_from(salt >> (5 * place) & 31).unwrap_or_default();
+        BASE32.get(five_bits).copied().unwrap_or('A')
+    };
+    let letters: String = (0..4).map(letter).collect();
+    format!("ASIA{account:0>12}{letters}")
+}
+
+/// The account that an access key names: one of twelve digits is an account's own, and some temporary ones
+/// ([`account_key`]) hold it.
+pub fn account_of_key(key: &str) -> Option<&str> {
+    let temporary = key.strip_prefix("ASIA").filter(|rest| rest.len() == ACCOUNT_DIGITS + 4);
+    let digits = temporary.map_or(Some(key), |rest| rest.get(..ACCOUNT_DIGITS))?;
+    let is_account =
+        digits.len() == ACCOUNT_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_account.then_some(digits)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_leads_to_its_account() {
+        assert_eq!(account_of_key("999999999999"), Some("999999999999"));
+        let key = account_key("999999999999", 77);
+        assert_eq!((key.len(), account_of_key(&key)), (20, Some("999999999999")));
+        assert_ne!(key, account_key("999999999999", 78));
+        for other in ["AKIAIOSFODNN7EXAMPLE", "99999999999", "ASIASTILLWIRELOCAL00", "", "ASIA"] {
+            assert_eq!(account_of_key(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn each_function_has_a_key_of_its_own_that_stays() {

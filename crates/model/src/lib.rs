@@ -16,6 +16,7 @@ mod keys;
 pub mod limits;
 mod ports;
 mod role;
+mod service;
 mod stack;
 mod stage;
 mod table;
@@ -46,7 +47,7 @@ pub use integration::{
     InvalidMapping, InvalidResponseKey, Mapping, MappingSource, MappingTarget, NoTemplate,
     Passthrough, RequestTemplates, ResponseKey, function_of_uri,
 };
-pub use keys::{LOCAL_KEYS, LocalKeys, function_key};
+pub use keys::{LOCAL_KEYS, LocalKeys, account_key, account_of_key, function_key};
 pub use ports::{
     AccessLogs, ApiHost, BoxFuture, Clock, ControlApi, ControlReply, ControlRequest, Destinations,
     EventQueue, EventRecord, EventSourceHost, EventSourceState, EventSourceStatus, FunctionHost,
@@ -55,6 +56,10 @@ pub use ports::{
     SystemParameters, TableApi, TableStores,
 };
 pub use role::Role;
+pub use service::{
+    Content, ObjectApi, ObjectReply, ObjectRequest, ServiceApi, ServiceCaller, ServiceReply,
+    ServiceRequest,
+};
 pub use stack::{
     DeclaredParameter, NestedStack, StackName, StackOutput, StackParameter, StackProblem,
     StackReading, StackRequest, StackResource, TemplateSummary,
