@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::run::{Failure, cargo, output, workspace};
 
 /// Which crates of ours each crate may use: the arrows of ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 24] = [
+const ARROWS: [(&str, &[&str]); 27] = [
     ("bench", &["websocket"]),
     ("conformance", &["testkit"]),
     ("drain", &[]),
@@ -39,6 +39,9 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("tables", &["model"]),
     ("control", &["awswire", "keep", "model"]),
     ("lambda", &["awswire", "drain", "keep", "model", "outbound", "pattern"]),
+    ("assets", &["awswire", "keep", "model"]),
+    ("bootstrap", &["awswire", "keep", "model"]),
+    ("cloudformation", &["awswire", "drain", "keep", "model"]),
     ("eventsources", &["awswire", "drain", "keep", "model", "outbound", "pattern"]),
     ("front", &["awswire", "drain", "listen", "model", "policy"]),
     ("deploy", &["model", "pattern", "schema", "velocity"]),
@@ -47,7 +50,10 @@ const ARROWS: [(&str, &[&str]); 24] = [
     (
         "stillwire",
         &[
+            "assets",
             "awswire",
+            "bootstrap",
+            "cloudformation",
             "control",
             "deploy",
             "drain",

@@ -12,6 +12,11 @@ impl Xml {
         Self::default()
     }
 
+    /// What there is so far.
+    pub fn into_text(self) -> String {
+        self.0
+    }
+
     /// A document: its first line and one element.
     pub fn document(root: &str, namespace: &str, content: impl FnOnce(&mut Self)) -> String {
         let mut xml = Self("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned());

@@ -426,6 +426,12 @@ pub trait StackObjects: Send + Sync + fmt::Debug {
     /// The file that holds an object's content, whole, or `None` where there is no such object. It is not changed in place:
     /// an object that is written anew is another file, and a file stays at least as long as an object is it.
     fn find(&self, account: &str, bucket: &str, key: &str) -> Option<PathBuf>;
+
+    /// Makes a bucket that a stack declares, unless it is there.
+    ///
+    /// # Errors
+    /// Why there is none, in a sentence.
+    fn keep_bucket(&self, account: &str, region: &str, bucket: &str) -> Result<(), String>;
 }
 
 /// The parameters of Systems Manager, as templates ask for them.
