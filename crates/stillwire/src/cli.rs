@@ -19,6 +19,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run an app on this machine: its WebSocket APIs, functions and tables.
     Dev(DevArgs),
+    /// Run what is deployed to it, by the CDK, CloudFormation's, SAM's or Terraform's own commands: nothing at first.
+    Serve(ServeArgs),
     /// Talk to a WebSocket API, by hand or from a script.
     Connect(ConnectArgs),
     /// Call a function of an app that runs, and print its result.
@@ -58,10 +60,33 @@ pub(crate) struct AppArgs {
 pub(crate) struct DevArgs {
     #[command(flatten)]
     pub(crate) app: AppArgs,
+    #[command(flatten)]
+    pub(crate) house: HouseArgs,
+    /// Run the app's synth even when no source changed since the last one.
+    #[arg(long, conflicts_with = "no_synth")]
+    pub(crate) synth: bool,
+    /// Use the cdk.out that is there; do not run the app's synth.
+    #[arg(long)]
+    pub(crate) no_synth: bool,
+    /// Let a function wait for a debugger, by its name or logical id. May be repeated [port: from 5678 on for Python,
+    /// from 9229 on for Node.js].
+    #[arg(long, value_name = "FUNCTION[=PORT]")]
+    pub(crate) debug: Vec<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) house: HouseArgs,
+}
+
+/// Where and how everything is held that runs.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct HouseArgs {
     /// The port of the first API; further APIs follow it, the AWS endpoint is just below. 0 takes free ports.
     #[arg(long, default_value_t = 7800)]
     pub(crate) port: u16,
-    /// Where tables and other state are kept [default: .stillwire beside the app].
+    /// Where tables and other state are kept [default: .stillwire beside the app; for `serve`, a folder of the user's].
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Keep nothing: tables in memory, other state in a temporary folder.
@@ -73,16 +98,6 @@ pub(crate) struct DevArgs {
     /// Limits and other settings of this machine [default: stillwire.toml beside the app, where there is one].
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Run the app's synth even when no source changed since the last one.
-    #[arg(long, conflicts_with = "no_synth")]
-    pub(crate) synth: bool,
-    /// Use the cdk.out that is there; do not run the app's synth.
-    #[arg(long)]
-    pub(crate) no_synth: bool,
-    /// Let a function wait for a debugger, by its name or logical id. May be repeated [port: from 5678 on for Python,
-    /// from 9229 on for Node.js].
-    #[arg(long, value_name = "FUNCTION[=PORT]")]
-    pub(crate) debug: Vec<String>,
     /// How far functions are kept from everything else; `strict` takes all that the kernel offers [default: usual].
     #[arg(long, value_enum, value_name = "HOW", hide_possible_values = true)]
     pub(crate) sandbox: Option<Sandbox>,

@@ -32,7 +32,8 @@ fn main() -> ExitCode {
         _ => {}
     }
     let ran = match Cli::parse().command {
-        Command::Dev(args) => dev::run(&args),
+        Command::Dev(args) => dev::run(&dev::Wanted::App(args)),
+        Command::Serve(args) => dev::run(&dev::Wanted::Deployments(args)),
         Command::Connect(args) => connect::run(&args),
         Command::Invoke(args) => invoke::run(&args),
         Command::Logs(args) => logs::run(&args),

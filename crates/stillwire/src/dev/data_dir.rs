@@ -10,7 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use tempfile::TempDir;
 
-use crate::cli::DevArgs;
+use crate::cli::HouseArgs;
 use crate::report::hinted;
 
 /// The folder of an app's state. Dropping it lets the next Stillwire in.
@@ -26,13 +26,13 @@ pub(crate) struct DataDir {
 }
 
 impl DataDir {
-    /// Opens the folder that the arguments name, or `.stillwire` beside the app.
-    pub(crate) fn open(args: &DevArgs, app_dir: &Path) -> Result<Self> {
+    /// Opens the folder that the arguments name, or else `usual`.
+    pub(crate) fn open(args: &HouseArgs, usual: PathBuf) -> Result<Self> {
         let temporary = args.in_memory.then(|| temporary(&std::env::temp_dir())).transpose()?;
         let path = match (&temporary, &args.data_dir) {
             (Some(temporary), _) => temporary.path().to_owned(),
             (None, Some(path)) => path.clone(),
-            (None, None) => app_dir.join(".stillwire"),
+            (None, None) => usual,
         };
         refuse_foreign(&path)?;
         let lock = lock(&path)?;

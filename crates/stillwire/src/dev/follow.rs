@@ -19,7 +19,7 @@ const RESTARTS_MAX: usize = 3;
 /// What follows the sources.
 pub(crate) struct Follower {
     pub(crate) live: Arc<Live>,
-    pub(crate) source: Arc<Source>,
+    pub(crate) source: Source,
     pub(crate) args: DevArgs,
     /// Where state is kept.
     pub(crate) data: PathBuf,

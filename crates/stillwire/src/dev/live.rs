@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
@@ -19,12 +19,12 @@ use stillwire_gateway::Gateway;
 use stillwire_lambda::{Elsewhere, Lambda};
 use stillwire_listen::{Authority, Door};
 use stillwire_model::{Api, ApiDefinition, ApiHost as _, ApiId, App, FunctionArn};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::dev::addresses::Addresses;
-use crate::dev::change::{self, Change};
+use crate::dev::change;
 use crate::dev::declared::Declared;
 use crate::dev::functions::{FunctionHouse, as_deployed};
 use crate::dev::host::Host;
@@ -70,6 +70,8 @@ pub(crate) struct Live {
     circumstances: Circumstances,
     /// Held for the whole of a change: they come one after the other.
     current: Mutex<Current>,
+    /// What the app exports that is run from its source.
+    exported: std::sync::Mutex<BTreeMap<String, String>>,
 }
 
 /// What runs now.
@@ -101,7 +103,14 @@ struct Difference {
 
 impl Live {
     pub(crate) fn new(rooms: Rooms, circumstances: Circumstances, current: Current) -> Self {
-        Self { rooms, circumstances, current: Mutex::new(current) }
+        let exported = current.source.as_ref().map(exports).unwrap_or_default();
+        let exported = std::sync::Mutex::new(exported);
+        Self { rooms, circumstances, current: Mutex::new(current), exported }
+    }
+
+    /// What the app exports that is run from its source, for stacks that are deployed.
+    pub(crate) fn source_exports(&self) -> BTreeMap<String, String> {
+        self.exported.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What deployed stacks export, for the app that is run from its source.
@@ -139,17 +148,27 @@ impl Live {
         Ok(())
     }
 
-    /// Runs other deployed stacks. Gives what differs.
+    /// Waits until no other change is made.
+    pub(crate) async fn turn(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().await
+    }
+
+    /// Runs other deployed stacks; `said` tells in a few words what is done.
     pub(crate) async fn replace_deployed(
         &self,
         current: &mut Current,
         loaded: Option<Loaded>,
-    ) -> Result<Vec<Change>> {
+        said: &str,
+    ) -> Result<()> {
+        let (screen, began) = (self.circumstances.screen, Instant::now());
         let rows = |of: Option<&Loaded>| of.map(|of| of.resources.clone()).unwrap_or_default();
         let changes = change::between(&rows(current.deployed.as_ref()), &rows(loaded.as_ref()));
         let source = current.source.clone();
         self.apply(current, source, loaded).await?;
-        Ok(changes)
+        screen.progress(said);
+        screen.changes(&changes);
+        screen.applied(began.elapsed(), self.rooms.gateway.connections());
+        Ok(())
     }
 
     async fn apply(
@@ -199,6 +218,8 @@ impl Live {
         warn_of_deployments(&current.declared, &difference, &declared, screen);
         let before = std::mem::replace(&mut current.declared, declared);
         current.addresses = addresses;
+        let exported = source.as_ref().map(exports).unwrap_or_default();
+        *self.exported.lock().unwrap_or_else(PoisonError::into_inner) = exported;
         (current.source, current.deployed) = (source, deployed);
         self.announce(current, &before, changed_domains.is_some())
     }

@@ -1,10 +1,11 @@
-//! `stillwire dev`: an app, live on this machine.
+//! `stillwire dev`: an app, live on this machine. `stillwire serve`: the same for what is deployed.
 //!
 //! | file | what it does |
 //! | --- | --- |
 //! | `start` | reads the app, takes its ports, opens its tables, starts its functions, and only then lets clients in |
 //! | `synthesis`, `declared` | what is read: the app, from its source or assembly; all that is declared |
 //! | `watch`, `follow`, `change`, `live` | a source changes: that is noticed, read, told, and what runs becomes what it says |
+//! | `stacks` | stacks that deploy tools send |
 //! | `addresses`, `host` | which API is where; APIs that are served besides |
 //! | `functions`, `variables`, `elsewhere`, `debug` | what functions get, and where they run |
 //! | `tables`, `data_dir` | where tables and other state are kept |
@@ -25,6 +26,7 @@ mod log_files;
 mod logs;
 mod ready;
 mod screen;
+mod stacks;
 mod start;
 pub(crate) mod synthesis;
 mod tables;
@@ -47,7 +49,7 @@ use stillwire_gateway::Gateway;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::DevArgs;
+use crate::cli::{DevArgs, HouseArgs, ServeArgs};
 use crate::dev::data_dir::DataDir;
 use crate::dev::function_logs::FunctionLog;
 use crate::dev::log_files::LogFiles;
@@ -61,15 +63,42 @@ use crate::settings::Settings;
 /// away. A second ^C does not wait.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
+/// What is to run.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// An app, from its source.
+    App(DevArgs),
+    /// Only what is deployed.
+    Deployments(ServeArgs),
+}
+
+impl Wanted {
+    /// Where and how it is held.
+    fn house(&self) -> &HouseArgs {
+        match self {
+            Self::App(args) => &args.house,
+            Self::Deployments(args) => &args.house,
+        }
+    }
+
+    /// The app, where one is run from its source.
+    fn app(&self) -> Option<&DevArgs> {
+        match self {
+            Self::App(args) => Some(args),
+            Self::Deployments(_) => None,
+        }
+    }
+}
+
 /// Runs the command.
-pub(crate) fn run(args: &DevArgs) -> Result<ExitCode> {
+pub(crate) fn run(wanted: &Wanted) -> Result<ExitCode> {
     let settings = Settings::read();
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     // First of all, while this process is small and has one thread: it starts all others.
     let supervisor =
         Supervisor::launch(&program, &["supervise"]).context("cannot start the supervisor")?;
     let runtime = Builder::new_multi_thread().worker_threads(workers()).enable_all().build()?;
-    let ended = runtime.block_on(serve(args, &settings, supervisor, &program));
+    let ended = runtime.block_on(serve(wanted, &settings, supervisor, &program));
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
 }
@@ -82,15 +111,15 @@ fn workers() -> usize {
 }
 
 async fn serve(
-    args: &DevArgs,
+    wanted: &Wanted,
     settings: &Settings,
     supervisor: Supervisor,
     program: &Path,
 ) -> Result<ExitCode> {
     let screen = Screen::new(settings.no_color);
-    let terminal = Terminal::start(args.verbose, settings)?;
+    let terminal = Terminal::start(wanted.house().verbose, settings)?;
     let running = tokio::select! {
-        started = start(args, settings, supervisor, program, screen, &terminal) => {
+        started = start(wanted, settings, supervisor, program, screen, &terminal) => {
             started.inspect_err(|_| terminal.finish())?
         }
         stopped = interrupted() => {
@@ -111,7 +140,7 @@ async fn serve(
         () = running.stop() => {}
         again = interrupted() => again?,
     }
-    if let Some(path) = &args.ready_file {
+    if let Some(path) = &wanted.house().ready_file {
         ready::remove(path)?;
     }
     terminal.finish();

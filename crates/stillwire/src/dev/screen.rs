@@ -104,7 +104,7 @@ impl Screen {
         self,
         app: &App,
         addresses: &Addresses,
-        source: &Source,
+        source: Option<&Source>,
         tables: &str,
         took: Duration,
     ) {
@@ -136,7 +136,12 @@ impl Screen {
         let (stacks, names, plain) =
             (width(|row| row.0.len()), width(|row| row.1.len()), width(|row| row.2.len()));
         line("");
-        line(&format!("  {} {source}", style.bold("stillwire")));
+        match source {
+            Some(source) => line(&format!("  {} {source}", style.bold("stillwire"))),
+            None => {
+                line(&format!("  {} {}", style.bold("stillwire"), "serves what is deployed to it"))
+            }
+        }
         line("");
         for (stack, name, ws, wss) in &rows {
             line(&format!(
@@ -161,7 +166,8 @@ impl Screen {
         line(&format!("  {}", counts.join(" · ")));
         let seconds = took.as_secs_f64();
         let ready = style.green(format!("ready in {seconds:.2} s"));
-        line(&format!("  {ready} · watching for changes · ^C stops"));
+        let watching = if source.is_some() { "watching for changes · " } else { "" };
+        line(&format!("  {ready} · {watching}^C stops"));
         if let (Some((_, _, ws, _)), Some(api)) = (rows.first(), app.apis().next()) {
             let headers = wanted_headers(api);
             line(&format!("  {} stillwire connect {ws}{headers}", style.dim("talk to it:")));

@@ -23,7 +23,7 @@ use stillwire_model::{App, Clock as _};
 use stillwire_outbound::Outbound;
 use tokio::time::Instant;
 
-use crate::cli::DevArgs;
+use crate::cli::HouseArgs;
 use crate::clock::SystemClock;
 use crate::config::{self, Config};
 use crate::dev::addresses::Addresses;
@@ -41,7 +41,7 @@ use crate::dev::synthesis::Source;
 use crate::dev::tables::{self, Tables};
 use crate::dev::variables::Variables;
 use crate::dev::watch::Watch;
-use crate::dev::{Running, STOP_GRACE, debug, elsewhere, ready};
+use crate::dev::{Running, STOP_GRACE, Wanted, debug, elsewhere, ready};
 use crate::running::Note;
 use crate::settings::Settings;
 
@@ -62,31 +62,42 @@ const SOURCES_SETTLE: Duration = Duration::from_secs(5);
 
 /// Starts everything.
 pub(super) async fn start(
-    args: &DevArgs,
+    wanted: &Wanted,
     settings: &Settings,
     supervisor: Supervisor,
     program: &Path,
     screen: Screen,
     terminal: &Arc<Terminal>,
 ) -> Result<Running> {
-    let began = Instant::now();
+    let (began, args) = (Instant::now(), wanted.house());
     if let Some(path) = &args.ready_file {
         ready::remove(path)?; // one that is there is of an earlier run
     }
     let connections_max = raise_descriptor_limit();
     tracing::info!(connections_max, "as many connections as the limit on open files allows");
-    let source = Arc::new(Source::find(&args.app.path)?);
-    let own = Config::read(args.config.as_deref(), source.app_dir())?;
-    let data = DataDir::open(args, source.app_dir())?;
-    let loaded = source.load(args, data.path(), program, screen, BTreeMap::new()).await?;
-    check_not_empty(&loaded.app)?;
-    screen.notices(&loaded.notices);
-    let mut declared = Declared::by([&loaded])?;
+    let source = wanted.app().map(|args| Source::find(&args.app.path)).transpose()?;
+    let app_dir = source.as_ref().map_or(Path::new("."), Source::app_dir);
+    let own = Config::read(args.config.as_deref(), app_dir)?;
+    let usual = match &source {
+        Some(source) => source.app_dir().join(".stillwire"),
+        None => settings.state_dir.join("serve"),
+    };
+    let data = DataDir::open(args, usual)?;
+    let mut loaded = None;
+    if let (Some(source), Some(args)) = (&source, wanted.app()) {
+        let read = source.load(args, data.path(), program, screen, BTreeMap::new()).await?;
+        check_not_empty(&read.app)?;
+        screen.notices(&read.notices);
+        loaded = Some(read);
+    }
+    let home = home(loaded.as_ref().map(|loaded| &loaded.app));
+    let mut declared = Declared::by(&loaded)?;
 
     let authority = authority(settings, &declared.app, &data)?;
     let (addresses, doors) = Addresses::take(&declared.app, args.port, &data)?;
     rewrite_addresses(&mut declared.app, &|id| addresses.host_of(id));
-    let debugged = debug::find(&mut declared.app, &args.debug)?;
+    let debug = wanted.app().map(|args| args.debug.clone()).unwrap_or_default();
+    let debugged = debug::find(&mut declared.app, &debug)?;
     declared.functions = as_deployed(declared.functions, &declared.app);
     let app = &declared.app;
     let kept_functions = KeptFunctions::read(
@@ -95,7 +106,6 @@ pub(super) async fn start(
     )?;
     let kept = Kept::read((!args.in_memory).then(|| data.path().join("control-plane.json")))?;
 
-    let home = home(app);
     let tables = Tables::open(&own.tables, settings, &data, (&home.account, &home.region))?;
     let roles = tables::roles(&own.tables, app)?;
     tables.provide(&App::default(), app, screen).await?;
@@ -200,9 +210,14 @@ pub(super) async fn start(
     functions.prepare().await;
     lambda.run_event_sources(Arc::new(sources.clone()));
     sources.settle(SOURCES_SETTLE).await;
-    screen.addresses(app, &addresses, &source, &tables.shown(&data), began.elapsed());
+    screen.addresses(app, &addresses, source.as_ref(), &tables.shown(&data), began.elapsed());
     let content = ready::content(app, &addresses, &authority);
-    let note = Note::leave(settings, source.app_dir(), data.path(), content.clone())?;
+    let note = Note::leave(
+        settings,
+        source.as_ref().map_or(data.path(), Source::app_dir),
+        data.path(),
+        content.clone(),
+    )?;
     if let Some(path) = &args.ready_file {
         ready::write(path, &content)?;
     }
@@ -223,20 +238,16 @@ pub(super) async fn start(
     let circumstances = Circumstances {
         settings: settings.clone(),
         own,
-        debug: args.debug.clone(),
+        debug,
         ready_file: args.ready_file.clone(),
         screen,
     };
-    let current = Current { source: Some(loaded), deployed: None, declared, addresses, note };
-    let follower = Follower {
-        live: Arc::new(Live::new(rooms, circumstances, current)),
-        source,
-        args: args.clone(),
-        data: data.path().to_owned(),
-        program: program.to_owned(),
-        screen,
-    };
-    follow(follower, &drain);
+    let current = Current { source: loaded, deployed: None, declared, addresses, note };
+    let live = Arc::new(Live::new(rooms, circumstances, current));
+    if let (Some(source), Wanted::App(args)) = (source, wanted) {
+        let (args, data, program) = (args.clone(), data.path().to_owned(), program.to_owned());
+        follow(Follower { live, source, args, data, program, screen }, &drain);
+    }
     Ok(Running {
         gateway,
         stop_grace,
@@ -331,7 +342,7 @@ fn functions_config(
 }
 
 /// The command line says more than the file.
-fn sandbox(args: &DevArgs, own: &config::Functions) -> Sandbox {
+fn sandbox(args: &HouseArgs, own: &config::Functions) -> Sandbox {
     match args.sandbox.or(own.sandbox) {
         None | Some(config::Sandbox::Usual) => Sandbox::Usual,
         Some(config::Sandbox::Strict) => Sandbox::Strict,
@@ -346,9 +357,9 @@ fn no_sandbox(none: &NoSandbox) -> anyhow::Error {
     )
 }
 
-/// Where APIs are made that no template declares: where the app's first stack is.
-fn home(app: &App) -> Home {
-    let first = app.stacks.first();
+/// Where APIs are made that no template declares, and which tables are an app's own: where its first stack is.
+fn home(app: Option<&App>) -> Home {
+    let first = app.and_then(|app| app.stacks.first());
     Home {
         account: first.map_or_else(|| "000000000000".to_owned(), |stack| stack.account.clone()),
         region: first.map_or_else(|| "us-east-1".to_owned(), |stack| stack.region.clone()),

@@ -143,7 +143,7 @@ impl Source {
         let command = app.command.as_deref().unwrap_or_default();
         screen.progress(&format!("synthesizing with `{command}` …"));
         let told = |line: &str| {
-            if args.verbose {
+            if args.house.verbose {
                 screen.progress(&format!("  {line}"));
             }
         };

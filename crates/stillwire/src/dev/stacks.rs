@@ -1,0 +1,200 @@
+//! Stacks that deploy tools send: read beside everything else that runs, applied, and removed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::anyhow;
+use stillwire_deploy::{
+    LoadOptions, Loaded, Objects, Problems, StackSource, load_stacks, summarize,
+};
+use stillwire_drain::Drain;
+use stillwire_model::{
+    BoxFuture, StackHost, StackName, StackObjects, StackProblem, StackReading, StackRequest,
+    TemplateSummary,
+};
+
+use crate::dev::live::Live;
+use crate::dev::screen::Screen;
+
+/// The stacks that were deployed, as they were sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent(Arc<Mutex<BTreeMap<StackName, StackSource>>>);
+
+/// Where they are read, applied and removed.
+pub(crate) struct Stacks {
+    sent: Sent,
+    live: Arc<Live>,
+    objects: Arc<dyn StackObjects>,
+    drain: Drain,
+}
+
+/// The uploads of an account.
+#[derive(Debug)]
+struct Uploads {
+    account: Arc<str>,
+    objects: Arc<dyn StackObjects>,
+}
+
+impl Objects for Uploads {
+    fn find(&self, bucket: &str, key: &str) -> Option<PathBuf> {
+        self.objects.find(&self.account, bucket, key)
+    }
+}
+
+impl Sent {
+    /// The stacks that earlier runs were sent, and what they come to, with what the app exports. One that cannot be read any
+    /// more is told and left out.
+    pub(crate) fn restore(
+        requests: &[StackRequest],
+        objects: &Arc<dyn StackObjects>,
+        exports: &BTreeMap<String, String>,
+        screen: Screen,
+    ) -> (Self, Option<Loaded>) {
+        let named = |request: &StackRequest| (request.name.clone(), source(request, objects));
+        let mut all: BTreeMap<_, _> = requests.iter().map(named).collect();
+        while !all.is_empty() {
+            match load(&all, exports.clone()) {
+                Ok(loaded) => return (Self(Arc::new(Mutex::new(all))), Some(loaded)),
+                Err(problems) => {
+                    let broken: BTreeSet<String> =
+                        problems.iter().filter_map(|one| one.location.stack.clone()).collect();
+                    screen.warn(&format!(
+                        "stacks that were deployed before are left out:\n{problems}"
+                    ));
+                    let known = all.len();
+                    all.retain(|name, _| !broken.contains(&*name.name));
+                    if all.len() == known {
+                        break; // whose problem it is cannot be told
+                    }
+                }
+            }
+        }
+        (Self(Arc::default()), None)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<StackName, StackSource>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stacks {
+    pub(crate) fn new(
+        sent: Sent,
+        live: Arc<Live>,
+        objects: Arc<dyn StackObjects>,
+        drain: Drain,
+    ) -> Self {
+        Self { sent, live, objects, drain }
+    }
+
+    /// All stacks with `request` among them.
+    fn with(&self, request: &StackRequest) -> BTreeMap<StackName, StackSource> {
+        let mut all = self.sent.lock().clone();
+        all.insert(request.name.clone(), source(request, &self.objects));
+        all
+    }
+}
+
+impl StackHost for Stacks {
+    fn summarize(&self, template: &str) -> Result<TemplateSummary, Vec<StackProblem>> {
+        summarize(template)
+    }
+
+    fn read(&self, stack: &StackRequest) -> Result<StackReading, Vec<StackProblem>> {
+        let loaded = load(&self.with(stack), self.live.source_exports())
+            .map_err(|problems| for_deployer(&problems))?;
+        reading(&loaded, stack)
+    }
+
+    fn apply(
+        &self,
+        stack: &StackRequest,
+    ) -> BoxFuture<'static, Result<StackReading, Vec<StackProblem>>> {
+        let (sent, live, stack) = (self.sent.clone(), Arc::clone(&self.live), stack.clone());
+        let new = source(&stack, &self.objects);
+        let applying = self.drain.spawn("deployment", async move {
+            let mut turn = live.turn().await;
+            let mut all = sent.lock().clone();
+            all.insert(stack.name.clone(), new);
+            let loaded =
+                load(&all, live.source_exports()).map_err(|problems| for_deployer(&problems))?;
+            let reading = reading(&loaded, &stack)?;
+            let said = format!("stack {} is deployed", stack.name.name);
+            live.replace_deployed(&mut turn, Some(loaded), &said).await.map_err(of_stack)?;
+            *sent.lock() = all;
+            Ok(reading)
+        });
+        Box::pin(
+            async move { applying.await.unwrap_or_else(|error| Err(of_stack(anyhow!(error)))) },
+        )
+    }
+
+    fn remove(&self, stack: &StackName) -> BoxFuture<'static, Result<(), Vec<StackProblem>>> {
+        let (sent, live, stack) = (self.sent.clone(), Arc::clone(&self.live), stack.clone());
+        let removing = self.drain.spawn("removal", async move {
+            let mut turn = live.turn().await;
+            let mut all = sent.lock().clone();
+            if all.remove(&stack).is_none() {
+                return Ok(());
+            }
+            let loaded = match all.is_empty() {
+                true => None,
+                false => Some(
+                    load(&all, live.source_exports())
+                        .map_err(|problems| for_deployer(&problems))?,
+                ),
+            };
+            let said = format!("stack {} is deleted", stack.name);
+            live.replace_deployed(&mut turn, loaded, &said).await.map_err(of_stack)?;
+            *sent.lock() = all;
+            Ok(())
+        });
+        Box::pin(
+            async move { removing.await.unwrap_or_else(|error| Err(of_stack(anyhow!(error)))) },
+        )
+    }
+}
+
+impl std::fmt::Debug for Stacks {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Stacks").field("sent", &self.sent).finish_non_exhaustive()
+    }
+}
+
+fn source(request: &StackRequest, objects: &Arc<dyn StackObjects>) -> StackSource {
+    let StackName { account, region, name } = &request.name;
+    StackSource {
+        name: name.to_string(),
+        account: account.to_string(),
+        region: region.to_string(),
+        template: Arc::clone(&request.template),
+        parameters: request.parameters.clone(),
+        objects: Arc::new(Uploads { account: Arc::clone(account), objects: Arc::clone(objects) }),
+    }
+}
+
+fn load(
+    stacks: &BTreeMap<StackName, StackSource>,
+    exports: BTreeMap<String, String>,
+) -> Result<Loaded, Problems> {
+    let stacks: Vec<StackSource> = stacks.values().cloned().collect();
+    load_stacks(&stacks, &LoadOptions { exports, ..LoadOptions::default() })
+}
+
+fn reading(loaded: &Loaded, stack: &StackRequest) -> Result<StackReading, Vec<StackProblem>> {
+    let missing = || vec![problem(format!("the stack {} is not there", stack.name))];
+    loaded.reading(&stack.name.name).ok_or_else(missing)
+}
+
+fn for_deployer(problems: &Problems) -> Vec<StackProblem> {
+    problems.iter().map(stillwire_deploy::Problem::for_deployer).collect()
+}
+
+fn of_stack(error: anyhow::Error) -> Vec<StackProblem> {
+    vec![problem(format!("{error:#}"))]
+}
+
+fn problem(message: String) -> StackProblem {
+    StackProblem { logical_id: None, resource_type: None, message }
+}
