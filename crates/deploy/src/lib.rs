@@ -52,4 +52,4 @@ pub use reading::{LoadedStack, summarize};
 pub use report::{Action, Notice, ResourceRow, Severity};
 pub use rsync::RsyncError;
 pub use source::{fingerprint, is_source_folder};
-pub use synth::{SynthError, SynthOptions, synthesize};
+pub use synth::{Progress, SynthError, SynthOptions, Told, synthesize};

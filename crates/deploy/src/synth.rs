@@ -6,6 +6,7 @@
 //!
 //! Source: variables observed from aws-cdk CLI 2.1148.1 with aws-cdk-lib 2.275.0 and 2.114.1.
 
+mod environment;
 mod follow;
 mod missing;
 
@@ -17,6 +18,7 @@ use std::process::{ExitStatus, Stdio};
 use serde_json::{Map, Value, json};
 use tokio::process::Command;
 
+use self::environment::{Environment, lacks_packages};
 use self::follow::{Group, Output, TIME_MAX, follow};
 use self::missing::what_is_missing;
 use crate::assets::read_json;
@@ -39,6 +41,20 @@ pub struct SynthOptions {
     pub program: PathBuf,
     /// The folder for the assembly. Its parent gets a small script.
     pub out_dir: PathBuf,
+    /// Where an environment is made for an app that has none; without it, such an app is [`SynthError::CdkMissing`].
+    pub environments: Option<PathBuf>,
+}
+
+/// Who is told how it goes.
+pub type Progress<'a> = &'a (dyn Fn(Told<'_>) + Send + Sync);
+
+/// What there is to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told<'a> {
+    /// A step that may take a while begins.
+    Step(&'a str),
+    /// A line of the output of the app, or of what installs things for it.
+    Line(&'a str),
 }
 
 /// Why there is no assembly.
@@ -73,6 +89,11 @@ pub enum SynthError {
         /// The end of its output.
         output: String,
     },
+    /// What the app needs cannot be installed.
+    #[error(
+        "what the CDK app needs cannot be installed\n{0}\n  hint: install it in the app's folder (a .venv, or `npm install`)"
+    )]
+    Environment(String),
     /// The app asks for values of a real account.
     #[error("the app asks for values that only AWS can tell: {}\n  hint: run `cdk synth` once with access to the account: it keeps them in cdk.context.json", .0.join(", "))]
     MissingContext(Vec<String>),
@@ -89,7 +110,7 @@ pub enum SynthError {
 
 /// Runs the app's command and gives the folder of its assembly.
 ///
-/// Every line the app writes goes to `progress`.
+/// Every step and every line the app writes goes to `progress`.
 ///
 /// # Errors
 /// See [`SynthError`]; the assembly that was there before is gone then.
@@ -99,45 +120,83 @@ pub enum SynthError {
 pub async fn synthesize(
     app: &CdkApp,
     options: &SynthOptions,
-    progress: &(dyn Fn(&str) + Send + Sync),
+    progress: Progress<'_>,
 ) -> Result<PathBuf, SynthError> {
     let command = app.command.as_deref();
     let command = command.ok_or_else(|| SynthError::NoCommand(app.dir.join("cdk.json")))?;
     let out_dir = std::path::absolute(&options.out_dir).map_err(SynthError::Start)?;
     let context = context(&app.dir)?;
     let docker = prepare(&out_dir, &options.program).await.map_err(SynthError::Start)?;
-    let mut shell = Command::new("/bin/sh");
-    shell
-        .args(["-c", SCRIPT, "sh"])
-        .arg(virtual_environment(&app.dir).unwrap_or_default())
-        .arg(command)
-        .current_dir(&app.dir)
-        .env("CDK_OUTDIR", &out_dir)
-        .env("CDK_CONTEXT_JSON", context.to_string())
-        .env("CDK_CLI_ASM_VERSION", "55.0.0")
-        .env("CDK_CLI_VERSION", "2.1148.1")
-        .env("CDK_ERROR_FILE", out_dir.join("error.txt"))
-        .env("CDK_PERF_COUNTERS_FILE", out_dir.join("performance-counters.json"))
-        .env("CDK_DOCKER", &docker)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        // A group of its own, so that the whole family can be ended at once.
-        .process_group(0)
-        .kill_on_drop(true);
-    let child = shell.spawn().map_err(SynthError::Start)?;
-    let group = Group::of(&child);
-    let mut output = Output::new(progress);
-    let status = follow(child, &mut output).await.map_err(SynthError::Start)?;
-    drop(group);
-    let tail = output.text();
-    match status {
-        None => Err(SynthError::TimedOut { output: tail }),
-        Some(status) if status.success() => finished(&out_dir).map(|()| out_dir),
-        Some(status) => Err(match what_is_missing(&tail, status) {
-            Some((reason, hint)) => SynthError::CdkMissing { reason, hint, output: tail },
-            None => SynthError::Failed { status, output: tail },
-        }),
+    let run = Run { app, command, out_dir: &out_dir, context: &context, docker: &docker };
+    let first = if lacks_packages(&app.dir) {
+        Err(SynthError::CdkMissing {
+            reason: "the packages of its package.json are not installed".to_owned(),
+            hint: "install them: npm install".to_owned(),
+            output: String::new(),
+        })
+    } else {
+        run.with(&Environment::own(&app.dir), progress).await
+    };
+    match (first, &options.environments) {
+        (Err(missing @ SynthError::CdkMissing { .. }), Some(cache)) => {
+            match Environment::make(&app.dir, cache, &mut Output::new(progress)).await? {
+                Some(made) => run.with(&made, progress).await,
+                None => Err(missing),
+            }
+        }
+        (first, _) => first,
+    }
+}
+
+/// What runs an app.
+struct Run<'a> {
+    app: &'a CdkApp,
+    command: &'a str,
+    out_dir: &'a Path,
+    context: &'a Value,
+    docker: &'a Path,
+}
+
+impl Run<'_> {
+    async fn with(
+        &self,
+        environment: &Environment,
+        progress: Progress<'_>,
+    ) -> Result<PathBuf, SynthError> {
+        let Self { app, command, out_dir, context, docker } = self;
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .args(["-c", SCRIPT, "sh"])
+            .arg(environment.programs())
+            .arg(command)
+            .current_dir(&app.dir)
+            .env("CDK_OUTDIR", out_dir)
+            .env("CDK_CONTEXT_JSON", context.to_string())
+            .env("CDK_CLI_ASM_VERSION", "55.0.0")
+            .env("CDK_CLI_VERSION", "2.1148.1")
+            .env("CDK_ERROR_FILE", out_dir.join("error.txt"))
+            .env("CDK_PERF_COUNTERS_FILE", out_dir.join("performance-counters.json"))
+            .env("CDK_DOCKER", docker)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // A group of its own, so that the whole family can be ended at once.
+            .process_group(0)
+            .kill_on_drop(true);
+        let child = shell.spawn().map_err(SynthError::Start)?;
+        let group = Group::of(&child);
+        let mut output = Output::new(progress);
+        let status = follow(child, &mut output).await.map_err(SynthError::Start)?;
+        drop(group);
+        let tail = output.text();
+        match status {
+            None => Err(SynthError::TimedOut { output: tail }),
+            Some(status) if status.success() => finished(out_dir).map(|()| out_dir.to_path_buf()),
+            Some(status) => Err(match what_is_missing(&tail, status) {
+                Some((reason, hint)) => SynthError::CdkMissing { reason, hint, output: tail },
+                None => SynthError::Failed { status, output: tail },
+            }),
+        }
     }
 }
 
@@ -163,13 +222,6 @@ async fn prepare(out_dir: &Path, program: &Path) -> io::Result<PathBuf> {
 /// A path as one word of a shell.
 pub(crate) fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
-}
-
-/// The programs of the app's own Python environment, if it has one.
-fn virtual_environment(dir: &Path) -> Option<PathBuf> {
-    let folders = [".venv/bin", "venv/bin"].map(|name| dir.join(name));
-    let found = folders.into_iter().find(|folder| folder.is_dir())?;
-    std::path::absolute(found).ok()
 }
 
 /// The context the app sees. What the app's own files say wins over what a look-up once found.

@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Child;
 use tokio::time::{Instant, sleep_until};
 
+use super::{Progress, Told};
+
 /// How long an app may take.
 ///
 /// Choice: installing the dependencies of several bundled functions can take minutes.
@@ -96,16 +98,21 @@ impl Line {
 /// Where lines go: to the person who waits, and the last of them into an error.
 pub(super) struct Output<'a> {
     tail: Vec<u8>,
-    progress: &'a (dyn Fn(&str) + Send + Sync),
+    progress: Progress<'a>,
 }
 
 impl<'a> Output<'a> {
-    pub(super) fn new(progress: &'a (dyn Fn(&str) + Send + Sync)) -> Self {
+    pub(super) fn new(progress: Progress<'a>) -> Self {
         Self { tail: Vec::new(), progress }
     }
 
+    /// Tells that a step begins.
+    pub(super) fn step(&self, text: &str) {
+        (self.progress)(Told::Step(text));
+    }
+
     fn line(&mut self, line: &str) {
-        (self.progress)(line);
+        (self.progress)(Told::Line(line));
         self.tail.extend_from_slice(line.as_bytes());
         self.tail.push(b'\n');
         let surplus = self.tail.len().saturating_sub(TAIL_BYTES);

@@ -8,6 +8,7 @@ use super::*;
 
 struct Fixture {
     dir: tempfile::TempDir,
+    environments: Option<PathBuf>,
 }
 
 impl Fixture {
@@ -18,7 +19,7 @@ impl Fixture {
             command: Some(command.to_owned()),
             assembly: None,
         };
-        (Self { dir }, app)
+        (Self { dir, environments: None }, app)
     }
 
     async fn run(&self, app: &CdkApp) -> (Result<PathBuf, SynthError>, Vec<String>) {
@@ -26,8 +27,12 @@ impl Fixture {
         let options = SynthOptions {
             program: PathBuf::from("/usr/bin/stillwire"),
             out_dir: self.dir.path().join("private/assembly"),
+            environments: self.environments.clone(),
         };
-        let progress = |line: &str| lines.lock().unwrap().push(line.to_owned());
+        let progress = |told: Told<'_>| {
+            let (Told::Step(text) | Told::Line(text)) = told;
+            lines.lock().unwrap().push(text.to_owned());
+        };
         let result = synthesize(app, &options, &progress).await;
         (result, lines.into_inner().unwrap())
     }
@@ -92,6 +97,55 @@ async fn what_is_not_installed_is_told_apart_from_the_apps_own_errors() {
 }
 
 #[tokio::test]
+async fn a_missing_python_environment_is_made_once_in_the_cache() {
+    // The module that the app wants is a package of its own: nothing is fetched.
+    let (mut fixture, app) = Fixture::new(
+        "python3 -c 'import aws_cdk_toy' && echo '{}' > \"$CDK_OUTDIR/manifest.json\"",
+    );
+    let package = app.dir.join("toy");
+    fs::create_dir(&package).unwrap();
+    fs::write(package.join("aws_cdk_toy.py"), "").unwrap();
+    let setup = "from setuptools import setup; setup(name='toy', py_modules=['aws_cdk_toy'])";
+    fs::write(package.join("setup.py"), setup).unwrap();
+    fs::write(app.dir.join("requirements.txt"), "./toy\n").unwrap();
+    assert!(matches!(fixture.run(&app).await.0, Err(SynthError::CdkMissing { .. })));
+    fixture.environments = Some(app.dir.join("cache"));
+    let (made, lines) = fixture.run(&app).await;
+    made.unwrap();
+    assert!(lines.iter().any(|line| line.starts_with("installing what ")), "{lines:?}");
+    let (again, lines) = fixture.run(&app).await;
+    again.unwrap();
+    assert!(!lines.iter().any(|line| line.starts_with("installing what ")), "{lines:?}");
+    assert!(!app.dir.join(".venv").exists());
+}
+
+#[tokio::test]
+async fn missing_packages_are_there_for_the_time_of_a_synthesis() {
+    let (mut fixture, app) = Fixture::new(
+        "test -d node_modules/aws-cdk-lib && echo '{}' > \"$CDK_OUTDIR/manifest.json\"",
+    );
+    let library = app.dir.join("library");
+    fs::create_dir(&library).unwrap();
+    fs::write(library.join("package.json"), r#"{"name": "aws-cdk-lib", "version": "2.0.0"}"#)
+        .unwrap();
+    let archive = std::process::Command::new("npm")
+        .args(["pack", "--silent"])
+        .current_dir(&library)
+        .output()
+        .unwrap();
+    assert!(archive.status.success());
+    let archive = library.join(String::from_utf8(archive.stdout).unwrap().trim());
+    let packages =
+        json!({ "dependencies": { "aws-cdk-lib": format!("file:{}", archive.display()) } });
+    fs::write(app.dir.join("package.json"), packages.to_string()).unwrap();
+    assert!(matches!(fixture.run(&app).await.0, Err(SynthError::CdkMissing { .. })));
+    fixture.environments = Some(app.dir.join("cache"));
+    fixture.run(&app).await.0.unwrap();
+    assert!(!app.dir.join("node_modules").exists());
+    assert!(!app.dir.join("node_modules").is_symlink());
+}
+
+#[tokio::test]
 async fn an_app_that_writes_nothing_or_needs_an_account_gives_no_assembly() {
     let (fixture, app) = Fixture::new("true");
     assert!(matches!(fixture.run(&app).await.0, Err(SynthError::NoAssembly(_))));
@@ -142,6 +196,7 @@ fn a_path_with_a_quote_stays_one_word() {
 fn a_synthesis_may_move_between_threads() {
     fn is_send(_: &impl Send) {}
     let (_fixture, app) = Fixture::new("true");
-    let options = SynthOptions { program: PathBuf::new(), out_dir: PathBuf::new() };
+    let options =
+        SynthOptions { program: PathBuf::new(), out_dir: PathBuf::new(), environments: None };
     is_send(&synthesize(&app, &options, &|_| {}));
 }

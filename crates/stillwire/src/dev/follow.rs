@@ -6,10 +6,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use stillwire_deploy::Loaded;
 
-use crate::cli::DevArgs;
 use crate::dev::live::Live;
-use crate::dev::screen::Screen;
-use crate::dev::synthesis::Source;
+use crate::dev::synthesis::{Source, Workshop};
 use crate::dev::watch::Watch;
 
 /// How often one synthesis is begun anew because its sources changed meanwhile. An app that writes into its own folder would
@@ -20,12 +18,7 @@ const RESTARTS_MAX: usize = 3;
 pub(crate) struct Follower {
     pub(crate) live: Arc<Live>,
     pub(crate) source: Source,
-    pub(crate) args: DevArgs,
-    /// Where state is kept.
-    pub(crate) data: PathBuf,
-    /// This program.
-    pub(crate) program: PathBuf,
-    pub(crate) screen: Screen,
+    pub(crate) workshop: Workshop,
 }
 
 impl Follower {
@@ -37,13 +30,15 @@ impl Follower {
         loop {
             self.learn(&watch).await;
             let names = watch.changed().await;
-            self.screen.progress(&format!("{} changed", shown(self.source.app_dir(), &names)));
+            self.workshop
+                .screen
+                .progress(&format!("{} changed", shown(self.source.app_dir(), &names)));
             let applied = match self.load(&watch).await {
                 Ok(loaded) => self.live.replace_source(loaded).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = applied {
-                self.screen.refused(&error);
+                self.workshop.screen.refused(&error);
             }
         }
     }
@@ -58,8 +53,7 @@ impl Follower {
         loop {
             let before = self.source.fingerprint();
             let exports = self.live.exports().await;
-            let loading =
-                self.source.load(&self.args, &self.data, &self.program, self.screen, exports);
+            let loading = self.source.load(&self.workshop, exports);
             tokio::pin!(loading);
             loop {
                 tokio::select! {
@@ -72,7 +66,7 @@ impl Follower {
                 }
             }
             restarts += 1;
-            self.screen.progress("changed again, beginning anew");
+            self.workshop.screen.progress("changed again, beginning anew");
         }
     }
 }

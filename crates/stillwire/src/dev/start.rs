@@ -37,7 +37,7 @@ use crate::dev::live::{Circumstances, Current, Live, Rooms};
 use crate::dev::log_files::LogFiles;
 use crate::dev::logs::Terminal;
 use crate::dev::screen::Screen;
-use crate::dev::synthesis::Source;
+use crate::dev::synthesis::{Source, Workshop};
 use crate::dev::tables::{self, Tables};
 use crate::dev::variables::Variables;
 use crate::dev::watch::Watch;
@@ -83,9 +83,16 @@ pub(super) async fn start(
         None => settings.state_dir.join("serve"),
     };
     let data = DataDir::open(args, usual)?;
+    let workshop = wanted.app().map(|args| Workshop {
+        args: args.clone(),
+        data: data.path().to_owned(),
+        program: program.to_owned(),
+        environments: settings.cache_dir.join("cdk"),
+        screen,
+    });
     let mut loaded = None;
-    if let (Some(source), Some(args)) = (&source, wanted.app()) {
-        let read = source.load(args, data.path(), program, screen, BTreeMap::new()).await?;
+    if let (Some(source), Some(workshop)) = (&source, &workshop) {
+        let read = source.load(workshop, BTreeMap::new()).await?;
         check_not_empty(&read.app)?;
         screen.notices(&read.notices);
         loaded = Some(read);
@@ -244,9 +251,8 @@ pub(super) async fn start(
     };
     let current = Current { source: loaded, deployed: None, declared, addresses, note };
     let live = Arc::new(Live::new(rooms, circumstances, current));
-    if let (Some(source), Wanted::App(args)) = (source, wanted) {
-        let (args, data, program) = (args.clone(), data.path().to_owned(), program.to_owned());
-        follow(Follower { live, source, args, data, program, screen }, &drain);
+    if let (Some(source), Some(workshop)) = (source, workshop) {
+        follow(Follower { live, source, workshop }, &drain);
     }
     Ok(Running {
         gateway,
@@ -267,7 +273,7 @@ fn follow(follower: Follower, drain: &Drain) {
         Ok(watch) => watch,
         Err(error) => {
             let note = format!("changes of templates are not noticed: {error}");
-            return follower.screen.warn(&note);
+            return follower.workshop.screen.warn(&note);
         }
     };
     let closing = drain.clone();

@@ -11,8 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use stillwire_deploy::{
-    Assembly, CdkApp, Input, LoadOptions, Loaded, SynthError, SynthOptions, fingerprint, load,
-    synthesize,
+    Assembly, CdkApp, Input, LoadOptions, Loaded, SynthError, SynthOptions, Told, fingerprint,
+    load, synthesize,
 };
 
 use crate::cli::{AppArgs, DevArgs};
@@ -27,6 +27,22 @@ pub(crate) struct Source {
     /// How it was read last.
     last: Mutex<Last>,
 }
+
+/// What it takes to read an app.
+#[derive(Debug, Clone)]
+pub(crate) struct Workshop {
+    pub(crate) args: DevArgs,
+    /// Where state is kept.
+    pub(crate) data: PathBuf,
+    /// This program.
+    pub(crate) program: PathBuf,
+    /// Where environments are made for apps that have none.
+    pub(crate) environments: PathBuf,
+    pub(crate) screen: Screen,
+}
+
+/// How an app was read that was not.
+const NOT_LOADED: &str = "not loaded";
 
 /// How an app was read.
 #[derive(Debug, Clone)]
@@ -50,7 +66,7 @@ impl Source {
             }
             Input::Template(file) => beside(&std::path::absolute(file)?),
         };
-        let last = Mutex::new(Last { how: "not loaded", assembly: None });
+        let last = Mutex::new(Last { how: NOT_LOADED, assembly: None });
         Ok(Self { input, app_dir, last })
     }
 
@@ -83,15 +99,12 @@ impl Source {
     /// Loads the app, synthesizing it first where that can be done.
     pub(crate) async fn load(
         &self,
-        args: &DevArgs,
-        data: &Path,
-        program: &Path,
-        screen: Screen,
+        workshop: &Workshop,
         exports: BTreeMap<String, String>,
     ) -> Result<Loaded> {
-        let options = LoadOptions { exports, ..options(&args.app) };
+        let options = LoadOptions { exports, ..options(&workshop.args.app) };
         let input = match &self.input {
-            Input::CdkApp(app) => self.assembly_of(app, args, data, program, screen).await?,
+            Input::CdkApp(app) => self.assembly_of(app, workshop).await?,
             other => {
                 let assembly = match other {
                     Input::Assembly(assembly) => Some(assembly.dir.as_path()),
@@ -104,14 +117,8 @@ impl Source {
         Ok(load(&input, &options)?)
     }
 
-    async fn assembly_of(
-        &self,
-        app: &CdkApp,
-        args: &DevArgs,
-        data: &Path,
-        program: &Path,
-        screen: Screen,
-    ) -> Result<Input> {
+    async fn assembly_of(&self, app: &CdkApp, workshop: &Workshop) -> Result<Input> {
+        let Workshop { args, data, program, environments, screen } = workshop;
         let there = |dir: &Path| {
             Input::Assembly(Assembly { dir: dir.to_owned(), app_dir: Some(app.dir.clone()) })
         };
@@ -139,15 +146,21 @@ impl Source {
             return Ok(there(&dir));
         }
         last.forget()?;
-        let options = SynthOptions { program: program.to_owned(), out_dir: last.assembly.clone() };
+        // What is there will do for a start. Afterwards, and where it is asked for, what the app needs is installed.
+        let as_it_is = existing.filter(|_| !args.synth && self.last().how == NOT_LOADED);
+        let options = SynthOptions {
+            program: program.clone(),
+            out_dir: last.assembly.clone(),
+            environments: as_it_is.is_none().then(|| environments.clone()),
+        };
         let command = app.command.as_deref().unwrap_or_default();
         screen.progress(&format!("synthesizing with `{command}` …"));
-        let told = |line: &str| {
-            if args.house.verbose {
-                screen.progress(&format!("  {line}"));
-            }
+        let told = |told: Told<'_>| match told {
+            Told::Step(text) => screen.progress(text),
+            Told::Line(text) if args.house.verbose => screen.progress(&format!("  {text}")),
+            Told::Line(_) => {}
         };
-        match (synthesize(app, &options, &told).await, existing) {
+        match (synthesize(app, &options, &told).await, as_it_is) {
             (Ok(dir), _) => {
                 last.remember()?;
                 self.read("synthesized from source", None);
