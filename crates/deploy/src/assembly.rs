@@ -20,6 +20,7 @@ use crate::physical;
 use crate::problem::{Location, Problem};
 use crate::report::Notice;
 use crate::resolver::{Resolver, Unit, World};
+use crate::samconfig::SamConfig;
 use crate::store::Store;
 use crate::template::{Scope, Template};
 
@@ -42,6 +43,8 @@ pub(crate) struct Reading {
     pub(crate) problems: Vec<Problem>,
     pub(crate) notices: Vec<Notice>,
     given: Given,
+    /// Values for parameters that a tool's own file gives; what the person gives comes before them.
+    defaults: BTreeMap<String, String>,
 }
 
 /// What a person gives besides the templates.
@@ -65,13 +68,15 @@ impl Reading {
     /// Reads one template that stands alone; its stack is named after the file.
     pub(crate) fn template(file: &Path, given: &Given) -> Self {
         let mut reading = Self::new(given);
-        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("stack");
-        let stem = stem.strip_suffix(".template").unwrap_or(stem);
-        let name: String =
-            stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-        let manifest = file.with_file_name(format!("{stem}.assets.json"));
-        let assets = if manifest.is_file() { reading.assets(&manifest) } else { Rc::default() };
-        let scope = Scope::new(&name, ACCOUNT, REGION);
+        let config = SamConfig::beside(file).unwrap_or_else(|problem| {
+            reading.problems.push(problem);
+            SamConfig::default()
+        });
+        let name = config.stack.unwrap_or_else(|| named_after(file));
+        let assets = manifest_beside(file);
+        let assets = assets.map_or_else(Rc::default, |manifest| reading.assets(&manifest));
+        let scope = Scope::new(&name, ACCOUNT, config.region.as_deref().unwrap_or(REGION));
+        reading.defaults = config.parameters;
         reading.stack(file, scope, name, assets);
         reading.check_parameters(file);
         reading
@@ -87,6 +92,7 @@ impl Reading {
             problems: Vec::new(),
             notices: Vec::new(),
             given: given.clone(),
+            defaults: BTreeMap::new(),
         }
     }
 
@@ -242,7 +248,8 @@ impl Reading {
         display_name: String,
         assets: Rc<Assets>,
     ) -> Option<usize> {
-        let parameters = self.given.parameters.clone();
+        let mut parameters = self.defaults.clone();
+        parameters.extend(self.given.parameters.clone());
         let template = self.read_template(file, &scope, &parameters)?;
         let given =
             parameters.into_iter().filter(|(name, _)| template.parameters.contains_key(name));
@@ -365,6 +372,21 @@ impl Reading {
             }
         }
     }
+}
+
+/// The name of the stack of a template that stands alone: the file's, or its folder's where that says nothing.
+fn named_after(file: &Path) -> String {
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("stack");
+    let stem = stem.strip_suffix(".template").unwrap_or(stem);
+    stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+}
+
+/// The asset manifest of a template, where the CDK has put one beside it.
+fn manifest_beside(file: &Path) -> Option<PathBuf> {
+    let name = file.file_name()?.to_str()?.strip_suffix(".json")?;
+    let name = name.strip_suffix(".template").unwrap_or(name);
+    let manifest = file.with_file_name(format!("{name}.assets.json"));
+    manifest.is_file().then_some(manifest)
 }
 
 fn texts(node: Option<&Node>) -> Vec<&str> {

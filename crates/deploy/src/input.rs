@@ -44,8 +44,8 @@ pub enum FindError {
     Missing(PathBuf),
     /// A folder without anything known in it.
     #[error(
-        "{0} is neither a CDK app nor a cloud assembly: it has no cdk.json and no manifest.json\n  \
-         hint: name the folder of cdk.json, a cdk.out folder, or a template (*.json, *.yaml)"
+        "{0} is no app that is known here: it has no cdk.json, manifest.json or template.yaml\n  \
+         hint: name the folder of one of them, or a template (*.json, *.yaml)"
     )]
     NothingKnown(PathBuf),
     /// A file of another kind.
@@ -90,6 +90,13 @@ fn find_in_folder(path: &Path) -> Result<Input, FindError> {
         let parent = path.canonicalize().ok().and_then(|full| full.parent().map(Path::to_owned));
         let app_dir = parent.filter(|parent| parent.join("cdk.json").is_file());
         return Ok(Input::Assembly(Assembly { dir: path.to_owned(), app_dir }));
+    }
+    // Source: SAM CLI, `--template`: these names, in this order; `sam build` puts its own below the folder.
+    for name in ["template.yaml", "template.yml", "template.json"] {
+        let file = path.join(name);
+        if file.is_file() {
+            return Ok(Input::Template(file));
+        }
     }
     Err(FindError::NothingKnown(path.to_owned()))
 }
@@ -149,13 +156,22 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_of_sam_is_its_template() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["template.json", "template.yaml"] {
+            fs::write(dir.path().join(name), "").unwrap();
+            assert_eq!(Input::find(dir.path()), Ok(Input::Template(dir.path().join(name))));
+        }
+    }
+
+    #[test]
     fn anything_else_is_refused_with_a_remedy() {
         let dir = tempfile::tempdir().unwrap();
         let error = |name: &str| Input::find(&dir.path().join(name)).unwrap_err().to_string();
         fs::write(dir.path().join("t.txt"), "").unwrap();
         fs::create_dir(dir.path().join("empty")).unwrap();
         assert!(error("t.txt").contains("is not a template"));
-        assert!(error("empty").contains("no cdk.json and no manifest.json\n  hint:"));
+        assert!(error("empty").contains("no cdk.json, manifest.json or template.yaml\n  hint:"));
         assert!(error("none").ends_with("does not exist"));
     }
 }

@@ -33,6 +33,7 @@ mod report;
 mod resolver;
 mod resources;
 mod rsync;
+mod samconfig;
 mod select;
 mod source;
 mod store;

@@ -247,5 +247,6 @@ fn tags(at: Position, node: Option<&Node>) -> Node {
 /// Ten letters and digits that change when a text does, for the ends of logical ids.
 fn hash(text: &str) -> String {
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
-    digest.as_ref().iter().take(5).map(|byte| format!("{byte:02x}")).collect()
+    let nibbles = digest.as_ref().iter().take(5).flat_map(|byte| [byte >> 4, byte & 0xF]);
+    nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect()
 }

@@ -72,7 +72,7 @@ impl Transform<'_> {
             for (index, destination) in all.iter().enumerate() {
                 let suffix =
                     if many.is_some() { format!("Destination{index}") } else { String::new() };
-                self.policy_between(&format!("{id}{suffix}Policy"), &source, &member, destination);
+                self.policy_between(&format!("{id}Policy{suffix}"), &source, &member, destination);
             }
         }
     }
@@ -86,23 +86,22 @@ impl Transform<'_> {
             let kind = self.kinds.get(id).map(String::as_str).unwrap_or_default();
             matches!(kind, "AWS::DynamoDB::Table" | "AWS::Serverless::SimpleTable")
         };
-        let (role, mut actions, resources) = if is_table(target) {
-            let arn = json!({ "Fn::GetAtt": [target, "Arn"] });
-            let indexes = json!({ "Fn::Sub": format!("${{{target}.Arn}}/index/*") });
-            (source, Vec::new(), json!([arn, indexes]))
+        let statement = |actions: &[&str], resources: serde_json::Value| json!({ "Effect": "Allow", "Action": actions, "Resource": resources });
+        let (role, statements) = if is_table(target) {
+            let resources = json!([{ "Fn::GetAtt": [target, "Arn"] },
+                { "Fn::Sub": format!("${{{target}.Arn}}/index/*") }]);
+            let all: [(&str, &[&str]); 2] = [("Read", &READ), ("Write", &WRITE)];
+            let asked = all.into_iter().filter(|(name, _)| has(name));
+            (source, asked.map(|(_, actions)| statement(actions, resources.clone())).collect())
         } else if is_table(source) {
-            let streams = json!({ "Fn::Sub": format!("${{{source}.Arn}}/stream/*") });
-            (target, STREAM.to_vec(), json!([streams]))
+            let streams = json!([{ "Fn::Sub": format!("${{{source}.Arn}}/stream/*") }]);
+            (target, vec![statement(&STREAM, streams)])
         } else {
             return;
         };
-        if role == source {
-            actions.extend(READ.iter().filter(|_| has("Read")));
-            actions.extend(WRITE.iter().filter(|_| has("Write")));
-        }
         let Some(role) = self.roles.get(role) else { return };
-        let properties = json!({ "PolicyDocument": { "Version": "2012-10-17", "Statement": [
-            { "Effect": "Allow", "Action": actions, "Resource": resources }] } });
+        let properties =
+            json!({ "PolicyDocument": { "Version": "2012-10-17", "Statement": statements } });
         let mut properties = Node::from_json(at, &properties);
         if let crate::node::Value::Map(map) = &mut properties.value {
             let roles = Node::list(at, vec![reference(at, role)]);

@@ -98,15 +98,23 @@ impl Transform<'_> {
                 .map(|member| (member.name.clone(), member.node.clone()))
                 .collect::<Vec<_>>()
         };
+        let value =
+            |name: &str| event.node.get("Properties").and_then(|node| node.get(name)).cloned();
         match kind {
-            "Api" => self.implicit_rest_api(sam, event),
-            "HttpApi" => self.implicit_http_api(sam, event),
+            "Api" => {
+                self.implicit_rest_api(sam, event);
+                self.allow(sam, &format!("{id}PermissionProd"), "apigateway", target);
+            }
+            "HttpApi" => {
+                self.implicit_http_api(sam, event);
+                self.allow(sam, &format!("{id}Permission"), "apigateway", target);
+            }
             "Schedule" => {
                 let mut properties = of(&["Name", "Description", "State"]);
-                let schedule = event.node.get("Properties").and_then(|node| node.get("Schedule"));
                 properties
-                    .extend(schedule.map(|node| ("ScheduleExpression".to_owned(), node.clone())));
+                    .extend(value("Schedule").map(|node| ("ScheduleExpression".to_owned(), node)));
                 self.make(sam, &id, "AWS::Events::Rule", properties);
+                self.allow(sam, &format!("{id}Permission"), "events", target);
             }
             "ScheduleV2" => {
                 let properties = of(&["Name", "Description", "State", "ScheduleExpression"]);
@@ -114,17 +122,17 @@ impl Transform<'_> {
             }
             "CloudWatchEvent" | "EventBridgeRule" => {
                 let mut properties = of(&["EventBusName", "State"]);
-                let pattern = event.node.get("Properties").and_then(|node| node.get("Pattern"));
-                properties.extend(pattern.map(|node| ("EventPattern".to_owned(), node.clone())));
+                properties.extend(value("Pattern").map(|node| ("EventPattern".to_owned(), node)));
                 self.make(sam, &id, "AWS::Events::Rule", properties);
+                self.allow(sam, &format!("{id}Permission"), "events", target);
             }
             "SNS" => {
                 let mut properties = of(&["FilterPolicy", "FilterPolicyScope", "Region"]);
-                let topic = event.node.get("Properties").and_then(|node| node.get("Topic"));
-                properties.extend(topic.map(|node| ("TopicArn".to_owned(), node.clone())));
+                properties.extend(value("Topic").map(|node| ("TopicArn".to_owned(), node)));
                 properties = with(properties, "Protocol", Node::text(event.at, "lambda"));
                 properties = with(properties, "Endpoint", target.clone());
                 self.make(sam, &id, "AWS::SNS::Subscription", properties);
+                self.allow(sam, &format!("{id}Permission"), "sns", target);
             }
             "S3" | "Cognito" | "AlexaSkill" | "IoTRule" | "CloudWatchLogs" => {
                 let text = format!("events of {kind} do not call this function here");
@@ -135,6 +143,17 @@ impl Transform<'_> {
                 self.fail(sam, &format!("Events.{}", event.name), event.at, message);
             }
         }
+    }
+
+    /// The permission of a service to call the function.
+    fn allow(&mut self, sam: &Sam<'_>, id: &str, service: &str, target: &Node) {
+        let text = |text: String| Node::text(sam.at, text);
+        let properties = vec![
+            ("Action".to_owned(), text("lambda:InvokeFunction".to_owned())),
+            ("FunctionName".to_owned(), target.clone()),
+            ("Principal".to_owned(), text(format!("{service}.amazonaws.com"))),
+        ];
+        self.make(sam, id, "AWS::Lambda::Permission", properties);
     }
 
     /// `ApiId` or `RestApiId` of an event, where it names an API of the template's.

@@ -67,7 +67,7 @@ impl Transform<'_> {
         let known: Vec<&str> = OWN.iter().chain(&PASSED).copied().chain(["Role"]).collect();
         self.check_properties(sam, &known);
         let mut properties = sam.take(&PASSED);
-        let Some(code) = self.code(sam) else { return };
+        let code = self.code(sam);
         let text = code.to_json().to_string();
         properties = with(properties, "Code", code);
         if sam.get("ImageUri").is_some() && sam.get("PackageType").is_none() {
@@ -90,30 +90,31 @@ impl Transform<'_> {
         self.make(sam, sam.id, "AWS::Lambda::Function", properties);
         self.note_source(sam);
         let alias = self.alias(sam, &text);
-        let target = reference(sam.at, alias.as_deref().unwrap_or(sam.id));
+        let alias = alias.as_ref().map(|(id, name)| (id.as_str(), name.as_str()));
+        let target = reference(sam.at, alias.map_or(sam.id, |(id, _)| id));
         let managed = self.events(sam, &target);
         if sam.get("Role").is_none() {
             self.role(sam, managed);
         }
-        self.url(sam, alias.as_deref());
-        self.event_invoke_config(sam, alias.as_deref());
+        self.url(sam, alias.map(|(id, _)| id));
+        self.event_invoke_config(sam, alias);
     }
 
     /// Where the code is: what `sam build` made, else what the template names.
-    fn code(&mut self, sam: &Sam<'_>) -> Option<Node> {
+    fn code(&mut self, sam: &Sam<'_>) -> Node {
         let one =
             |name: &str, node: &Node| Node::map(node.at, vec![(name.to_owned(), node.clone())]);
         if let Some(text) = sam.get("InlineCode") {
-            return Some(one("ZipFile", text));
+            return one("ZipFile", text);
         }
         if let Some(image) = sam.get("ImageUri") {
-            return Some(one("ImageUri", image));
+            return one("ImageUri", image);
         }
         if sam.get("PackageType").and_then(Node::as_text) == Some("Image") {
-            return Some(sam.json(&json!({ "ImageUri": "a Dockerfile beside the template" })));
+            return sam.json(&json!({ "ImageUri": "a Dockerfile beside the template" }));
         }
         if let Some(built) = self.built(sam.id) {
-            return Some(built);
+            return built;
         }
         let metadata = sam.node.get("Metadata");
         let method =
@@ -126,14 +127,17 @@ impl Transform<'_> {
             self.warn(sam, "CodeUri", at, text);
         }
         // Source: SAM CLI; without a `CodeUri` it is the template's own folder.
-        Some(sam.get("CodeUri").map_or_else(|| Node::text(sam.at, "."), package))
+        sam.get("CodeUri").map_or_else(|| Node::text(sam.at, "."), package)
     }
 
     /// Notes the folder that an author edits beside what `sam build` made of it.
     fn note_source(&mut self, sam: &Sam<'_>) {
         let source = sam.get("CodeUri").and_then(Node::as_text).unwrap_or(".");
         let is_built = sam.get("InlineCode").is_none() && self.built(sam.id).is_some();
-        if !is_built || source.contains("://") {
+        // A bundler's files are not the author's, whatever they are called.
+        let is_bundled = build_method(sam)
+            .is_some_and(|method| !method.starts_with("python") && !method.starts_with("nodejs"));
+        if !is_built || is_bundled || source.contains("://") {
             return;
         }
         let Some(made) = self.made.last_mut() else { return };
@@ -184,8 +188,8 @@ impl Transform<'_> {
         self.roles.insert(sam.id.to_owned(), id);
     }
 
-    /// The version and alias of `AutoPublishAlias`; gives the alias's logical id.
-    fn alias(&mut self, sam: &Sam<'_>, code: &str) -> Option<String> {
+    /// The version and alias of `AutoPublishAlias`; gives the alias's logical id and name.
+    fn alias(&mut self, sam: &Sam<'_>, code: &str) -> Option<(String, String)> {
         let node = sam.get("AutoPublishAlias")?;
         let name = self.parameter_or(sam, node);
         let name = name.as_text().unwrap_or_default().to_owned();
@@ -208,7 +212,7 @@ impl Transform<'_> {
         let mut properties = vec![
             ("FunctionName".to_owned(), reference(sam.at, sam.id)),
             ("FunctionVersion".to_owned(), number),
-            ("Name".to_owned(), Node::text(node.at, name)),
+            ("Name".to_owned(), Node::text(node.at, name.as_str())),
         ];
         let concurrency = sam.get("ProvisionedConcurrencyConfig");
         properties.extend(
@@ -217,7 +221,7 @@ impl Transform<'_> {
         self.make(sam, &id, "AWS::Lambda::Alias", properties);
         self.renamed.insert(format!("{}.Alias", sam.id), id.clone());
         self.renamed.insert(format!("{}.Version", sam.id), version);
-        Some(id)
+        Some((id, name))
     }
 
     fn url(&mut self, sam: &Sam<'_>, alias: Option<&str>) {
@@ -231,17 +235,12 @@ impl Transform<'_> {
     }
 
     /// How events are tried again, and where records of them go; a queue or topic that is not named is made.
-    fn event_invoke_config(&mut self, sam: &Sam<'_>, alias: Option<&str>) {
+    fn event_invoke_config(&mut self, sam: &Sam<'_>, alias: Option<(&str, &str)>) {
         let Some(config) = sam.get("EventInvokeConfig") else { return };
         let id = format!("{}EventInvokeConfig", sam.id);
-        let qualifier = match alias {
-            Some(alias) => {
-                sam.json(&json!({ "Fn::Select": [7, { "Fn::Split": [":", { "Ref": alias }] }] }))
-            }
-            None => Node::text(sam.at, "$LATEST"),
-        };
+        let qualifier = alias.map_or("$LATEST", |(_, name)| name);
         let mut properties = with(Vec::new(), "FunctionName", reference(sam.at, sam.id));
-        properties = with(properties, "Qualifier", qualifier);
+        properties = with(properties, "Qualifier", Node::text(sam.at, qualifier));
         for name in ["MaximumEventAgeInSeconds", "MaximumRetryAttempts"] {
             properties.extend(config.get(name).map(|node| (name.to_owned(), node.clone())));
         }
@@ -278,4 +277,9 @@ impl Transform<'_> {
         }
         self.make(sam, &id, "AWS::Lambda::EventInvokeConfig", properties);
     }
+}
+
+/// What `sam build` makes the code with, where it is not told by the runtime.
+fn build_method<'s>(sam: &'s Sam<'_>) -> Option<&'s str> {
+    sam.node.get("Metadata")?.get("BuildMethod")?.as_text()
 }

@@ -225,9 +225,9 @@ impl Transform<'_> {
                 Some(member) if member.name == "Fn::If" => {
                     let (managed, choice) = self.either(sam, member, &name);
                     if managed {
-                        arns.push(choice)
+                        arns.push(choice);
                     } else {
-                        policies.push(choice)
+                        policies.push(choice);
                     }
                     continue;
                 }
@@ -319,7 +319,10 @@ impl Transform<'_> {
             Node::map(at, vec![("Fn::Sub".to_owned(), Node::list(at, vec![text, variables]))])
         };
         let statements = template.statements.iter().map(|(actions, resources)| {
-            let resources = Node::list(at, resources.iter().map(resource).collect());
+            let resources = match resources {
+                [one] => resource(one),
+                several => Node::list(at, several.iter().map(resource).collect()),
+            };
             Node::map(
                 at,
                 vec![

@@ -65,10 +65,10 @@ impl Transform<'_> {
         ]);
         properties = with(properties, "Name", name);
         properties = with(properties, "ProtocolType", Node::text(sam.at, "WEBSOCKET"));
-        properties = with(properties, "Tags", self.api_tags(sam));
+        properties = with(properties, "Tags", api_tags(sam));
         self.make(sam, sam.id, "AWS::ApiGatewayV2::Api", properties);
 
-        let stage = sam.get("StageName").map(|node| self.parameter_or(sam, node));
+        let stage = sam.get("StageName").cloned();
         let stage = stage.unwrap_or_else(|| Node::text(sam.at, "default"));
         let auth = self.auth(sam, routes);
         for route in routes {
@@ -79,13 +79,6 @@ impl Transform<'_> {
             self.websocket_authorizer(sam);
         }
         self.websocket_domain(sam);
-    }
-
-    fn api_tags(&self, sam: &Sam<'_>) -> Node {
-        let own = ("websocketapi:createdBy".to_owned(), Node::text(sam.at, "SAM"));
-        let given = sam.get("Tags").and_then(Node::as_map).into_iter().flat_map(|map| &map.0);
-        let given = given.map(|member| (member.name.clone(), member.node.clone()));
-        Node::map(sam.at, given.chain([own]).collect())
     }
 
     /// Which way of authorization `$connect` has.
@@ -127,7 +120,7 @@ impl Transform<'_> {
         }
         let base = format!("{}{}", sam.id, capitalized(word));
         let integration = format!("{base}Integration");
-        let target = self.json_target(sam, &integration);
+        let target = json_target(sam, &integration);
         let api = reference(at, sam.id);
         let members = route.node.as_map().into_iter().flat_map(|map| &map.0);
         let mut properties: Vec<(String, Node)> = members
@@ -159,11 +152,6 @@ impl Transform<'_> {
         let source = format!("{EXECUTE_API}${{{}.ApiId}}/${{__StageName__}}/{key}", sam.id);
         let source = substituted(at, &source, "__StageName__", stage.clone());
         self.permission(sam, &format!("{base}Permission"), function, source);
-    }
-
-    fn json_target(&self, sam: &Sam<'_>, integration: &str) -> Node {
-        sam.json(&serde_json::json!({
-            "Fn::Join": ["/", ["integrations", { "Ref": integration }]] }))
     }
 
     fn permission(&mut self, sam: &Sam<'_>, id: &str, function: &Node, source: Node) {
@@ -291,4 +279,16 @@ fn capitalized(word: &str) -> String {
     let mut letters = word.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
     first.into_iter().chain(letters.map(|letter| letter.to_ascii_lowercase())).collect()
+}
+
+fn api_tags(sam: &Sam<'_>) -> Node {
+    let own = ("websocketapi:createdBy".to_owned(), Node::text(sam.at, "SAM"));
+    let given = sam.get("Tags").and_then(Node::as_map).into_iter().flat_map(|map| &map.0);
+    let given = given.map(|member| (member.name.clone(), member.node.clone()));
+    Node::map(sam.at, given.chain([own]).collect())
+}
+
+fn json_target(sam: &Sam<'_>, integration: &str) -> Node {
+    sam.json(&serde_json::json!({
+            "Fn::Join": ["/", ["integrations", { "Ref": integration }]] }))
 }
