@@ -378,7 +378,17 @@ impl Reading {
 fn named_after(file: &Path) -> String {
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("stack");
     let stem = stem.strip_suffix(".template").unwrap_or(stem);
-    stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+    let folder = if stem == "template" { file.canonicalize().ok() } else { None };
+    let folder = folder.as_deref().and_then(Path::parent).and_then(Path::file_name);
+    let name = folder.and_then(|name| name.to_str()).unwrap_or(stem);
+    // Source: CloudFormation, stack names: letters, digits and hyphens, a letter first.
+    let name: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    if name.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        name
+    } else {
+        format!("app-{name}")
+    }
 }
 
 /// The asset manifest of a template, where the CDK has put one beside it.

@@ -13,7 +13,7 @@ use crate::input::Input;
 use crate::parameter_file;
 use crate::problem::{Location, Problem, Problems};
 use crate::reading::LoadedStack;
-use crate::report::{Notice, ResourceRow};
+use crate::report::{Notice, ResourceRow, SdkCall};
 use crate::resolver::{Resolver, World};
 use crate::resources::{self, Built, Piece};
 use crate::select;
@@ -54,6 +54,8 @@ pub struct Loaded {
     pub stacks: Vec<LoadedStack>,
     /// What differs from AWS, or may surprise.
     pub notices: Vec<Notice>,
+    /// What is to be done once, when a stack is new.
+    pub sdk_calls: Vec<SdkCall>,
 }
 
 /// Loads an assembly or template.
@@ -173,8 +175,16 @@ impl<'w> Loading<'w> {
             notice.location.stack.as_deref().is_none_or(|stack| names.contains(&stack))
         });
         notices.extend(self.resolver.notices);
-        let app = App { stacks };
-        Ok(Loaded { app, definitions, functions, resources: rows, stacks: about, notices })
+        let sdk_calls = built.sdk_calls;
+        Ok(Loaded {
+            app: App { stacks },
+            definitions,
+            functions,
+            resources: rows,
+            stacks: about,
+            notices,
+            sdk_calls,
+        })
     }
 
     /// Whether a nested stack is created: its condition holds, and so does its parent's.

@@ -46,6 +46,27 @@ pub enum Action {
     NotRun,
 }
 
+/// A call of an SDK that a stack makes when it is created (`AwsCustomResource` of the CDK).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SdkCall {
+    /// What it says, and where: the same text at every start, another one once the call is another.
+    pub id: String,
+    /// The stack's name.
+    pub stack: String,
+    /// The logical id of its resource.
+    pub logical_id: String,
+    /// The stack's account.
+    pub account: String,
+    /// The stack's region.
+    pub region: String,
+    /// The service, as SDKs name it (`dynamodb`).
+    pub service: String,
+    /// The action, as the service names it (`PutItem`).
+    pub action: String,
+    /// What is sent.
+    pub parameters: serde_json::Value,
+}
+
 /// Something a person should know; it stops nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Notice {

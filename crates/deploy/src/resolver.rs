@@ -212,9 +212,16 @@ impl<'w> Resolver<'w> {
             return known.clone();
         }
         if let Some(start) = self.working.iter().position(|other| *other == key) {
-            let mut path: Vec<String> =
-                self.working.iter().skip(start).map(Key::describe).collect();
-            path.push(key.describe());
+            let circle: Vec<&Key> = self.working.iter().skip(start).chain([&key]).collect();
+            let in_one = circle.iter().all(|other| other.unit == key.unit);
+            let path: Vec<String> = circle
+                .into_iter()
+                .map(|other| {
+                    let stack = &self.unit(other.unit).display_name;
+                    let described = other.describe();
+                    if in_one { described } else { format!("{stack}: {described}") }
+                })
+                .collect();
             return self.fail(at, format!("these values need each other: {}", path.join(" -> ")));
         }
         self.working.push(key.clone());

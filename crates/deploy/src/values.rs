@@ -277,6 +277,14 @@ impl Resolver<'_> {
                 let (partition, region) = (scope.partition(), &scope.region);
                 format!("arn:{partition}:apigateway:{region}::/domainnames/{reference}")
             }
+            // What a call of an SDK gave: of those that are made nowhere, only this can be known.
+            ("Custom::AWS", "Parameter.Value") => {
+                let call = self.property_text(unit, id, "Create")?.unwrap_or_default();
+                match crate::resources::parameter_of(&call) {
+                    Some(name) => self.stored_parameter(&name)?.unwrap_or_default(),
+                    None => format!("{id}.{attribute}"),
+                }
+            }
             (kind, _) if has_fixed_attributes(kind) => {
                 return self.fail(at, format!("{kind} has no attribute {attribute}"));
             }

@@ -134,6 +134,25 @@ fn nested_stacks_pass_parameters_down_and_outputs_up() {
 }
 
 #[test]
+fn nested_stacks_that_read_each_others_outputs_are_told_with_their_path() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let nested = json!({ "Parameters": { "In": { "Type": "String" } }, "Resources": {},
+        "Outputs": { "Out": { "Value": { "Ref": "In" } } } });
+    fs::write(dir.path().join("nested.json"), nested.to_string()).expect("written");
+    let stack = |other: &str| {
+        json!({ "Type": "AWS::CloudFormation::Stack", "Properties": { "TemplateURL": "nested.json",
+            "Parameters": { "In": { "Fn::GetAtt": [other, "Outputs.Out"] } } } })
+    };
+    let template = json!({ "Resources": { "One": stack("Two"), "Two": stack("One") } });
+    assembly(dir.path(), "55.0.0", &[("App", template)]);
+    let text = load_folder(dir.path(), &LoadOptions::default()).expect_err("a problem").to_string();
+    assert!(
+        text.contains("App/Two: Outputs.Out -> App/Two: In -> App/One: Outputs.Out -> App/One: In"),
+        "{text}"
+    );
+}
+
+#[test]
 fn an_app_that_needs_look_ups_says_what_to_run() {
     let dir = tempfile::tempdir().expect("a folder");
     let manifest =

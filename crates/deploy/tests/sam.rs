@@ -14,14 +14,12 @@ fn here(path: &str) -> PathBuf {
 /// A copy of an example, where `template.yaml` is one file or another.
 fn example(name: &str, transformed: bool, parameters: &[(&str, &str)]) -> Loaded {
     let folder = here("../../examples").join(name);
-    let dir = tempfile::tempdir().expect("a folder");
+    let temporary = tempfile::tempdir().expect("a folder");
+    let dir = temporary.path().join(name);
+    fs::create_dir(&dir).expect("made");
     for entry in fs::read_dir(&folder).expect("the example").flatten() {
         if entry.path().is_dir() {
-            fs::create_dir(dir.path().join(entry.file_name())).expect("made");
-            for file in fs::read_dir(entry.path()).expect("read").flatten() {
-                let to = dir.path().join(entry.file_name()).join(file.file_name());
-                _ = fs::copy(file.path(), to).ok();
-            }
+            fs::create_dir(dir.join(entry.file_name())).expect("made");
         }
     }
     let template = if transformed {
@@ -29,7 +27,7 @@ fn example(name: &str, transformed: bool, parameters: &[(&str, &str)]) -> Loaded
     } else {
         folder.join("template.yaml")
     };
-    let file = dir.path().join("template.yaml");
+    let file = dir.join("template.yaml");
     fs::copy(template, &file).expect("copied");
     let parameters =
         parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -120,6 +118,7 @@ fn the_websocket_api_is_what_the_official_transform_makes_of_it() {
     same(&described(&ours), &described(&theirs));
     let api = ours.app.apis().next().expect("an API");
     assert_eq!(api.routes().count(), 3);
+    assert_eq!(api.routes().filter(|route| route.two_way).count(), 2);
     let connect = api.routes().find(|route| route.key == RouteKey::Connect).expect("$connect");
     assert!(matches!(connect.authorization, Authorization::Custom(_)));
     let (name, stage) = api.stages.iter().next().expect("a stage");
@@ -319,10 +318,26 @@ fn mistakes_in_sam_are_told_with_resource_and_property() {
         assert!(text.contains("template.yaml:"), "{text}");
     }
     let text = with("CodeUri", "CodeUrl");
-    assert!(text.contains("template.yaml:5:19 (template / Fn, Properties.CodeUrl)"), "{text}");
+    assert!(
+        text.contains("template.yaml:5:19") && text.contains("/ Fn, Properties.CodeUrl)"),
+        "{text}"
+    );
     let ignored = ONE.replace("    Properties", "    IgnoreGlobals: [X]\n    Properties");
     let ignored = error(&ignored.replace("Resources:", "Globals: { Function: {} }\nResources:"));
     assert!(ignored.contains("`Globals` has no X to ignore"), "{ignored}");
+    let one_way = "Transform: AWS::Serverless-2016-10-31
+Resources:
+  Api:
+    Type: AWS::Serverless::WebSocketApi
+    Properties:
+      RouteSelectionExpression: $request.body.action
+      Routes: { chat: { FunctionArn: arn:aws:lambda:us-east-1:1:function:f, RouteResponseSelectionExpression: $default } }
+";
+    let dir = tempfile::tempdir().expect("a folder");
+    let loaded = load_in(dir.path(), one_way, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(
+        loaded.notices.iter().any(|notice| notice.text.contains("what chat returns is not sent"))
+    );
     let twice = error(&format!("{ONE}  FnRole: {{ Type: AWS::IAM::Role }}\n"));
     assert!(twice.contains("FnRole is in the template, and SAM makes it too"), "{twice}");
     let api = "Transform: AWS::Serverless-2016-10-31

@@ -210,6 +210,14 @@ impl<'a, 'w> ApiBuilder<'a, 'w> {
                 response.text("RouteId").as_deref() == Some(&id)
                     && response.text("RouteResponseKey").as_deref() == Some("$default")
             });
+        if !two_way && piece.text("RouteResponseSelectionExpression").as_deref() == Some("$default")
+        {
+            let text = format!(
+                "what {key} returns is not sent, as on AWS: the expression alone does not make a route two-way, \
+                 an AWS::ApiGatewayV2::RouteResponse does"
+            );
+            piece.warn(self.resolver, "RouteResponseSelectionExpression", text);
+        }
         let validation = self.validation(piece);
         let required = self.required(piece);
         Some(Route {

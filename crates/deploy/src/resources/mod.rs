@@ -9,12 +9,14 @@ mod layer;
 mod permission;
 mod retention;
 mod role;
+mod sdk_call;
 mod table;
 mod usage;
 
 pub(crate) use self::api::build as build_apis;
 pub(crate) use self::function::arn as function_arn;
 pub(crate) use self::retention::deletion_policy;
+pub(crate) use self::sdk_call::parameter_of;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use stillwire_model::{Api, Domain, EventSourceMapping, Function, Role, Table, fu
 
 use crate::node::{Node, Position};
 use crate::problem::{Location, Problem};
-use crate::report::{Action, Notice};
+use crate::report::{Action, Notice, SdkCall};
 use crate::resolver::{Resolver, World};
 use crate::source::Sources;
 use crate::template::Resource;
@@ -111,6 +113,7 @@ pub(crate) struct Built {
     pub(crate) fates: BTreeMap<(usize, String), Fate>,
     /// Names that two resources share: stack, logical id and the message.
     pub(crate) clashes: Vec<(usize, String, String)>,
+    pub(crate) sdk_calls: Vec<SdkCall>,
 }
 
 /// What one stack runs.
@@ -169,8 +172,13 @@ pub(crate) fn build<'w>(
                     built.stacks.entry(piece.unit).or_default().tables.push(Arc::new(table));
                 }
             }
-            _ => {
-                if let Some(text) = fate::notice(piece.kind()) {
+            kind => {
+                let call =
+                    if kind == "Custom::AWS" { sdk_call::build(resolver, piece) } else { None };
+                if let Some((call, its)) = call {
+                    built.sdk_calls.extend(call);
+                    fate = its;
+                } else if let Some(text) = fate::notice(kind) {
                     piece.warn(resolver, "", text);
                 }
             }

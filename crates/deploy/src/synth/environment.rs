@@ -19,6 +19,12 @@ const MARK: &str = ".made";
 /// Where the packages of Node.js are.
 const PACKAGES: &str = "node_modules";
 
+/// Files in which package managers note what they installed.
+///
+/// Source: aws-cdk-lib, `NodejsFunction`, `depsLockFilePath`.
+const LOCKS: [&str; 5] =
+    ["package-lock.json", "pnpm-lock.yaml", "yarn.lock", "bun.lockb", "bun.lock"];
+
 /// The CDK's library, by which a Node.js app is known to have its packages.
 const LIBRARY: &str = "aws-cdk-lib";
 
@@ -27,8 +33,8 @@ const LIBRARY: &str = "aws-cdk-lib";
 pub(super) struct Environment {
     /// Programs that come first.
     programs: Option<PathBuf>,
-    /// Where the app finds packages as long as this is there.
-    _link: Option<Link>,
+    /// Where the app finds packages as long as these are there.
+    _links: Vec<Link>,
 }
 
 impl Environment {
@@ -37,7 +43,7 @@ impl Environment {
         let folders = [".venv/bin", "venv/bin"].map(|name| dir.join(name));
         let found = folders.into_iter().find(|folder| folder.is_dir());
         let programs = found.and_then(|found| std::path::absolute(found).ok());
-        Self { programs, _link: None }
+        Self { programs, _links: Vec::new() }
     }
 
     /// The folder of programs that come first; empty for none.
@@ -74,13 +80,14 @@ impl Environment {
             fs::write(place.join(MARK), "").map_err(SynthError::Start)?;
         }
         if kind == "python" {
-            return Ok(Some(Self { programs: Some(place.join("bin")), _link: None }));
+            return Ok(Some(Self { programs: Some(place.join("bin")), _links: Vec::new() }));
         }
-        let link = Link::new(&place.join(PACKAGES), &dir.join(PACKAGES));
-        Ok(Some(Self {
-            programs: Some(place.join(PACKAGES).join(".bin")),
-            _link: Some(link.map_err(SynthError::Start)?),
-        }))
+        let mut links = vec![Link::new(&place, dir, PACKAGES).map_err(SynthError::Start)?];
+        // The CDK takes the folder of the lock for that of the project.
+        if !LOCKS.iter().any(|name| dir.join(name).is_file()) {
+            links.push(Link::new(&place, dir, LOCKS[0]).map_err(SynthError::Start)?);
+        }
+        Ok(Some(Self { programs: Some(place.join(PACKAGES).join(".bin")), _links: links }))
     }
 }
 
@@ -148,18 +155,19 @@ async fn run(mut command: Command, dir: &Path, output: &mut Output<'_>) -> Resul
     }
 }
 
-/// A link to packages in the folder of an app that has none, for the time of a synthesis.
+/// A link in the folder of an app that has none of it to what was made, for the time of a synthesis.
 #[derive(Debug)]
 struct Link(PathBuf);
 
 impl Link {
-    fn new(packages: &Path, at: &Path) -> io::Result<Self> {
+    fn new(made: &Path, app: &Path, name: &str) -> io::Result<Self> {
+        let at = app.join(name);
         // One that a synthesis left that was killed.
         if at.is_symlink() {
-            fs::remove_file(at)?;
+            fs::remove_file(&at)?;
         }
-        std::os::unix::fs::symlink(packages, at)?;
-        Ok(Self(at.to_owned()))
+        std::os::unix::fs::symlink(made.join(name), &at)?;
+        Ok(Self(at))
     }
 }
 

@@ -27,9 +27,17 @@ impl Follower {
     /// # Cancel safety
     /// What was begun to be applied is carried on by whoever holds the app.
     pub(crate) async fn follow(self, watch: Watch) {
+        let mut seen = self.source.fingerprint();
         loop {
             self.learn(&watch).await;
             let names = watch.changed().await;
+            // What is written and is what it was is no change, as far as that can be told.
+            let now = self.source.fingerprint();
+            let is_same = now.is_some() && now == seen && self.source.foreign_assembly().is_none();
+            seen = now;
+            if is_same {
+                continue;
+            }
             self.workshop
                 .screen
                 .progress(&format!("{} changed", shown(self.source.app_dir(), &names)));

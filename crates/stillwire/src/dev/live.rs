@@ -31,7 +31,7 @@ use crate::dev::host::Host;
 use crate::dev::screen::Screen;
 use crate::dev::tables::Tables;
 use crate::dev::variables::Variables;
-use crate::dev::{debug, elsewhere, ready};
+use crate::dev::{debug, elsewhere, ready, sdk_calls};
 use crate::running::Note;
 use crate::settings::Settings;
 
@@ -61,6 +61,8 @@ pub(crate) struct Circumstances {
     /// The functions that wait for debuggers, as `--debug` names them.
     pub(crate) debug: Vec<String>,
     pub(crate) ready_file: Option<PathBuf>,
+    /// Where it is kept which calls of custom resources were made.
+    pub(crate) sdk_calls: Option<PathBuf>,
     pub(crate) screen: Screen,
 }
 
@@ -185,6 +187,8 @@ impl Live {
             roles.replace(declared.app.roles())?;
         }
         rooms.tables.provide(&current.declared.app, &declared.app, screen).await?;
+        let record = self.circumstances.sdk_calls.as_deref();
+        sdk_calls::make(&declared.sdk_calls, &rooms.tables, record, screen).await?;
         let mut opened: Vec<ApiId> = Vec::new();
         for (api, host, door) in doors {
             opened.push(api.id.clone());

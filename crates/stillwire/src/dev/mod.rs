@@ -26,6 +26,7 @@ mod log_files;
 mod logs;
 mod ready;
 mod screen;
+mod sdk_calls;
 mod stacks;
 mod start;
 pub(crate) mod synthesis;

@@ -41,7 +41,7 @@ use crate::dev::synthesis::{Source, Workshop};
 use crate::dev::tables::{self, Tables};
 use crate::dev::variables::Variables;
 use crate::dev::watch::Watch;
-use crate::dev::{Running, STOP_GRACE, Wanted, debug, elsewhere, ready};
+use crate::dev::{Running, STOP_GRACE, Wanted, debug, elsewhere, ready, sdk_calls};
 use crate::running::Note;
 use crate::settings::Settings;
 
@@ -116,6 +116,8 @@ pub(super) async fn start(
     let tables = Tables::open(&own.tables, settings, &data, (&home.account, &home.region))?;
     let roles = tables::roles(&own.tables, app)?;
     tables.provide(&App::default(), app, screen).await?;
+    let calls_made = (!args.in_memory).then(|| data.path().join("sdk-calls.json"));
+    sdk_calls::make(&declared.sdk_calls, &tables, calls_made.as_deref(), screen).await?;
 
     let drain = Drain::new();
     let clock = Arc::new(SystemClock);
@@ -247,6 +249,7 @@ pub(super) async fn start(
         own,
         debug,
         ready_file: args.ready_file.clone(),
+        sdk_calls: calls_made,
         screen,
     };
     let current = Current { source: loaded, deployed: None, declared, addresses, note };
