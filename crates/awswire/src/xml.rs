@@ -17,6 +17,12 @@ impl Xml {
         self.0
     }
 
+    /// Elements that were written apart.
+    pub fn append(&mut self, other: &Self) -> &mut Self {
+        self.0.push_str(&other.0);
+        self
+    }
+
     /// A document: its first line and one element.
     pub fn document(root: &str, namespace: &str, content: impl FnOnce(&mut Self)) -> String {
         let mut xml = Self("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned());
