@@ -51,9 +51,9 @@ pub use keys::{LOCAL_KEYS, LocalKeys, account_key, account_of_key, function_key}
 pub use ports::{
     AccessLogs, ApiHost, BoxFuture, Clock, ControlApi, ControlReply, ControlRequest, Destinations,
     EventQueue, EventRecord, EventSourceHost, EventSourceState, EventSourceStatus, FunctionHost,
-    FunctionKeys, FunctionLogs, Invocation, Invoke, InvokeError, Invoked, LambdaApi, LambdaReply,
-    LambdaRequest, LogLine, LogSource, Metrics, Outcome, Reply, StackHost, StackObjects,
-    SystemParameters, TableApi, TableStores,
+    FunctionKeys, FunctionLogs, Invocation, Invoke, InvokeError, Invoked, IssuedKey, IssuedKeys,
+    LambdaApi, LambdaReply, LambdaRequest, LogLine, LogSource, LoggedLine, LoggedLines, Metrics,
+    Outcome, Reply, StackHost, StackObjects, SystemParameters, TableApi, TableStores,
 };
 pub use role::Role;
 pub use service::{

@@ -445,3 +445,46 @@ pub trait SystemParameters: Send + Sync + fmt::Debug {
         version: Option<u64>,
     ) -> Option<String>;
 }
+
+/// The temporary access keys that were given out here.
+pub trait IssuedKeys: Send + Sync + fmt::Debug {
+    /// The key of this id, if it was given out and has not expired.
+    fn find(&self, access_key: &str) -> Option<IssuedKey>;
+}
+
+/// A temporary access key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IssuedKey {
+    /// Its secret.
+    pub secret: String,
+    /// The session token that requests must have with it.
+    pub session_token: String,
+    /// When it ends, in seconds since the Unix epoch.
+    pub expires: u64,
+}
+
+/// Without its secrets.
+impl fmt::Debug for IssuedKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("IssuedKey").field("expires", &self.expires).finish_non_exhaustive()
+    }
+}
+
+/// What functions have written, as far as it is kept.
+pub trait LoggedLines: Send + Sync + fmt::Debug {
+    /// The log groups that functions of an account and region write to (`/aws/lambda/NAME`). Waits for nothing.
+    fn groups(&self, account: &str, region: &str) -> Vec<String>;
+
+    /// The lines of a log group from one time to another, in milliseconds since the Unix epoch and both included: the oldest
+    /// first, without the first `skip`, at most `most`. Waits for the disk.
+    fn lines(&self, group: &str, times: (u64, u64), skip: usize, most: usize) -> Vec<LoggedLine>;
+}
+
+/// A line of a log, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedLine {
+    /// When it was written, in milliseconds since the Unix epoch.
+    pub time: u64,
+    /// The line, without its end.
+    pub text: String,
+}
