@@ -50,7 +50,7 @@ pub use load::{LoadOptions, Loaded, load, load_stacks};
 pub use node::Position;
 pub use problem::{Location, Problem, Problems};
 pub use reading::{LoadedStack, summarize};
-pub use report::{Action, Notice, ResourceRow, SdkCall, Severity};
+pub use report::{Action, Notice, Properties, ResourceRow, SdkCall, Severity};
 pub use rsync::RsyncError;
 pub use source::{fingerprint, is_source_folder};
 pub use synth::{Progress, SynthError, SynthOptions, Told, synthesize};

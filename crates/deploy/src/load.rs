@@ -13,7 +13,7 @@ use crate::input::Input;
 use crate::parameter_file;
 use crate::problem::{Location, Problem, Problems};
 use crate::reading::LoadedStack;
-use crate::report::{Notice, ResourceRow, SdkCall};
+use crate::report::{Notice, Properties, ResourceRow, SdkCall};
 use crate::resolver::{Resolver, World};
 use crate::resources::{self, Built, Piece};
 use crate::select;
@@ -304,7 +304,10 @@ impl<'w> Loading<'w> {
                     location,
                     physical_id,
                     is_retained,
-                    properties: properties.map(crate::node::Node::to_json).unwrap_or_default(),
+                    properties: match properties.map(crate::node::Node::to_json) {
+                        Some(serde_json::Value::Object(members)) => Properties(members),
+                        _ => Properties::default(),
+                    },
                 });
             }
         }

@@ -123,7 +123,7 @@ impl Loaded {
 }
 
 fn resource(row: &ResourceRow) -> Option<StackResource> {
-    let properties = row.properties.as_object().into_iter().flatten();
+    let properties = row.properties.0.iter();
     let note = (row.action == Action::NotRun).then(|| row.note.clone());
     Some(StackResource {
         logical_id: row.logical_id.clone(),

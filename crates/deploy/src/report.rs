@@ -1,6 +1,9 @@
 //! What was understood: a row for every resource, and notices for what a person should know.
 
+use std::fmt;
+
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::problem::Location;
 
@@ -27,9 +30,19 @@ pub struct ResourceRow {
     /// Whether it stays with its data when it leaves the template.
     #[serde(skip)]
     pub is_retained: bool,
-    /// Its properties, without functions of the template language; null where it has none.
+    /// Its properties, without functions of the template language.
     #[serde(skip)]
-    pub properties: serde_json::Value,
+    pub properties: Properties,
+}
+
+/// Properties with all that they lead to, secrets among it: they are compared, and shown to nobody.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Properties(pub Map<String, Value>);
+
+impl fmt::Debug for Properties {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// What is done with a resource.
@@ -64,7 +77,7 @@ pub struct SdkCall {
     /// The action, as the service names it (`PutItem`).
     pub action: String,
     /// What is sent.
-    pub parameters: serde_json::Value,
+    pub parameters: Value,
 }
 
 /// Something a person should know; it stops nothing.

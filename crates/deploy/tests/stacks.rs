@@ -108,7 +108,7 @@ fn imports_come_from_stacks_beside_it_or_from_elsewhere() {
     let exporter = json!({ "Resources": {}, "Outputs": {
         "O": { "Value": "beside", "Export": { "Name": "name" } } } });
     let importer = stack("importer", &importer, &[], objects.path());
-    let value = |loaded: &Loaded| loaded.resources[0].properties["Value"].clone();
+    let value = |loaded: &Loaded| loaded.resources[0].properties.0["Value"].clone();
     let alone = load(std::slice::from_ref(&importer)).unwrap_err().to_string();
     assert!(alone.contains("no stack exports name"), "{alone}");
     let both =

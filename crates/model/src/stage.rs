@@ -173,7 +173,7 @@ impl LogFormat {
     /// Reads a format.
     ///
     /// # Errors
-    /// When it has a variable that does not exist, has no request id, or is too long.
+    /// When it has a variable that does not exist, or is too long.
     pub fn parse(text: &str) -> Result<Self, InvalidLogFormat> {
         if text.len() > FORMAT_BYTES_MAX {
             return Err(InvalidLogFormat::TooLong);
@@ -204,14 +204,19 @@ impl LogFormat {
         if !unknown.is_empty() {
             return Err(InvalidLogFormat::UnknownVariables(unknown));
         }
+        Ok(Self(pieces))
+    }
+
+    /// Checks that its lines say which request they are about.
+    ///
+    /// # Errors
+    /// When they don't.
+    pub fn check_request_id(&self) -> Result<(), InvalidLogFormat> {
         let identifies = |piece: &LogPiece| match piece {
             LogPiece::Variable(name) => name == "requestId" || name == "extendedRequestId",
             LogPiece::Text(_) => false,
         };
-        if !pieces.iter().any(identifies) {
-            return Err(InvalidLogFormat::NoRequestId);
-        }
-        Ok(Self(pieces))
+        if self.0.iter().any(identifies) { Ok(()) } else { Err(InvalidLogFormat::NoRequestId) }
     }
 
     /// Its pieces, in order.
@@ -246,7 +251,8 @@ mod tests {
         let expected =
             "The following context variables are not supported: [$context.x, $context.error.y]";
         assert_eq!(error.to_string(), expected);
-        assert_eq!(LogFormat::parse("$context.stage"), Err(InvalidLogFormat::NoRequestId));
+        let nameless = LogFormat::parse("$context.stage").unwrap();
+        assert_eq!(nameless.check_request_id(), Err(InvalidLogFormat::NoRequestId));
         assert_eq!(LogFormat::parse(&"x".repeat(3073)), Err(InvalidLogFormat::TooLong));
     }
 

@@ -81,9 +81,7 @@ fn differing(old: &ResourceRow, new: &ResourceRow) -> Vec<String> {
     if old.kind != new.kind {
         names.push("Type".to_owned());
     }
-    let empty = serde_json::Map::new();
-    let before = old.properties.as_object().unwrap_or(&empty);
-    let after = new.properties.as_object().unwrap_or(&empty);
+    let (before, after) = (&old.properties.0, &new.properties.0);
     for name in before.keys().chain(after.keys().filter(|name| !before.contains_key(*name))) {
         if before.get(name) != after.get(name) {
             names.push(name.clone());

@@ -84,7 +84,19 @@ impl ApiBuilder<'_, '_> {
             return None;
         };
         match LogFormat::parse(&format) {
-            Ok(format) => Some(AccessLog { destination: destination(&arn), format }),
+            Ok(format) => {
+                if let Err(error) = format.check_request_id() {
+                    // A call is answered as the service answers it. An app that is run here is not stopped by it.
+                    let scope = &self.resolver.unit(piece.unit).scope;
+                    if scope.given_ids {
+                        piece.fail(self.resolver, "AccessLogSettings", error.to_string());
+                        return None;
+                    }
+                    let text = format!("{error}: on AWS this stage is refused");
+                    piece.warn(self.resolver, "AccessLogSettings", text);
+                }
+                Some(AccessLog { destination: destination(&arn), format })
+            }
             Err(error) => {
                 piece.fail(self.resolver, "AccessLogSettings", error.to_string());
                 None
