@@ -13,12 +13,12 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, header};
 use http_body_util::Full;
 use serde_json::json;
-use stillwire_awswire::{Expected, Payload, RawRequest, Secret, SignatureError, verify};
-use stillwire_model::{Clock, FunctionKeys, LOCAL_KEYS, TableStores};
+use stillwire_awswire::{Payload, SignatureError};
+use stillwire_model::{Clock, FunctionKeys, TableStores};
 use uuid::Uuid;
 
 use crate::roles::Roles;
-use crate::{Caller, REQUEST_BYTES_MAX, reply};
+use crate::{Caller, REQUEST_BYTES_MAX, Rooms, reply, signed};
 
 /// What a request to tables must be signed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,17 +74,17 @@ pub(crate) fn health(region: &str) -> Response<Full<Bytes>> {
 }
 
 pub(crate) async fn answer(
+    rooms: &Rooms,
     tables: &Tables,
     caller: &Caller,
-    home: &str,
+    account: &str,
     parts: &Parts,
     body: Bytes,
 ) -> Response<Full<Bytes>> {
     let base = caller.content_type.split(';').next().unwrap_or_default().trim();
     let kind = TYPES.into_iter().find(|kind| kind.eq_ignore_ascii_case(base)).unwrap_or(TYPES[0]);
     let region = caller.scope.as_ref().map_or(&*tables.region, |scope| &scope.region);
-    let account = caller.account(home);
-    let accepted = refuse(tables, caller, parts, &body)
+    let accepted = refuse(rooms, tables, caller, parts, &body)
         .and_then(|()| plain(&parts.headers, body))
         .and_then(|body| permit(tables, caller, (region, account), &body).map(|()| body));
     let (status, body) = match accepted {
@@ -113,6 +113,7 @@ fn request_id() -> String {
 
 /// Refuses who may not ask. Source: DynamoDB, observed codes and texts.
 fn refuse(
+    rooms: &Rooms,
     tables: &Tables,
     caller: &Caller,
     parts: &Parts,
@@ -128,35 +129,16 @@ fn refuse(
             Err(refusal("IncompleteSignatureException", text))
         }
         TableAuth::Off | TableAuth::Presence => Ok(()),
-        TableAuth::Verify => check(tables, parts, body).map_err(|error| {
-            let message = match &error {
-                SignatureError::Missing => "Request is missing Authentication Token".to_owned(),
-                other => other.to_string(),
-            };
-            refusal(error.code(), &message)
-        }),
-    }
-}
-
-fn check(tables: &Tables, parts: &Parts, body: &[u8]) -> Result<(), SignatureError> {
-    let headers = parts.headers.iter();
-    let request = RawRequest {
-        method: parts.method.as_str(),
-        path: parts.uri.path(),
-        query: parts.uri.query().unwrap_or_default(),
-        headers: headers
-            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
-            .collect(),
-        payload: Payload::Body(body),
-    };
-    let now = i64::try_from(tables.clock.epoch_millis() / 1000).unwrap_or(i64::MAX);
-    let secret = |key: &str| {
-        if key == LOCAL_KEYS.access_key || tables.functions.function(key).is_some() {
-            return Some(Secret::new(LOCAL_KEYS.secret));
+        TableAuth::Verify => {
+            signed::check(rooms, "dynamodb", parts, Payload::Body(body)).map_err(|error| {
+                let message = match &error {
+                    SignatureError::Missing => "Request is missing Authentication Token".to_owned(),
+                    other => other.to_string(),
+                };
+                refusal(error.code(), &message)
+            })
         }
-        tables.secrets.get(key).map(|secret| Secret::new(secret.as_str()))
-    };
-    verify(&request, &Expected::new("dynamodb", now), &secret).map(drop)
+    }
 }
 
 /// Refuses a function whose role does not allow what it asks for, where roles are enforced.

@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response};
 use http_body_util::Full;
 use serde_json::json;
-use stillwire_model::{LambdaApi, LambdaRequest, limits};
+use stillwire_model::{LambdaApi, LambdaRequest, ServiceCaller, limits};
 
 use crate::{Caller, reply};
 
@@ -40,11 +40,14 @@ pub(crate) fn too_large(parts: &Parts) -> Response<Full<Bytes>> {
 
 pub(crate) async fn answer(
     lambda: &dyn LambdaApi,
+    caller: ServiceCaller,
     parts: &Parts,
     body: Bytes,
 ) -> Response<Full<Bytes>> {
     let headers = parts.headers.iter();
     let request = LambdaRequest {
+        account: caller.account,
+        region: caller.region,
         method: parts.method.as_str().to_owned(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),

@@ -5,13 +5,18 @@
 
 mod apigateway;
 mod dynamodb;
-mod identity;
 mod lambda;
+mod objects;
+mod outgoing;
 mod partiql;
 mod roles;
+mod services;
+mod signed;
 mod table_access;
 mod unserved;
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,10 +27,14 @@ use stillwire_awswire::{CredentialScope, service_of_host};
 use stillwire_drain::Drain;
 use stillwire_listen::http::{BodyError, body};
 use stillwire_listen::{Accepted, Door, http as serving, is_own_host};
-use stillwire_model::{ControlApi, LambdaApi, Metrics};
+use stillwire_model::{
+    ControlApi, IssuedKeys, LambdaApi, Metrics, ObjectApi, ServiceApi, ServiceCaller,
+    account_of_key,
+};
 use uuid::Uuid;
 
 pub use dynamodb::{TableAuth, Tables};
+use outgoing::Outgoing;
 pub use roles::{InvalidRole, Roles};
 
 /// The largest request that services here take, but for Lambda, which has a limit of its own. Source: DynamoDB quotas, "Request size" (16 MB).
@@ -50,6 +59,12 @@ pub struct Rooms {
     pub control: Arc<dyn ControlApi>,
     /// Lambda.
     pub lambda: Arc<dyn LambdaApi>,
+    /// Services that take requests whole, by their signing names (`cloudformation`, `sts`).
+    pub services: BTreeMap<&'static str, Arc<dyn ServiceApi>>,
+    /// S3, as far as it is here.
+    pub objects: Arc<dyn ObjectApi>,
+    /// The temporary keys that were given out.
+    pub issued: Arc<dyn IssuedKeys>,
     /// What `GET /metrics` shows.
     pub metrics: Arc<dyn Metrics>,
 }
@@ -66,37 +81,47 @@ impl Front {
         let accepting = door.open("aws connection", drain.clone(), move |accepted: Accepted| {
             let (front, drain) = (self.clone(), inner.clone());
             async move {
-                let Accepted { stream, place, .. } = accepted;
-                serving::serve(stream, &drain, |request| front.clone().answer(request)).await;
+                let Accepted { stream, peer, place } = accepted;
+                let answer = |request| front.clone().answer(request, peer);
+                serving::serve(stream, &drain, answer).await;
                 drop(place);
             }
         });
         drain.spawn("aws door", accepting);
     }
 
-    async fn answer(self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(self, request: Request<Incoming>, peer: SocketAddr) -> Response<Outgoing> {
         let (parts, incoming) = request.into_parts();
-        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-        let scope = header("authorization").map(CredentialScope::parse);
-        let target = header("x-amz-target").unwrap_or_default();
-        let caller = Caller {
-            scope: match scope {
-                Some(Ok(scope)) => Some(scope),
-                Some(Err(_)) | None => None,
-            },
-            signed: scope_given(header("authorization")),
-            host: header("host").unwrap_or_default().to_owned(),
-            content_type: header("content-type").unwrap_or_default().to_owned(),
-            target: target.to_owned(),
-        };
+        let caller = Caller::of(&parts);
         if !is_own_host(&caller.host) {
             tracing::warn!(host = caller.host, "refused: the request is for another host");
-            return text(StatusCode::FORBIDDEN, "this address serves local programs only\n");
+            let refusal = "this address serves local programs only\n";
+            return text(StatusCode::FORBIDDEN, refusal).map(Outgoing::Whole);
         }
+        if objects::is_for(&caller) {
+            let permitted = signed::permit_unread(&self.rooms, &parts, peer);
+            return match permitted {
+                Ok(()) => objects::answer(&self, &caller, parts, incoming).await,
+                Err(refused) => (*refused).map(Outgoing::Whole),
+            };
+        }
+        self.answer_whole(caller, parts, incoming, peer).await.map(Outgoing::Whole)
+    }
+
+    /// Answers where a request is read to its end first.
+    async fn answer_whole(
+        &self,
+        caller: Caller,
+        parts: http::request::Parts,
+        incoming: Incoming,
+        peer: SocketAddr,
+    ) -> Response<Full<Bytes>> {
         if parts.method == Method::GET && !caller.signed {
             match parts.uri.path() {
                 "/" => return dynamodb::health(&self.rooms.tables.region),
-                "/metrics" => return reply(200, METRICS_TYPE, self.rooms.metrics.text().into()),
+                "/metrics" if peer.ip().is_loopback() => {
+                    return reply(200, METRICS_TYPE, self.rooms.metrics.text().into());
+                }
                 _ => {}
             }
         }
@@ -108,23 +133,43 @@ impl Front {
             Err(BodyError::TooLarge) => return text(StatusCode::PAYLOAD_TOO_LARGE, ""),
             Err(BodyError::Incomplete) => return text(StatusCode::BAD_REQUEST, ""),
         };
+        if let Err(refused) = signed::permit(&self.rooms, &caller, &parts, &body, peer) {
+            return *refused;
+        }
+        let from = self.from(&caller);
         if dynamodb::is_for(&caller) {
             let tables = &self.rooms.tables;
-            return dynamodb::answer(tables, &caller, &self.account, &parts, body).await;
+            return dynamodb::answer(&self.rooms, tables, &caller, &from.account, &parts, body)
+                .await;
         }
         if apigateway::is_for(&caller, parts.uri.path()) {
             return apigateway::answer(self.rooms.control.as_ref(), &parts, body).await;
         }
         if for_lambda {
-            return lambda::answer(self.rooms.lambda.as_ref(), &parts, body).await;
+            return lambda::answer(self.rooms.lambda.as_ref(), from, &parts, body).await;
         }
-        if identity::is_for(&caller, &body) {
-            let key = caller.scope.as_ref().map(|scope| scope.access_key.as_str());
-            let function = key.and_then(|key| self.rooms.tables.functions.function(key));
-            let account = caller.account(&self.account);
-            return identity::answer(&caller, account, function.as_deref());
+        match caller.service().and_then(|name| self.rooms.services.get(name)) {
+            Some(service) => services::answer(service.as_ref(), caller, from, &parts, body).await,
+            None => unserved::answer(&caller),
         }
-        unserved::answer(&caller)
+    }
+
+    /// Who calls, as services know callers: a function is at home where it is; a key may name its account.
+    fn from(&self, caller: &Caller) -> ServiceCaller {
+        let access_key = caller.scope.as_ref().map(|scope| scope.access_key.clone());
+        let access_key = access_key.unwrap_or_default();
+        let function = self.rooms.tables.functions.function(&access_key);
+        let account = match &function {
+            Some(function) => function.arn.account(),
+            None => account_of_key(&access_key).unwrap_or(&self.account),
+        };
+        let region = caller.scope.as_ref().map(|scope| scope.region.as_str());
+        ServiceCaller {
+            account: account.into(),
+            region: region.unwrap_or(&self.rooms.tables.region).into(),
+            function: function.as_deref().map(roles::user),
+            access_key,
+        }
     }
 }
 
@@ -141,11 +186,21 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// The account that the caller's key names, or else `home`. A key of twelve digits is an account's own.
-    fn account<'a>(&'a self, home: &'a str) -> &'a str {
-        let key = self.scope.as_ref().map(|scope| scope.access_key.as_str());
-        key.filter(|key| key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit()))
-            .unwrap_or(home)
+    fn of(parts: &http::request::Parts) -> Self {
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let authorization = header("authorization");
+        let scope = match authorization {
+            Some(authorization) => CredentialScope::parse(authorization).ok(),
+            None => CredentialScope::of_query(parts.uri.query().unwrap_or_default()),
+        };
+        let owned = |name: &str| header(name).unwrap_or_default().to_owned();
+        Self {
+            signed: scope_given(authorization) || scope.is_some(),
+            scope,
+            host: owned("host"),
+            content_type: owned("content-type"),
+            target: owned("x-amz-target"),
+        }
     }
 
     /// The service by its signing name, from the signature or else from a host name of AWS.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{Context, SHA256};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use stillwire_model::{Code, limits};
+use stillwire_model::{Code, FunctionArn, limits};
 
 use crate::error::{Answered, Refused};
 use crate::members;
@@ -19,29 +19,20 @@ use crate::state::StoredCode;
 const FOLDER_FILES_MAX: usize = 20_000;
 const FOLDER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Takes the code that a request brings; it is kept when this returns.
-pub(crate) fn take(room: &Room, code: &Members, dry_run: bool) -> Answered<StoredCode> {
+/// Takes the code that a request brings, or names in a bucket, for a function; it is kept when this returns.
+pub(crate) fn take(
+    room: &Room,
+    code: &Members,
+    (function, dry_run): (&FunctionArn, bool),
+) -> Answered<StoredCode> {
     if code.contains_key("ImageUri") {
         return Err(Refused::not_here("this names a container image"));
     }
-    if code.contains_key("S3Bucket") || code.contains_key("S3Key") {
-        return Err(Refused::invalid(
-            "there is no S3 here to fetch the code from: send it as ZipFile",
-        ));
-    }
-    let Some(text) = members::text(code, "ZipFile")? else {
-        return Err(Refused::invalid("Please provide a source for function code."));
+    let archive = match (members::text(code, "S3Bucket")?, members::text(code, "S3Key")?) {
+        (Some(bucket), Some(key)) => fetch(room, function, (bucket, key))?,
+        (None, None) => sent(code)?,
+        _ => return Err(Refused::invalid("S3Bucket and S3Key belong together")),
     };
-    let archive = BASE64_STANDARD.decode(text).map_err(|_| {
-        Refused::content("Could not parse request body into json: ZipFile is not base64")
-    })?;
-    if archive.len() > limits::FUNCTION_ARCHIVE_BYTES_MAX {
-        return Err(Refused::too_large(format!(
-            "the archive has {} bytes; it may have {}",
-            archive.len(),
-            limits::FUNCTION_ARCHIVE_BYTES_MAX
-        )));
-    }
     // Its content is bounded where it is unpacked.
     if zip::ZipArchive::new(Cursor::new(&archive)).is_err() {
         return Err(Refused::invalid(
@@ -58,6 +49,45 @@ pub(crate) fn take(room: &Room, code: &Members, dry_run: bool) -> Answered<Store
     }
     let size = u64::try_from(archive.len()).unwrap_or(u64::MAX);
     Ok(StoredCode::Kept { file, sha256: BASE64_STANDARD.encode(sum), size })
+}
+
+/// The archive that a request brings.
+fn sent(code: &Members) -> Answered<Vec<u8>> {
+    let Some(text) = members::text(code, "ZipFile")? else {
+        return Err(Refused::invalid("Please provide a source for function code."));
+    };
+    let archive = BASE64_STANDARD.decode(text).map_err(|_| {
+        Refused::content("Could not parse request body into json: ZipFile is not base64")
+    })?;
+    if archive.len() > limits::FUNCTION_ARCHIVE_BYTES_MAX {
+        return Err(Refused::too_large(format!(
+            "the archive has {} bytes; it may have {}",
+            archive.len(),
+            limits::FUNCTION_ARCHIVE_BYTES_MAX
+        )));
+    }
+    Ok(archive)
+}
+
+/// The archive that a deploy tool has uploaded.
+///
+/// Source: observed refusals of `UpdateFunctionCode`.
+fn fetch(room: &Room, function: &FunctionArn, (bucket, key): (&str, &str)) -> Answered<Vec<u8>> {
+    let path = room.ports.objects.find(function.account(), bucket, key).ok_or_else(|| {
+        Refused::invalid(format!(
+            "Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: there is no {key} in the bucket \
+             {bucket} of account {}: upload it here first, or send the code as ZipFile",
+            function.account()
+        ))
+    })?;
+    let most = limits::FUNCTION_UPLOAD_BYTES_MAX;
+    let mut archive = Vec::new();
+    let reading = File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut archive));
+    reading.map_err(|error| Refused::not_kept(&error))?;
+    if u64::try_from(archive.len()).unwrap_or(u64::MAX) > most {
+        return Err(Refused::invalid(format!("the archive {key} has more than {most} bytes")));
+    }
+    Ok(archive)
 }
 
 /// The sum and the size that tell a version's code apart from others.

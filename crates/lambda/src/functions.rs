@@ -121,7 +121,7 @@ pub(crate) fn create(room: &Room, request: &Request) -> Answered<LambdaReply> {
         }
         members::required(&members, member)?;
     }
-    let arn = room.arn(&named);
+    let arn = Room::arn(&named, &request.from);
     if room.state().get(&arn).is_some() {
         return Err(exists(&named.name));
     }
@@ -135,7 +135,7 @@ pub(crate) fn create(room: &Room, request: &Request) -> Answered<LambdaReply> {
         timeout_seconds: u32::try_from(limits::FUNCTION_TIMEOUT.as_secs()).unwrap_or(u32::MAX),
         environment: BTreeMap::new(),
         members: Members::new(),
-        code: code::take(room, sent, true)?,
+        code: code::take(room, sent, (&arn, true))?,
         layers: Vec::new(),
         modified: room.now(),
         revision: revision(),
@@ -144,7 +144,7 @@ pub(crate) fn create(room: &Room, request: &Request) -> Answered<LambdaReply> {
     let tags = settings::read_tags(&members)?;
     let publish = members::truth(&members, "Publish")?;
     // Only what is right so far is worth its place on the disk.
-    configuration.code = code::take(room, sent, false)?;
+    configuration.code = code::take(room, sent, (&arn, false))?;
     let mut function = Function {
         arn: arn.clone(),
         latest: configuration,
@@ -186,11 +186,11 @@ fn answer(room: &Room, function: &Function, published: bool) -> Value {
 /// `UpdateFunctionCode`.
 pub(crate) fn update_code(room: &Room, name: &str, request: &Request) -> Answered<LambdaReply> {
     let named = unqualified(name)?;
-    room.state().find(&named, &room.home)?;
+    let arn = room.state().find(&named, &room.home)?.arn.clone();
     let members = request.members()?;
     let (dry_run, publish) =
         (members::truth(&members, "DryRun")?, members::truth(&members, "Publish")?);
-    let code = code::take(room, &members, dry_run)?;
+    let code = code::take(room, &members, (&arn, dry_run))?;
     let change = |function: &mut Function| {
         check_revision(function, &members)?;
         function.latest.code = code;

@@ -6,10 +6,13 @@ use serde_json::{Map, Value};
 use stillwire_model::{LambdaReply, LambdaRequest};
 
 use crate::error::{Answered, Refused};
+use crate::room::Home;
 
 /// A request whose path was read.
 #[derive(Debug)]
 pub(crate) struct Request {
+    /// Where the caller is: what it names without an account and a region is there, or at home.
+    pub(crate) from: Home,
     pub(crate) method: String,
     /// The segments after the version, decoded. Every operation's path begins with the date of its version, and no two
     /// operations differ by it alone.
@@ -24,13 +27,14 @@ pub(crate) type Members = Map<String, Value>;
 
 impl Request {
     pub(crate) fn read(request: LambdaRequest) -> Answered<Self> {
-        let LambdaRequest { method, path, query, headers, body } = request;
+        let LambdaRequest { account, region, method, path, query, headers, body } = request;
+        let from = Home { account: account.to_string(), region: region.to_string() };
         let decode = |segment: &str| percent_decode_str(segment).decode_utf8().map(Into::into);
         let segments: Result<Vec<String>, _> =
             path.trim_matches('/').split('/').skip(1).map(decode).collect();
         let path = segments.map_err(|_| Refused::invalid("the path is not UTF-8"))?;
         let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        Ok(Self { method, path, query, headers, body })
+        Ok(Self { from, method, path, query, headers, body })
     }
 
     /// The first value of a member of the query.

@@ -10,7 +10,7 @@ use stillwire_drain::Drain;
 use stillwire_model::{
     BoxFuture, Clock, Destinations, EventQueue, EventRecord, EventSourceHost, EventSourceMapping,
     FunctionArn, FunctionDefinition, FunctionHost, Invocation, Invoke, InvokeError, LambdaApi,
-    LambdaReply, LambdaRequest,
+    LambdaReply, LambdaRequest, StackObjects,
 };
 use stillwire_outbound::Outbound;
 
@@ -18,7 +18,7 @@ use crate::dispatch::{self, Parcel};
 use crate::error::{Answered, Refused};
 use crate::events::{Delays, Event, Events};
 use crate::mappings::Mapping;
-use crate::name::Named;
+use crate::name::{Named, qualified};
 use crate::request::Request;
 use crate::route;
 use crate::state::{Function, State};
@@ -41,6 +41,8 @@ pub struct Ports {
     pub invoke: Arc<dyn Invoke>,
     /// Who deploys them.
     pub host: Arc<dyn FunctionHost>,
+    /// Where code is that was uploaded for deployments.
+    pub objects: Arc<dyn StackObjects>,
     /// Wall time.
     pub clock: Arc<dyn Clock>,
     /// Who owns the queues of events.
@@ -219,7 +221,7 @@ impl LambdaApi for Lambda {
         let room = Arc::clone(&self.0);
         Box::pin(async move {
             let answered = match Request::read(request) {
-                Ok(request) => route::answer(&room, request).await,
+                Ok(request) => route::answer(&room, room.addressed(request)).await,
                 Err(refused) => Err(refused),
             };
             answered.unwrap_or_else(|refused| refused.reply())
@@ -280,11 +282,26 @@ impl Room {
         })
     }
 
-    /// The ARN of a new function.
-    pub(crate) fn arn(&self, named: &Named) -> FunctionArn {
-        let region = named.region.as_deref().unwrap_or(&self.home.region);
-        let account = named.account.as_deref().unwrap_or(&self.home.account);
+    /// The ARN of a new function, which is where its maker is.
+    pub(crate) fn arn(named: &Named, from: &Home) -> FunctionArn {
+        let region = named.region.as_deref().unwrap_or(&from.region);
+        let account = named.account.as_deref().unwrap_or(&from.account);
         FunctionArn::new("aws", region, account, &named.name)
+    }
+
+    /// A request that names one of the caller's own functions, where it has one of that name: others may too.
+    fn addressed(&self, mut request: Request) -> Request {
+        let [first, name, ..] = request.path.as_mut_slice() else { return request };
+        if first == "functions"
+            && let Ok(named) = Named::parse(name, None)
+            && named.account.is_none()
+        {
+            let arn = Self::arn(&named, &request.from);
+            if self.state().get(&arn).is_some() {
+                *name = qualified(arn.as_str(), named.qualifier.as_deref());
+            }
+        }
+        request
     }
 
     /// The tracing header of a request, or a new one.

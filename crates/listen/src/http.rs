@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use stillwire_drain::Drain;
@@ -20,13 +20,15 @@ const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
 const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Serves requests until the client leaves or the drain begins; a request in flight is finished first.
-pub async fn serve<S, F>(
+pub async fn serve<S, F, B>(
     stream: S,
     drain: &Drain,
     answer: impl Fn(Request<Incoming>) -> F + Send + Sync,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
-    F: Future<Output = Response<Full<Bytes>>> + Send,
+    F: Future<Output = Response<B>> + Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let service = service_fn(|request| {
         let answer = answer(request);

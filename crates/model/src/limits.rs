@@ -118,6 +118,11 @@ pub const FUNCTION_MEMORY_MB_RANGE: RangeInclusive<u32> = 128..=10_240;
 /// Source: AWS Lambda quotas, "Deployment package (.zip file archive) size" (50 MB zipped, direct upload).
 pub const FUNCTION_ARCHIVE_BYTES_MAX: usize = 50 * 1024 * 1024;
 
+/// The largest archive of code in a bucket, in bytes.
+///
+/// Source: AWS Lambda quotas, "Deployment package (.zip file archive) size" (250 MB unzipped: no archive that fits is larger).
+pub const FUNCTION_UPLOAD_BYTES_MAX: u64 = 250 * 1024 * 1024;
+
 /// What the environment variables of a function may take, names and values together, in bytes.
 ///
 /// Source: AWS Lambda quotas, "Function environment variables" (4 KB).

@@ -268,6 +268,10 @@ pub trait LambdaApi: Send + Sync + fmt::Debug {
 /// A request to the Lambda API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LambdaRequest {
+    /// The account that the caller's key names.
+    pub account: Arc<str>,
+    /// The region that the caller means.
+    pub region: Arc<str>,
     /// The HTTP method.
     pub method: String,
     /// The path as it was sent, still percent-encoded, without the query.

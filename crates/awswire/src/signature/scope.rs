@@ -26,6 +26,17 @@ impl CredentialScope {
             .split(',')
             .find_map(|field| field.trim().strip_prefix("Credential="))
             .ok_or(InvalidAuthorization)?;
+        Self::of_credential(credential)
+    }
+
+    /// The scope of a request that is signed in its query (`X-Amz-Credential`), if it is.
+    pub fn of_query(query: &str) -> Option<Self> {
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        let (_, credential) = pairs.find(|(name, _)| name == "X-Amz-Credential")?;
+        Self::of_credential(&credential).ok()
+    }
+
+    fn of_credential(credential: &str) -> Result<Self, InvalidAuthorization> {
         // The access key may hold slashes in no known case; the scope is the last four fields.
         let parts: Vec<&str> = credential.split('/').collect();
         match parts.as_slice() {
@@ -62,6 +73,15 @@ mod tests {
             SignedHeaders=host;x-amz-date, Signature=abc";
         let scope = CredentialScope::parse(header).unwrap();
         assert_eq!((scope.region.as_str(), scope.service.as_str()), ("eu-west-1", "s3"));
+    }
+
+    #[test]
+    fn the_scope_may_be_in_the_query() {
+        let query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F20250204%2Feu-west-1%2Fs3%2Faws4_request&x=y";
+        let scope = CredentialScope::of_query(query).unwrap();
+        assert_eq!((scope.access_key.as_str(), scope.service.as_str()), ("AKID", "s3"));
+        assert_eq!(CredentialScope::of_query("X-Amz-Credential=AKID&x=y"), None);
+        assert_eq!(CredentialScope::of_query(""), None);
     }
 
     #[test]

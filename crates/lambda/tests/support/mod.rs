@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use stillwire_lambda::{Delays, Home, Kept, Lambda, Ports};
 use stillwire_model::{
     BoxFuture, Clock, Code, Function, FunctionArn, FunctionDefinition, FunctionHost, FunctionPart,
     FunctionRelease, Invocation, Invoke, InvokeError, Invoked, LATEST, LambdaApi as _, LambdaReply,
-    LambdaRequest, Logging, Outcome, Runtime,
+    LambdaRequest, Logging, Outcome, Runtime, StackObjects,
 };
 use stillwire_outbound::Outbound;
 use tempfile::TempDir;
@@ -121,6 +122,20 @@ pub(crate) fn function(name: &str, properties: &Value, events: &Value) -> Functi
     }
 }
 
+/// Nothing was uploaded.
+#[derive(Debug)]
+struct NoObjects;
+
+impl StackObjects for NoObjects {
+    fn find(&self, _: &str, _: &str, _: &str) -> Option<PathBuf> {
+        None
+    }
+
+    fn keep_bucket(&self, _: &str, _: &str, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 impl Room {
     /// Functions that answer by this script, and the endpoints of services.
     pub(crate) fn new(
@@ -135,6 +150,7 @@ impl Room {
         let ports = Ports {
             invoke: Arc::clone(&functions) as Arc<dyn Invoke>,
             host: Arc::new(NoHost),
+            objects: Arc::new(NoObjects),
             clock: Arc::new(NoTime),
             drain: drain.clone(),
             outbound: Outbound::new(None),
@@ -161,6 +177,8 @@ impl Room {
     ) -> LambdaReply {
         let headers = headers.iter();
         let request = LambdaRequest {
+            account: "123456789012".into(),
+            region: "us-east-1".into(),
             method: "POST".to_owned(),
             path: path.to_owned(),
             query: String::new(),
