@@ -14,8 +14,9 @@ use std::rc::Rc;
 pub use self::deployed::StackSource;
 use self::nested::nested_template;
 use crate::assets::{Assets, read_json, read_text, tidy};
+use crate::framework::{self, Service};
 use crate::macros::Context;
-use crate::node::Node;
+use crate::node::{Node, Position};
 use crate::physical;
 use crate::problem::{Location, Problem};
 use crate::report::Notice;
@@ -54,6 +55,10 @@ pub(crate) struct Given {
     pub(crate) parameters: BTreeMap<String, String>,
     /// What other services hold.
     pub(crate) store: Rc<Store>,
+    /// The stage that is asked for.
+    pub(crate) stage: Option<String>,
+    /// The environment, for configurations that read it.
+    pub(crate) environment: BTreeMap<String, String>,
 }
 
 impl Reading {
@@ -79,6 +84,49 @@ impl Reading {
         reading.defaults = config.parameters;
         reading.stack(file, scope, name, assets);
         reading.check_parameters(file);
+        reading
+    }
+
+    /// Reads a service of the Serverless Framework: what it packaged, or its `serverless.yml`.
+    pub(crate) fn service(file: &Path, given: &Given) -> Self {
+        let mut reading = Self::new(given);
+        let options = framework::Options {
+            stage: given.stage.as_deref(),
+            environment: &given.environment,
+            account: ACCOUNT,
+        };
+        let service = Service::read(file, options, &given.store);
+        if let Some(packaged) = framework::packaged(file) {
+            let name = service.as_ref().map_or_else(
+                |_| named_after(&file.with_file_name("template")),
+                |service| service.stack.clone(),
+            );
+            let region = service.as_ref().map_or(REGION, |service| service.region.as_str());
+            let scope = Scope::new(&name, ACCOUNT, region);
+            reading.stack(&packaged, scope, name, Rc::default());
+            return reading;
+        }
+        let service = match service {
+            Ok(service) => service,
+            Err(problems) => {
+                reading.problems.extend(problems);
+                return reading;
+            }
+        };
+        let scope = Scope::new(&service.stack, ACCOUNT, &service.region);
+        let context =
+            Context { file, scope: &scope, given: &given.parameters, store: &given.store };
+        let (root, problems, notices) = service.template(&context);
+        reading.problems.extend(problems);
+        reading.notices.extend(notices);
+        match Template::of(root, Position::START, &context) {
+            Ok((template, notices)) => {
+                reading.notices.extend(notices);
+                let (name, parameters) = (service.stack, given.parameters.clone());
+                reading.place(template, scope, name, Rc::default(), parameters);
+            }
+            Err(problems) => reading.problems.extend(problems),
+        }
         reading
     }
 
@@ -251,10 +299,22 @@ impl Reading {
         let mut parameters = self.defaults.clone();
         parameters.extend(self.given.parameters.clone());
         let template = self.read_template(file, &scope, &parameters)?;
+        Some(self.place(template, scope, display_name, assets, parameters))
+    }
+
+    /// Adds a stack of a template that is read.
+    fn place(
+        &mut self,
+        template: Template,
+        scope: Scope,
+        display_name: String,
+        assets: Rc<Assets>,
+        parameters: BTreeMap<String, String>,
+    ) -> usize {
         let given =
             parameters.into_iter().filter(|(name, _)| template.parameters.contains_key(name));
         let given = given.collect();
-        Some(self.add(Unit::root(scope, display_name, template, assets, given), 0))
+        self.add(Unit::root(scope, display_name, template, assets, given), 0)
     }
 
     /// Reads a template; its problems and notices are added to ours.

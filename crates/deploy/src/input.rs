@@ -14,6 +14,8 @@ pub enum Input {
     Assembly(Assembly),
     /// One template, in JSON or YAML.
     Template(PathBuf),
+    /// A service of the Serverless Framework, by its `serverless.yml`.
+    Serverless(PathBuf),
 }
 
 /// A CDK app.
@@ -44,7 +46,7 @@ pub enum FindError {
     Missing(PathBuf),
     /// A folder without anything known in it.
     #[error(
-        "{0} is no app that is known here: it has no cdk.json, manifest.json or template.yaml\n  \
+        "{0} is no app that is known here: it has no cdk.json, manifest.json, serverless.yml or template.yaml\n  \
          hint: name the folder of one of them, or a template (*.json, *.yaml)"
     )]
     NothingKnown(PathBuf),
@@ -59,6 +61,10 @@ pub enum FindError {
     Unreadable(String),
 }
 
+/// The names of the Serverless Framework's configurations. Source: its CLI, "configuration file".
+const SERVERLESS: [&str; 5] =
+    ["serverless.yml", "serverless.yaml", "serverless.json", "serverless.js", "serverless.ts"];
+
 impl Input {
     /// Finds out what `path` names. It looks at the path itself only, not into folders below it.
     pub fn find(path: &Path) -> Result<Self, FindError> {
@@ -71,6 +77,9 @@ impl Input {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let folder = folder.unwrap_or_else(|| Path::new("."));
+        if SERVERLESS.contains(&name) {
+            return Ok(Self::Serverless(path.to_owned()));
+        }
         if name == "cdk.json" || name == "manifest.json" {
             return find_in_folder(folder);
         }
@@ -90,6 +99,12 @@ fn find_in_folder(path: &Path) -> Result<Input, FindError> {
         let parent = path.canonicalize().ok().and_then(|full| full.parent().map(Path::to_owned));
         let app_dir = parent.filter(|parent| parent.join("cdk.json").is_file());
         return Ok(Input::Assembly(Assembly { dir: path.to_owned(), app_dir }));
+    }
+    for name in SERVERLESS {
+        let file = path.join(name);
+        if file.is_file() {
+            return Ok(Input::Serverless(file));
+        }
     }
     // Source: SAM CLI, `--template`: these names, in this order; `sam build` puts its own below the folder.
     for name in ["template.yaml", "template.yml", "template.json"] {
@@ -171,7 +186,10 @@ mod tests {
         fs::write(dir.path().join("t.txt"), "").unwrap();
         fs::create_dir(dir.path().join("empty")).unwrap();
         assert!(error("t.txt").contains("is not a template"));
-        assert!(error("empty").contains("no cdk.json, manifest.json or template.yaml\n  hint:"));
+        assert!(
+            error("empty")
+                .contains("no cdk.json, manifest.json, serverless.yml or template.yaml\n  hint:")
+        );
         assert!(error("none").ends_with("does not exist"));
     }
 }

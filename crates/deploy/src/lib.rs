@@ -19,6 +19,7 @@ mod bundle_record;
 mod conditions;
 mod definition;
 mod dynamic;
+mod framework;
 mod input;
 mod intrinsics;
 mod load;

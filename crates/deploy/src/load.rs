@@ -33,6 +33,8 @@ pub struct LoadOptions {
     pub parameters_file: Option<PathBuf>,
     /// A file with what Parameter Store (`ssm`) and Secrets Manager (`secretsmanager`) hold.
     pub secrets_file: Option<PathBuf>,
+    /// The environment, for configurations that read it (`${env:NAME}` of the Serverless Framework).
+    pub environment: BTreeMap<String, String>,
     /// Where the app's sources are; without it, [`Input`] says where.
     pub app_dir: Option<PathBuf>,
     /// What stacks export that are not loaded with these, by name.
@@ -65,11 +67,8 @@ pub struct Loaded {
 pub fn load(input: &Input, options: &LoadOptions) -> Result<Loaded, Problems> {
     let given = given(options)?;
     let (place, app_dir, reading) = match input {
-        Input::Template(file) => {
-            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let folder = folder.unwrap_or_else(|| Path::new("."));
-            (folder, None, Reading::template(file, &given))
-        }
+        Input::Template(file) => (folder_of(file), None, Reading::template(file, &given)),
+        Input::Serverless(file) => (folder_of(file), None, Reading::service(file, &given)),
         Input::Assembly(assembly) => {
             let reading = Reading::assembly(&assembly.dir, &given);
             (assembly.dir.as_path(), assembly.app_dir.as_deref(), reading)
@@ -112,6 +111,11 @@ fn resolve(
     .run(options)
 }
 
+fn folder_of(file: &Path) -> &Path {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or_else(|| Path::new("."))
+}
+
 /// What the person gives, out of options and the files that they name.
 fn given(options: &LoadOptions) -> Result<Given, Problems> {
     let mut problems = Vec::new();
@@ -132,7 +136,12 @@ fn given(options: &LoadOptions) -> Result<Given, Problems> {
         Store::default()
     });
     Problems::check(problems)?;
-    Ok(Given { parameters, store: Rc::new(store) })
+    Ok(Given {
+        parameters,
+        store: Rc::new(store),
+        stage: options.stage.clone(),
+        environment: options.environment.clone(),
+    })
 }
 
 pub(crate) struct Loading<'w> {

@@ -104,18 +104,27 @@ impl Template {
     ) -> Result<(Self, Vec<Notice>), Vec<Problem>> {
         let file = context.file;
         let root = parse(file, text)?;
-        let description = root.get("Description").and_then(Node::as_text).map(str::to_owned);
-        let mut reader = Sections { file, problems: Vec::new() };
         let Value::Map(map) = root.value else {
-            return Err(vec![reader.problem(root.at, "a template is an object with `Resources`")]);
+            let message = "a template is an object with `Resources`";
+            return Err(vec![Problem::new(Location::at(file, root.at), message)]);
         };
+        Self::of(map, root.at, context)
+    }
+
+    /// Takes a template apart; `at` is where it begins.
+    pub(crate) fn of(
+        map: Map,
+        at: Position,
+        context: &Context<'_>,
+    ) -> Result<(Self, Vec<Notice>), Vec<Problem>> {
+        let description = map.get("Description").and_then(Node::as_text).map(str::to_owned);
         let Expanded { root: map, problems, notices } = macros::expand(map, context);
-        reader.problems = problems;
+        let file = context.file;
+        let mut reader = Sections { file, problems };
         let outputs = reader.section(&map, "Outputs");
         let resources = reader.section(&map, "Resources");
         if resources.0.is_empty() && map.get("Resources").is_none() {
-            let problem =
-                reader.problem(root.at, "there is no `Resources` section in this template");
+            let problem = reader.problem(at, "there is no `Resources` section in this template");
             reader.problems.push(problem);
         }
         let template = Self {

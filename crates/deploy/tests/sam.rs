@@ -1,11 +1,14 @@
 //! SAM: templates become what the official transform makes of them, and mistakes are told.
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use stillwire_deploy::{Input, LoadOptions, Loaded, Problems, load};
-use stillwire_model::{Authorization, Code, Route, RouteKey};
+use stillwire_model::{Authorization, Code, RouteKey};
+use support::{described, same};
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -33,67 +36,6 @@ fn example(name: &str, transformed: bool, parameters: &[(&str, &str)]) -> Loaded
         parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let options = LoadOptions { parameters: parameters.collect(), ..LoadOptions::default() };
     load(&Input::Template(file), &options).unwrap_or_else(|problems| panic!("{problems}"))
-}
-
-/// What an app is, as a text in which nothing depends on where it lies or how its resources are ordered.
-fn described(loaded: &Loaded) -> Vec<String> {
-    let mut lines = Vec::new();
-    for api in loaded.app.apis() {
-        lines.push(format!("{} {} {:?} {:?}", api.logical_id, api.name, api.stages, api.models));
-        let routes = api.routes().map(|route| Route { place: 0, ..(**route).clone() });
-        lines.extend(routes.map(|route| format!("{route:?}")));
-    }
-    for function in loaded.app.functions() {
-        let mut function = (**function).clone();
-        if let Code::Directory { root, .. } = &mut function.code {
-            *root = root.file_name().map(PathBuf::from).unwrap_or_default();
-        }
-        lines.push(format!("{function:?}"));
-    }
-    lines.extend(loaded.app.tables().map(|table| format!("{table:?}")));
-    for stack in &loaded.app.stacks {
-        lines.extend(stack.roles.iter().map(|role| {
-            // Policies decide about tables; about others they are not written out.
-            let policies =
-                role.policies.iter().map(ordered).filter(|text| text.contains("dynamodb"));
-            let mut policies: Vec<String> = policies.collect();
-            policies.sort_unstable();
-            format!("{} {policies:?} {:?}", role.arn, role.unknown_policies)
-        }));
-        lines.push(format!("{:?}", stack.outputs));
-    }
-    lines.extend(
-        loaded
-            .resources
-            .iter()
-            .map(|row| format!("{} {} {:?} {}", row.logical_id, row.kind, row.action, row.note)),
-    );
-    lines.sort_unstable();
-    lines
-}
-
-/// The first line in which two differ is enough to read.
-fn same(ours: &[String], theirs: &[String]) {
-    for (ours, theirs) in ours.iter().zip(theirs) {
-        assert_eq!(ours, theirs);
-    }
-    assert_eq!(ours.len(), theirs.len());
-}
-
-/// A document with its members in one order.
-fn ordered(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::Object(map) => {
-            let mut members: Vec<_> =
-                map.iter().map(|(name, value)| format!("{name}={}", ordered(value))).collect();
-            members.sort_unstable();
-            format!("{{{}}}", members.join(", "))
-        }
-        serde_json::Value::Array(items) => {
-            format!("{:?}", items.iter().map(ordered).collect::<Vec<_>>())
-        }
-        other => other.to_string(),
-    }
 }
 
 #[test]

@@ -26,12 +26,17 @@ pub(crate) struct Settings {
     pub(crate) home: PathBuf,
 }
 
+/// The environment, for configurations of apps that read it themselves.
+pub(crate) fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 impl Settings {
     /// Reads the environment of this process.
     pub(crate) fn read() -> Self {
-        Self::from_variables(std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        }))
+        Self::from_variables(environment().into_iter())
     }
 
     /// The endpoints of services that the user runs elsewhere, by the service's name in lower case (`sqs`).

@@ -39,6 +39,12 @@ fn is_cdk_helper(kind: &str) -> bool {
     })
 }
 
+/// Whether a resource is where the Serverless Framework uploads packages to.
+pub(super) fn is_for_uploads(id: &str, kind: &str) -> bool {
+    kind.starts_with("AWS::S3::")
+        && matches!(id, "ServerlessDeploymentBucket" | "ServerlessDeploymentBucketPolicy")
+}
+
 /// The action for a type, and what it means.
 pub(super) fn of(kind: &str) -> Fate {
     let (action, note) = match kind {

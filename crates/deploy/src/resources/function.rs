@@ -219,6 +219,9 @@ fn code(
         let extension = if matches!(runtime, Runtime::Python(_)) { "py" } else { "js" };
         return Some(Code::Inline { file_name: format!("{module}.{extension}"), text });
     }
+    if let Some(folder) = service(resolver, piece, runtime, handler) {
+        return Some(Code::Directory { root: folder, source: None });
+    }
     let path = package(resolver, piece, "Code", code)?;
     if path.is_dir() {
         if let Some(source) = piece.resource.metadata("stillwire:source") {
@@ -238,6 +241,23 @@ fn code(
     let problem = crate::problem::Problem::new(piece.location(resolver, "Code"), message);
     resolver.problems.push(problem.hint("synthesize the app again"));
     None
+}
+
+/// The folder of the service whose packaged template this is, where the entry point is in it as it runs: then the
+/// package is a copy of the folder, and files that are edited are live.
+fn service(
+    resolver: &Resolver<'_>,
+    piece: &Piece<'_>,
+    runtime: &Runtime,
+    handler: &str,
+) -> Option<PathBuf> {
+    let folder = resolver.unit(piece.unit).template.file.parent()?;
+    let is_package = folder.file_name().is_some_and(|name| name == ".serverless");
+    let service = folder.parent().filter(|_| is_package)?;
+    let is_bundled = |entry: &str| [".ts", ".mts", ".cts"].iter().any(|end| entry.ends_with(end));
+    let entries = runtime.entry_files(handler);
+    let mut entries = entries.iter().filter(|entry| !is_bundled(entry));
+    entries.any(|entry| service.join(entry).is_file()).then(|| service.to_owned())
 }
 
 /// What `sam build` made in `root` of the folder `source`, which is beside the template: the files that an author

@@ -139,6 +139,9 @@ pub(crate) fn build<'w>(
     let mut names = BTreeSet::new();
     for piece in pieces {
         let mut fate = fate::of(piece.kind());
+        if fate::is_for_uploads(piece.id, piece.kind()) {
+            fate = (Action::Skipped, "packages are not uploaded here".to_owned());
+        }
         match piece.kind() {
             "AWS::Lambda::Function" if helpers.contains(&piece.key()) => {
                 fate = (Action::Skipped, "serves custom resources only".to_owned());

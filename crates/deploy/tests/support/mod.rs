@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use stillwire_deploy::{Input, LoadOptions, Loaded, Problems, ResourceRow, load};
+use stillwire_model::{Code, Route};
 
 /// Loads a template that stands alone in `app.json`.
 pub fn try_load(template: &Value, parameters: &[(&str, &str)]) -> Result<Loaded, Problems> {
@@ -64,4 +66,65 @@ pub fn environment_of(loaded: &Loaded) -> BTreeMap<String, String> {
 /// The row of a resource.
 pub fn row<'a>(loaded: &'a Loaded, id: &str) -> &'a ResourceRow {
     loaded.resources.iter().find(|row| row.logical_id == id).expect("a row")
+}
+
+/// What an app is, as a text in which nothing depends on where it lies or how its resources are ordered.
+pub fn described(loaded: &Loaded) -> Vec<String> {
+    let mut lines = Vec::new();
+    for api in loaded.app.apis() {
+        lines.push(format!("{} {} {:?} {:?}", api.logical_id, api.name, api.stages, api.models));
+        let routes = api.routes().map(|route| Route { place: 0, ..(**route).clone() });
+        lines.extend(routes.map(|route| format!("{route:?}")));
+    }
+    for function in loaded.app.functions() {
+        let mut function = (**function).clone();
+        if let Code::Directory { root, .. } = &mut function.code {
+            *root = root.file_name().map(PathBuf::from).unwrap_or_default();
+        }
+        lines.push(format!("{function:?}"));
+    }
+    lines.extend(loaded.app.tables().map(|table| format!("{table:?}")));
+    for stack in &loaded.app.stacks {
+        lines.extend(stack.roles.iter().map(|role| {
+            // Policies decide about tables; about others they are not written out.
+            let policies =
+                role.policies.iter().map(ordered).filter(|text| text.contains("dynamodb"));
+            let mut policies: Vec<String> = policies.collect();
+            policies.sort_unstable();
+            format!("{} {policies:?} {:?}", role.arn, role.unknown_policies)
+        }));
+        lines.push(format!("{:?}", stack.outputs));
+    }
+    lines.extend(
+        loaded
+            .resources
+            .iter()
+            .map(|row| format!("{} {} {:?} {}", row.logical_id, row.kind, row.action, row.note)),
+    );
+    lines.sort_unstable();
+    lines
+}
+
+/// The first line in which two differ is enough to read.
+pub fn same(ours: &[String], theirs: &[String]) {
+    for (ours, theirs) in ours.iter().zip(theirs) {
+        assert_eq!(ours, theirs);
+    }
+    assert_eq!(ours.len(), theirs.len());
+}
+
+/// A document with its members in one order.
+fn ordered(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let mut members: Vec<_> =
+                map.iter().map(|(name, value)| format!("{name}={}", ordered(value))).collect();
+            members.sort_unstable();
+            format!("{{{}}}", members.join(", "))
+        }
+        Value::Array(items) => {
+            format!("{:?}", items.iter().map(ordered).collect::<Vec<_>>())
+        }
+        other => other.to_string(),
+    }
 }

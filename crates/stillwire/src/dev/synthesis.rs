@@ -18,6 +18,7 @@ use stillwire_deploy::{
 use crate::cli::{AppArgs, DevArgs};
 use crate::dev::screen::Screen;
 use crate::report::{self, hinted};
+use crate::settings;
 
 /// What `dev` runs.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ impl Source {
                 let full = std::path::absolute(&assembly.dir)?;
                 assembly.app_dir.clone().unwrap_or_else(|| beside(&full))
             }
-            Input::Template(file) => beside(&std::path::absolute(file)?),
+            Input::Template(file) | Input::Serverless(file) => beside(&std::path::absolute(file)?),
         };
         let last = Mutex::new(Last { how: NOT_LOADED, assembly: None });
         Ok(Self { input, app_dir, last })
@@ -222,7 +223,7 @@ impl fmt::Display for Source {
         let path = match &self.input {
             Input::CdkApp(app) => &app.dir,
             Input::Assembly(assembly) => &assembly.dir,
-            Input::Template(file) => file,
+            Input::Template(file) | Input::Serverless(file) => file,
         };
         let full = path.canonicalize();
         let name = full.as_ref().unwrap_or(path).file_name().unwrap_or_default();
@@ -239,6 +240,7 @@ pub(crate) fn options(args: &AppArgs) -> LoadOptions {
         parameters: args.parameters.iter().cloned().collect(),
         parameters_file: args.parameters_file.clone(),
         secrets_file: args.secrets.clone(),
+        environment: settings::environment(),
         app_dir: None,
         exports: BTreeMap::new(),
     }
