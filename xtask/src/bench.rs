@@ -1,5 +1,5 @@
 //! Measures the release build: start, round trip and memory; or the connection engine alone; or messages
-//! through the whole gateway; or environments of functions; or tables.
+//! through the whole gateway; or environments of functions; or changes of an app that runs; or tables.
 
 use std::process::Command;
 
@@ -26,6 +26,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
             "functions.py",
             &[&["build", "--release", "--package", "stillwire", "--package", "stillwire-bench"]],
         ),
+        Some("changes") => ("changes.py", &[&["build", "--release", "--package", "stillwire"]]),
         Some("tables") => (
             "tables.py",
             &[
@@ -39,7 +40,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         ),
         Some(other) => {
             return Err(Failure::new(format!(
-                "`{other}` is no benchmark: leave it out, or `engine [PART ...]`, `gateway [PART ...]`, `functions [PART ...]`, `tables [PART ...]`"
+                "`{other}` is no benchmark: leave it out, or `engine [PART ...]`, `gateway [PART ...]`, `functions [PART ...]`, `changes [PART ...]`, `tables [PART ...]`"
             )));
         }
     };

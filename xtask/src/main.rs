@@ -47,7 +47,7 @@ const COMMANDS: [Command; 10] = [
     ("tidy", "the house rules that no compiler checks", tidy::run),
     (
         "bench",
-        "measure start, round trip and memory of the release build; `bench engine`, `bench gateway`, `bench functions`: parts",
+        "measure start, round trip and memory of the release build; `bench engine`, `bench gateway`, `bench functions`, `bench changes`, `bench tables`: parts",
         bench::run,
     ),
     (
