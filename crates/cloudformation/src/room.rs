@@ -47,32 +47,36 @@ pub(crate) struct Room {
 }
 
 impl CloudFormation {
-    /// Serves what was kept, and what is deployed from now on. The host runs [`Kept::deployed`] already; what that comes to now is
-    /// read again. Waits for the disk.
+    /// Serves what was kept, and what is deployed from now on. The host runs [`Kept::deployed`] already.
     pub fn start(kept: Kept, ports: Ports) -> Self {
-        let Kept { mut state, store } = kept;
-        let stacks: Vec<Stack> = state.all().cloned().collect();
-        for mut stack in stacks {
-            let Some(request) = stack.deployed_request().filter(|_| !stack.is_gone()) else {
+        let Kept { state, store } = kept;
+        let turn = tokio::sync::Mutex::new(());
+        Self(Arc::new(Room { state: Mutex::new(state), store, ports, turn }))
+    }
+
+    /// Reads what was kept once more: what it comes to may be something else in this run, addresses above all. Waits for the
+    /// disk.
+    pub fn settle(&self) {
+        let stacks: Vec<Stack> = self.0.state().all().cloned().collect();
+        for stack in stacks {
+            let request = stack.deployed_request();
+            let Some(request) = request.filter(|_| !stack.is_gone() && stack.parent.is_none())
+            else {
                 continue;
             };
-            if stack.parent.is_some() {
-                continue;
-            }
-            match ports.host.read(&request) {
+            match self.0.ports.host.read(&request) {
                 Ok(reading) => {
-                    if let Some(deployed) = &mut stack.deployed {
-                        deployed.reading = reading.into();
+                    let reading = Reading::from(reading);
+                    self.0.settle(&stack.id, &reading);
+                    for nested in reading.nested.values() {
+                        self.0.settle(&nested.id, &nested.reading);
                     }
-                    state.put(stack);
                 }
                 Err(problems) => {
                     tracing::warn!(stack = %request.name, ?problems, "a stack that was deployed cannot be read");
                 }
             }
         }
-        let turn = tokio::sync::Mutex::new(());
-        Self(Arc::new(Room { state: Mutex::new(state), store, ports, turn }))
     }
 }
 
@@ -162,6 +166,19 @@ impl Room {
         let Some(mut stack) = state.by_id(id).cloned() else { return };
         change(&mut stack);
         if self.keep(&mut state, stack.clone()).is_err() {
+            state.put(stack);
+        }
+    }
+
+    /// Has what a stack comes to in this run. An operation that began meanwhile knows better.
+    fn settle(&self, id: &str, reading: &Reading) {
+        let mut state = self.state();
+        let Some(mut stack) = state.by_id(id).filter(|stack| !stack.status.is_busy()).cloned()
+        else {
+            return;
+        };
+        if let Some(deployed) = &mut stack.deployed {
+            deployed.reading = reading.clone();
             state.put(stack);
         }
     }

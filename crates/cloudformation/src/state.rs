@@ -292,7 +292,11 @@ impl Stack {
         });
     }
 
-    pub(crate) fn add_event(&mut self, event: Event) {
+    /// Adds an event. No two have the same time: tools sort them by it.
+    pub(crate) fn add_event(&mut self, mut event: Event) {
+        if let Some(last) = self.events.back() {
+            event.time = event.time.max(last.time + 1);
+        }
         self.events.push_back(event);
         while self.events.len() > limits::EVENTS_MAX {
             self.events.pop_front();

@@ -9,7 +9,7 @@ use stillwire_lambda::{Delays, Home, Kept, Lambda, Ports};
 use stillwire_listen::system_bundle;
 use stillwire_model::{
     App, Clock, Function, FunctionArn, FunctionDefinition, FunctionHost, FunctionKeys,
-    FunctionRelease, Invoke, function_key,
+    FunctionRelease, Invoke, StackObjects, function_key,
 };
 use stillwire_outbound::Outbound;
 
@@ -119,6 +119,7 @@ impl FunctionHost for FunctionHouse {
 pub(crate) struct Surroundings {
     pub(crate) kept: Kept,
     pub(crate) invoke: Arc<dyn Invoke>,
+    pub(crate) objects: Arc<dyn StackObjects>,
     pub(crate) home: Home,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) drain: Drain,
@@ -132,9 +133,10 @@ pub(crate) fn deploy(
     declared: &Declared,
     surroundings: Surroundings,
 ) -> Lambda {
-    let Surroundings { kept, invoke, home, clock, drain, endpoints, delays } = surroundings;
+    let Surroundings { kept, invoke, objects, home, clock, drain, endpoints, delays } =
+        surroundings;
     let outbound = Outbound::new(system_bundle().as_deref());
-    let ports = Ports { invoke, host: house, clock, drain, outbound, endpoints, delays };
+    let ports = Ports { invoke, host: house, objects, clock, drain, outbound, endpoints, delays };
     let mappings = declared.app.event_sources().map(Arc::clone).collect();
     Lambda::start(kept, (&declared.functions, mappings), home, ports)
 }

@@ -5,7 +5,7 @@
 //! | `start` | reads the app, takes its ports, opens its tables, starts its functions, and only then lets clients in |
 //! | `synthesis`, `declared` | what is read: the app, from its source or assembly; all that is declared |
 //! | `watch`, `follow`, `change`, `live` | a source changes: that is noticed, read, told, and what runs becomes what it says |
-//! | `stacks` | stacks that deploy tools send |
+//! | `deployments`, `stacks`, `logged` | what deploy tools speak to; the stacks that they send; logs as they read them |
 //! | `addresses`, `host` | which API is where; APIs that are served besides |
 //! | `functions`, `variables`, `elsewhere`, `debug` | what functions get, and where they run |
 //! | `tables`, `data_dir` | where tables and other state are kept |
@@ -16,6 +16,7 @@ pub(crate) mod change;
 mod data_dir;
 mod debug;
 mod declared;
+mod deployments;
 mod elsewhere;
 mod follow;
 pub(crate) mod function_logs;
@@ -23,6 +24,7 @@ mod functions;
 mod host;
 mod live;
 mod log_files;
+mod logged;
 mod logs;
 mod ready;
 mod screen;

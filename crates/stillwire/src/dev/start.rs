@@ -29,14 +29,17 @@ use crate::config::{self, Config};
 use crate::dev::addresses::Addresses;
 use crate::dev::data_dir::DataDir;
 use crate::dev::declared::Declared;
+use crate::dev::deployments::Deployments;
 use crate::dev::follow::Follower;
 use crate::dev::function_logs::FunctionLog;
 use crate::dev::functions::{self, FunctionHouse, Known, Surroundings, as_deployed};
 use crate::dev::host::Host;
-use crate::dev::live::{Circumstances, Current, Live, Rooms};
+use crate::dev::live::{Circumstances, Current, Live, Rooms, exports};
 use crate::dev::log_files::LogFiles;
+use crate::dev::logged::Logged;
 use crate::dev::logs::Terminal;
 use crate::dev::screen::Screen;
+use crate::dev::stacks::{Sent, Stacks};
 use crate::dev::synthesis::{Source, Workshop};
 use crate::dev::tables::{self, Tables};
 use crate::dev::variables::Variables;
@@ -98,7 +101,11 @@ pub(super) async fn start(
         loaded = Some(read);
     }
     let home = home(loaded.as_ref().map(|loaded| &loaded.app));
-    let mut declared = Declared::by(&loaded)?;
+    let deployments = Deployments::open(&data, args.in_memory)?;
+    let objects = deployments.objects();
+    let exported = loaded.as_ref().map(exports).unwrap_or_default();
+    let (sent, deployed) = Sent::restore(&deployments.deployed(), &objects, &exported, screen);
+    let mut declared = Declared::by(loaded.iter().chain(&deployed))?;
 
     let authority = authority(settings, &declared.app, &data)?;
     let (addresses, doors) = Addresses::take(&declared.app, args.port, &data)?;
@@ -146,6 +153,7 @@ pub(super) async fn start(
     let surroundings = Surroundings {
         kept: kept_functions,
         invoke: Arc::clone(&invoke),
+        objects: Arc::clone(&objects),
         home: LambdaHome { account: home.account.clone(), region: home.region.clone() },
         clock: clock.clone(),
         drain: drain.clone(),
@@ -207,8 +215,13 @@ pub(super) async fn start(
         host.clone(),
         Arc::new(SystemClock),
     );
+    let logged = Logged { functions: known.clone(), data: data.path().to_owned() };
+    let services = deployments.serve(&data, args.in_memory, Arc::new(logged), &drain)?;
     let behind = FrontRooms {
         tables: tables::front(&tables, &own, (known, roles.clone()), &home.region)?,
+        services: services.whole.clone(),
+        objects: Arc::new(services.assets.clone()),
+        issued: Arc::new(services.sts.clone()),
         control: Arc::new(control.clone()),
         lambda: Arc::new(lambda.clone()),
         metrics: Arc::new(gateway.clone()),
@@ -227,9 +240,6 @@ pub(super) async fn start(
         data.path(),
         content.clone(),
     )?;
-    if let Some(path) = &args.ready_file {
-        ready::write(path, &content)?;
-    }
     let stop_grace = config.stop_spread + STOP_GRACE;
     let rooms = Rooms {
         gateway: gateway.clone(),
@@ -252,8 +262,14 @@ pub(super) async fn start(
         sdk_calls: calls_made,
         screen,
     };
-    let current = Current { source: loaded, deployed: None, declared, addresses, note };
+    let current = Current { source: loaded, deployed, declared, addresses, note };
     let live = Arc::new(Live::new(rooms, circumstances, current));
+    let stacks = Arc::new(Stacks::new(sent, Arc::clone(&live), objects, drain.clone()));
+    // Reading what was deployed waits for the disk.
+    tokio::task::spawn_blocking(move || services.deploy_to(stacks)).await?;
+    if let Some(path) = &args.ready_file {
+        ready::write(path, &content)?;
+    }
     if let (Some(source), Some(workshop)) = (source, workshop) {
         follow(Follower { live, source, workshop }, &drain);
     }
