@@ -62,7 +62,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// The value of a Parameter Store entry: of these stacks, else of the file.
+    /// The value of a Parameter Store entry: of these stacks, else of the file, else of what calls have put there.
     pub(crate) fn stored_parameter(&mut self, wanted: &str) -> Result<Option<String>, Failed> {
         // Parameters may be named by their ARN.
         let wanted = match wanted.strip_prefix("arn:").and_then(|arn| arn.split_once(":parameter"))
@@ -80,7 +80,11 @@ impl Resolver<'_> {
                 }
             }
         }
-        Ok(self.world.store.parameter(wanted).map(str::to_owned))
+        if let Some(value) = self.world.store.parameter(wanted) {
+            return Ok(Some(value.to_owned()));
+        }
+        let scope = self.here();
+        Ok(self.world.store.put_by_calls(&scope.account, &scope.region, wanted))
     }
 
     /// `id:SecretString:key:stage:version`, of which all but the id may be left out; the id may be an ARN.

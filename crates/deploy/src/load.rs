@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use stillwire_model::{ApiDefinition, App, DeletionPolicy, FunctionDefinition, Output, Stack};
+use stillwire_model::{
+    ApiDefinition, App, DeletionPolicy, FunctionDefinition, Output, Stack, SystemParameters,
+};
 
 use crate::assembly::{Given, Reading, StackSource};
 use crate::definition;
@@ -37,6 +39,8 @@ pub struct LoadOptions {
     pub environment: BTreeMap<String, String>,
     /// Where the app's sources are; without it, [`Input`] says where.
     pub app_dir: Option<PathBuf>,
+    /// What calls have put into Parameter Store.
+    pub system_parameters: Option<Arc<dyn SystemParameters>>,
     /// What stacks export that are not loaded with these, by name.
     pub exports: BTreeMap<String, String>,
 }
@@ -136,6 +140,7 @@ fn given(options: &LoadOptions) -> Result<Given, Problems> {
         Store::default()
     });
     Problems::check(problems)?;
+    let store = store.beside(options.system_parameters.clone());
     Ok(Given {
         parameters,
         store: Rc::new(store),

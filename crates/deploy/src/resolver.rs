@@ -162,6 +162,11 @@ impl<'w> Resolver<'w> {
         result
     }
 
+    /// Where the stack is that is worked on.
+    pub(crate) fn here(&self) -> &'w Scope {
+        &self.unit(self.place.unit).scope
+    }
+
     pub(crate) fn location(&self, at: Position) -> Location {
         let unit = self.unit(self.place.unit);
         Location {

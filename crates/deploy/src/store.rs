@@ -13,6 +13,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+
+use stillwire_model::SystemParameters;
 
 use crate::assets::read_text;
 use crate::node::{Node, Value};
@@ -23,6 +26,8 @@ use crate::problem::{Location, Problem};
 pub(crate) struct Store {
     ssm: BTreeMap<String, String>,
     secrets: BTreeMap<String, String>,
+    /// What calls have put into Parameter Store.
+    by_calls: Option<Arc<dyn SystemParameters>>,
 }
 
 // Names only: what is secret has no business in a log.
@@ -67,6 +72,20 @@ impl Store {
             }
         }
         if problems.is_empty() { Ok(store) } else { Err(problems) }
+    }
+
+    /// Reads what calls have put into Parameter Store too.
+    pub(crate) fn beside(self, by_calls: Option<Arc<dyn SystemParameters>>) -> Self {
+        Self { by_calls, ..self }
+    }
+
+    /// The value of a Parameter Store entry that calls have put there; `name:3` is a version.
+    pub(crate) fn put_by_calls(&self, account: &str, region: &str, name: &str) -> Option<String> {
+        let numbered = name
+            .rsplit_once(':')
+            .and_then(|(name, number)| Some((name, Some(number.parse::<u64>().ok()?))));
+        let (name, version) = numbered.unwrap_or((name, None));
+        self.by_calls.as_ref()?.value(account, region, name, version)
     }
 
     /// The value of a Parameter Store entry.

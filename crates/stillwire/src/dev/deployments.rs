@@ -12,11 +12,12 @@ use stillwire_cloudformation::{CloudFormation, Kept, Ports};
 use stillwire_drain::Drain;
 use stillwire_model::{
     BoxFuture, LoggedLines, ServiceApi, StackHost, StackName, StackObjects, StackProblem,
-    StackReading, StackRequest, SystemParameters, TemplateSummary,
+    StackReading, StackRequest, TemplateSummary,
 };
 
 use crate::clock::SystemClock;
 use crate::dev::data_dir::DataDir;
+use crate::dev::stacks::Holdings;
 
 /// What earlier runs have kept for deploy tools.
 #[derive(Debug)]
@@ -59,9 +60,9 @@ impl Deployments {
         Arc::new(self.assets.clone())
     }
 
-    /// The parameters of Systems Manager.
-    pub(crate) fn parameters(&self) -> Arc<dyn SystemParameters> {
-        Arc::new(self.parameters.clone())
+    /// What templates lead to.
+    pub(crate) fn holdings(&self) -> Holdings {
+        Holdings { objects: self.objects(), parameters: Arc::new(self.parameters.clone()) }
     }
 
     /// The stacks that are to run again.

@@ -11,7 +11,7 @@ use stillwire_deploy::{
 use stillwire_drain::Drain;
 use stillwire_model::{
     BoxFuture, StackHost, StackName, StackObjects, StackProblem, StackReading, StackRequest,
-    TemplateSummary,
+    SystemParameters, TemplateSummary,
 };
 
 use crate::dev::live::Live;
@@ -25,8 +25,17 @@ pub(crate) struct Sent(Arc<Mutex<BTreeMap<StackName, StackSource>>>);
 pub(crate) struct Stacks {
     sent: Sent,
     live: Arc<Live>,
-    objects: Arc<dyn StackObjects>,
+    holdings: Holdings,
     drain: Drain,
+}
+
+/// What the templates of stacks lead to.
+#[derive(Debug, Clone)]
+pub(crate) struct Holdings {
+    /// What was uploaded.
+    pub(crate) objects: Arc<dyn StackObjects>,
+    /// What was put into Parameter Store.
+    pub(crate) parameters: Arc<dyn SystemParameters>,
 }
 
 /// The uploads of an account.
@@ -47,14 +56,14 @@ impl Sent {
     /// more is told and left out.
     pub(crate) fn restore(
         requests: &[StackRequest],
-        objects: &Arc<dyn StackObjects>,
+        holdings: &Holdings,
         exports: &BTreeMap<String, String>,
         screen: Screen,
     ) -> (Self, Option<Loaded>) {
-        let named = |request: &StackRequest| (request.name.clone(), source(request, objects));
+        let named = |request: &StackRequest| (request.name.clone(), source(request, holdings));
         let mut all: BTreeMap<_, _> = requests.iter().map(named).collect();
         while !all.is_empty() {
-            match load(&all, exports.clone()) {
+            match load(&all, holdings, exports.clone()) {
                 Ok(loaded) => return (Self(Arc::new(Mutex::new(all))), Some(loaded)),
                 Err(problems) => {
                     let broken: BTreeSet<String> =
@@ -79,19 +88,14 @@ impl Sent {
 }
 
 impl Stacks {
-    pub(crate) fn new(
-        sent: Sent,
-        live: Arc<Live>,
-        objects: Arc<dyn StackObjects>,
-        drain: Drain,
-    ) -> Self {
-        Self { sent, live, objects, drain }
+    pub(crate) fn new(sent: Sent, live: Arc<Live>, holdings: Holdings, drain: Drain) -> Self {
+        Self { sent, live, holdings, drain }
     }
 
     /// All stacks with `request` among them.
     fn with(&self, request: &StackRequest) -> BTreeMap<StackName, StackSource> {
         let mut all = self.sent.lock().clone();
-        all.insert(request.name.clone(), source(request, &self.objects));
+        all.insert(request.name.clone(), source(request, &self.holdings));
         all
     }
 }
@@ -102,7 +106,7 @@ impl StackHost for Stacks {
     }
 
     fn read(&self, stack: &StackRequest) -> Result<StackReading, Vec<StackProblem>> {
-        let loaded = load(&self.with(stack), self.live.source_exports())
+        let loaded = load(&self.with(stack), &self.holdings, self.live.source_exports())
             .map_err(|problems| for_deployer(&problems))?;
         reading(&loaded, stack)
     }
@@ -112,13 +116,14 @@ impl StackHost for Stacks {
         stack: &StackRequest,
     ) -> BoxFuture<'static, Result<StackReading, Vec<StackProblem>>> {
         let (sent, live, stack) = (self.sent.clone(), Arc::clone(&self.live), stack.clone());
-        let new = source(&stack, &self.objects);
+        let holdings = self.holdings.clone();
+        let new = source(&stack, &self.holdings);
         let applying = self.drain.spawn("deployment", async move {
             let mut turn = live.turn().await;
             let mut all = sent.lock().clone();
             all.insert(stack.name.clone(), new);
-            let loaded =
-                load(&all, live.source_exports()).map_err(|problems| for_deployer(&problems))?;
+            let loaded = load(&all, &holdings, live.source_exports())
+                .map_err(|problems| for_deployer(&problems))?;
             let reading = reading(&loaded, &stack)?;
             let said = format!("stack {} is deployed", stack.name.name);
             live.replace_deployed(&mut turn, Some(loaded), &said).await.map_err(of_stack)?;
@@ -132,6 +137,7 @@ impl StackHost for Stacks {
 
     fn remove(&self, stack: &StackName) -> BoxFuture<'static, Result<(), Vec<StackProblem>>> {
         let (sent, live, stack) = (self.sent.clone(), Arc::clone(&self.live), stack.clone());
+        let holdings = self.holdings.clone();
         let removing = self.drain.spawn("removal", async move {
             let mut turn = live.turn().await;
             let mut all = sent.lock().clone();
@@ -141,7 +147,7 @@ impl StackHost for Stacks {
             let loaded = match all.is_empty() {
                 true => None,
                 false => Some(
-                    load(&all, live.source_exports())
+                    load(&all, &holdings, live.source_exports())
                         .map_err(|problems| for_deployer(&problems))?,
                 ),
             };
@@ -162,7 +168,7 @@ impl std::fmt::Debug for Stacks {
     }
 }
 
-fn source(request: &StackRequest, objects: &Arc<dyn StackObjects>) -> StackSource {
+fn source(request: &StackRequest, holdings: &Holdings) -> StackSource {
     let StackName { account, region, name } = &request.name;
     StackSource {
         name: name.to_string(),
@@ -170,16 +176,21 @@ fn source(request: &StackRequest, objects: &Arc<dyn StackObjects>) -> StackSourc
         region: region.to_string(),
         template: Arc::clone(&request.template),
         parameters: request.parameters.clone(),
-        objects: Arc::new(Uploads { account: Arc::clone(account), objects: Arc::clone(objects) }),
+        objects: Arc::new(Uploads {
+            account: Arc::clone(account),
+            objects: Arc::clone(&holdings.objects),
+        }),
     }
 }
 
 fn load(
     stacks: &BTreeMap<StackName, StackSource>,
+    holdings: &Holdings,
     exports: BTreeMap<String, String>,
 ) -> Result<Loaded, Problems> {
     let stacks: Vec<StackSource> = stacks.values().cloned().collect();
-    load_stacks(&stacks, &LoadOptions { exports, ..LoadOptions::default() })
+    let system_parameters = Some(Arc::clone(&holdings.parameters));
+    load_stacks(&stacks, &LoadOptions { exports, system_parameters, ..LoadOptions::default() })
 }
 
 fn reading(loaded: &Loaded, stack: &StackRequest) -> Result<StackReading, Vec<StackProblem>> {

@@ -86,11 +86,14 @@ pub(super) async fn start(
         None => settings.state_dir.join("serve"),
     };
     let data = DataDir::open(args, usual)?;
+    let deployments = Deployments::open(&data, args.in_memory)?;
+    let holdings = deployments.holdings();
     let workshop = wanted.app().map(|args| Workshop {
         args: args.clone(),
         data: data.path().to_owned(),
         program: program.to_owned(),
         environments: settings.cache_dir.join("cdk"),
+        parameters: Arc::clone(&holdings.parameters),
         screen,
     });
     let mut loaded = None;
@@ -101,10 +104,8 @@ pub(super) async fn start(
         loaded = Some(read);
     }
     let home = home(loaded.as_ref().map(|loaded| &loaded.app));
-    let deployments = Deployments::open(&data, args.in_memory)?;
-    let objects = deployments.objects();
     let exported = loaded.as_ref().map(exports).unwrap_or_default();
-    let (sent, deployed) = Sent::restore(&deployments.deployed(), &objects, &exported, screen);
+    let (sent, deployed) = Sent::restore(&deployments.deployed(), &holdings, &exported, screen);
     let mut declared = Declared::by(loaded.iter().chain(&deployed))?;
 
     let authority = authority(settings, &declared.app, &data)?;
@@ -153,7 +154,7 @@ pub(super) async fn start(
     let surroundings = Surroundings {
         kept: kept_functions,
         invoke: Arc::clone(&invoke),
-        objects: Arc::clone(&objects),
+        objects: Arc::clone(&holdings.objects),
         home: LambdaHome { account: home.account.clone(), region: home.region.clone() },
         clock: clock.clone(),
         drain: drain.clone(),
@@ -264,7 +265,7 @@ pub(super) async fn start(
     };
     let current = Current { source: loaded, deployed, declared, addresses, note };
     let live = Arc::new(Live::new(rooms, circumstances, current));
-    let stacks = Arc::new(Stacks::new(sent, Arc::clone(&live), objects, drain.clone()));
+    let stacks = Arc::new(Stacks::new(sent, Arc::clone(&live), holdings, drain.clone()));
     // Reading what was deployed waits for the disk.
     tokio::task::spawn_blocking(move || services.deploy_to(stacks)).await?;
     if let Some(path) = &args.ready_file {

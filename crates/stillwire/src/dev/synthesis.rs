@@ -7,13 +7,15 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use stillwire_deploy::{
     Assembly, CdkApp, Input, LoadOptions, Loaded, SynthError, SynthOptions, Told, fingerprint,
     load, synthesize,
 };
+
+use stillwire_model::SystemParameters;
 
 use crate::cli::{AppArgs, DevArgs};
 use crate::dev::screen::Screen;
@@ -39,6 +41,8 @@ pub(crate) struct Workshop {
     pub(crate) program: PathBuf,
     /// Where environments are made for apps that have none.
     pub(crate) environments: PathBuf,
+    /// What calls have put into Parameter Store.
+    pub(crate) parameters: Arc<dyn SystemParameters>,
     pub(crate) screen: Screen,
 }
 
@@ -103,7 +107,8 @@ impl Source {
         workshop: &Workshop,
         exports: BTreeMap<String, String>,
     ) -> Result<Loaded> {
-        let options = LoadOptions { exports, ..options(&workshop.args.app) };
+        let system_parameters = Some(Arc::clone(&workshop.parameters));
+        let options = LoadOptions { exports, system_parameters, ..options(&workshop.args.app) };
         let input = match &self.input {
             Input::CdkApp(app) => self.assembly_of(app, workshop).await?,
             other => {
@@ -119,7 +124,7 @@ impl Source {
     }
 
     async fn assembly_of(&self, app: &CdkApp, workshop: &Workshop) -> Result<Input> {
-        let Workshop { args, data, program, environments, screen } = workshop;
+        let Workshop { args, data, program, environments, screen, .. } = workshop;
         let there = |dir: &Path| {
             Input::Assembly(Assembly { dir: dir.to_owned(), app_dir: Some(app.dir.clone()) })
         };
@@ -243,6 +248,7 @@ pub(crate) fn options(args: &AppArgs) -> LoadOptions {
         environment: settings::environment(),
         app_dir: None,
         exports: BTreeMap::new(),
+        system_parameters: None,
     }
 }
 
