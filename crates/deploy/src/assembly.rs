@@ -24,6 +24,7 @@ use crate::resolver::{Resolver, Unit, World};
 use crate::samconfig::SamConfig;
 use crate::store::Store;
 use crate::template::{Scope, Template};
+use crate::terraform::Infrastructure;
 
 /// The newest assembly schema whose fields are known here.
 const SCHEMA_KNOWN: u32 = 55;
@@ -123,6 +124,33 @@ impl Reading {
             Ok((template, notices)) => {
                 reading.notices.extend(notices);
                 let (name, parameters) = (service.stack, given.parameters.clone());
+                reading.place(template, scope, name, Rc::default(), parameters);
+            }
+            Err(problems) => reading.problems.extend(problems),
+        }
+        reading
+    }
+
+    /// Reads a plan or state of Terraform's.
+    pub(crate) fn terraform(file: &Path, given: &Given) -> Self {
+        let mut reading = Self::new(given);
+        let infrastructure = match Infrastructure::read(file) {
+            Ok(infrastructure) => infrastructure,
+            Err(problems) => {
+                reading.problems.extend(problems);
+                return reading;
+            }
+        };
+        let name = named_after(&file.with_file_name("template"));
+        let account = infrastructure.account.as_deref().unwrap_or(ACCOUNT);
+        let scope = Scope::new(&name, account, &infrastructure.region);
+        let context =
+            Context { file, scope: &scope, given: &given.parameters, store: &given.store };
+        let (root, notices) = infrastructure.template(&context);
+        reading.notices.extend(notices);
+        match Template::of(root, Position::START, &context) {
+            Ok((template, _)) => {
+                let parameters = given.parameters.clone();
                 reading.place(template, scope, name, Rc::default(), parameters);
             }
             Err(problems) => reading.problems.extend(problems),
@@ -438,8 +466,11 @@ impl Reading {
 fn named_after(file: &Path) -> String {
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("stack");
     let stem = stem.strip_suffix(".template").unwrap_or(stem);
-    let folder = if stem == "template" { file.canonicalize().ok() } else { None };
-    let folder = folder.as_deref().and_then(Path::parent).and_then(Path::file_name);
+    let folder = if stem == "template" { file.parent() } else { None };
+    let folder =
+        folder.map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    let folder = folder.and_then(|folder| folder.canonicalize().ok());
+    let folder = folder.as_deref().and_then(Path::file_name);
     let name = folder.and_then(|name| name.to_str()).unwrap_or(stem);
     // Source: CloudFormation, stack names: letters, digits and hyphens, a letter first.
     let name: String =

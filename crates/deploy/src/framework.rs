@@ -195,16 +195,12 @@ impl Writer<'_> {
                 Value::Map(map) => map.0.iter_mut().find(|member| member.name == extension.name),
                 _ => None,
             });
-            match (resource.map(|member| &mut member.node.value), &extension.node.value) {
-                (Some(Value::Map(there)), Value::Map(more)) => {
-                    for member in more.0.clone() {
-                        merge(there, member);
-                    }
-                }
-                _ => {
-                    let message = format!("there is no resource {} to extend", extension.name);
-                    self.fail(extension.at, "resources.extensions", message);
-                }
+            let resource = resource.map(|member| &mut member.node.value);
+            if let (Some(Value::Map(there)), Value::Map(more)) = (resource, &extension.node.value) {
+                more.0.iter().for_each(|member| merge(there, member.clone()));
+            } else {
+                let message = format!("there is no resource {} to extend", extension.name);
+                self.fail(extension.at, "resources.extensions", message);
             }
         }
     }
@@ -217,7 +213,7 @@ fn merge(map: &mut Map, member: Member) {
     };
     match (&mut there.node.value, member.node.value) {
         (Value::Map(there), Value::Map(more)) => {
-            more.0.into_iter().for_each(|member| merge(there, member))
+            more.0.into_iter().for_each(|member| merge(there, member));
         }
         (there, value) => *there = value,
     }

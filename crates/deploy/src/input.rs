@@ -1,5 +1,6 @@
 //! What a path names: a CDK app, a cloud assembly or a template.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::assets::read_json;
@@ -16,6 +17,8 @@ pub enum Input {
     Template(PathBuf),
     /// A service of the Serverless Framework, by its `serverless.yml`.
     Serverless(PathBuf),
+    /// A plan or state of Terraform's, as `terraform show -json` writes it.
+    Terraform(PathBuf),
 }
 
 /// A CDK app.
@@ -50,6 +53,12 @@ pub enum FindError {
          hint: name the folder of one of them, or a template (*.json, *.yaml)"
     )]
     NothingKnown(PathBuf),
+    /// A configuration of Terraform's without what it makes of it.
+    #[error(
+        "{0} is a configuration of Terraform's, of which the plan is read, and there is none\n  \
+         hint: terraform plan -out tfplan && terraform show -json tfplan > plan.json"
+    )]
+    NoPlan(PathBuf),
     /// A file of another kind.
     #[error(
         "{0} is not a template: a name that ends in .json or .yaml is expected\n  \
@@ -84,6 +93,9 @@ impl Input {
             return find_in_folder(folder);
         }
         match path.extension().and_then(|extension| extension.to_str()) {
+            Some("tfstate") => Ok(Self::Terraform(path.to_owned())),
+            Some("json") if is_terraform(path) => Ok(Self::Terraform(path.to_owned())),
+            Some("tf") => find_terraform(folder),
             Some("json" | "template" | "yaml" | "yml") => Ok(Self::Template(path.to_owned())),
             _ => Err(FindError::NotATemplate(path.to_owned())),
         }
@@ -113,7 +125,35 @@ fn find_in_folder(path: &Path) -> Result<Input, FindError> {
             return Ok(Input::Template(file));
         }
     }
+    if has_configuration(path) {
+        return find_terraform(path);
+    }
     Err(FindError::NothingKnown(path.to_owned()))
+}
+
+/// Whether a file is a plan or state, by how it begins.
+fn is_terraform(file: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = std::fs::File::open(file).and_then(|file| file.take(4096).read_to_end(&mut head));
+    read.is_ok() && crate::terraform::looks_like(&String::from_utf8_lossy(&head))
+}
+
+/// Whether a folder is a module of Terraform's.
+fn has_configuration(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().take(10_000);
+    let mut names = entries.map(|entry| entry.file_name());
+    names.any(|name| Path::new(&name).extension().is_some_and(|extension| extension == "tf"))
+}
+
+/// The plan beside a configuration, else its state.
+fn find_terraform(folder: &Path) -> Result<Input, FindError> {
+    let names = ["plan.json", "tfplan.json", "state.json", "terraform.tfstate"];
+    let files = names.map(|name| folder.join(name));
+    let mut files = files.into_iter().filter(|file| file.is_file());
+    files
+        .find(|file| file.extension().is_some_and(|end| end == "tfstate") || is_terraform(file))
+        .map(Input::Terraform)
+        .ok_or_else(|| FindError::NoPlan(folder.to_owned()))
 }
 
 fn find_cdk_app(dir: &Path) -> Result<CdkApp, FindError> {

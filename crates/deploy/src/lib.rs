@@ -40,6 +40,7 @@ mod source;
 mod store;
 mod synth;
 mod template;
+mod terraform;
 mod values;
 
 pub use address::rewrite_addresses;

@@ -73,6 +73,7 @@ pub fn load(input: &Input, options: &LoadOptions) -> Result<Loaded, Problems> {
     let (place, app_dir, reading) = match input {
         Input::Template(file) => (folder_of(file), None, Reading::template(file, &given)),
         Input::Serverless(file) => (folder_of(file), None, Reading::service(file, &given)),
+        Input::Terraform(file) => (folder_of(file), None, Reading::terraform(file, &given)),
         Input::Assembly(assembly) => {
             let reading = Reading::assembly(&assembly.dir, &given);
             (assembly.dir.as_path(), assembly.app_dir.as_deref(), reading)

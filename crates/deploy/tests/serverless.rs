@@ -114,7 +114,7 @@ fn values(variables: &str, more: &str) -> Result<BTreeMap<String, String>, Strin
     fs::write(dir.path().join("config.js"), "module.exports = {}\n").expect("written");
     let text = format!(
         "service: s\nprovider: {{ name: aws, runtime: python3.12, stage: \"${{opt:stage, 'dev'}}\" }}\n{more}\nfunctions:\n  f:\n    handler: app.handler\n    environment:\n{}",
-        variables.lines().map(|line| format!("      {line}\n")).collect::<String>()
+        variables.lines().map(|line| format!("      {line}")).collect::<Vec<_>>().join("\n")
     );
     fs::write(dir.path().join("serverless.yml"), text).expect("written");
     let options = LoadOptions {

@@ -37,7 +37,7 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AppArgs {
     /// A CDK app (a folder with cdk.json), a cloud assembly (cdk.out), a service of the Serverless Framework
-    /// (serverless.yml), or a CloudFormation or SAM template.
+    /// (serverless.yml), a plan or state of Terraform, or a CloudFormation or SAM template.
     #[arg(default_value = ".")]
     pub(crate) path: PathBuf,
     /// Only the stacks of this stage (`dev` is `dev/Chat`, or an API stage of that name).

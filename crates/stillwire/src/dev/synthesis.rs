@@ -69,7 +69,9 @@ impl Source {
                 let full = std::path::absolute(&assembly.dir)?;
                 assembly.app_dir.clone().unwrap_or_else(|| beside(&full))
             }
-            Input::Template(file) | Input::Serverless(file) => beside(&std::path::absolute(file)?),
+            Input::Template(file) | Input::Serverless(file) | Input::Terraform(file) => {
+                beside(&std::path::absolute(file)?)
+            }
         };
         let last = Mutex::new(Last { how: NOT_LOADED, assembly: None });
         Ok(Self { input, app_dir, last })
@@ -228,7 +230,7 @@ impl fmt::Display for Source {
         let path = match &self.input {
             Input::CdkApp(app) => &app.dir,
             Input::Assembly(assembly) => &assembly.dir,
-            Input::Template(file) | Input::Serverless(file) => file,
+            Input::Template(file) | Input::Serverless(file) | Input::Terraform(file) => file,
         };
         let full = path.canonicalize();
         let name = full.as_ref().unwrap_or(path).file_name().unwrap_or_default();
