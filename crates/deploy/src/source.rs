@@ -224,11 +224,15 @@ pub fn fingerprint(app: &Path) -> Option<String> {
         context.update(&size.to_le_bytes());
         context.update(&fs::read(app.join(file)).ok()?);
     }
-    let mut text = String::new();
-    for byte in context.finish().as_ref() {
+    Some(hex(context.finish().as_ref()))
+}
+
+/// Bytes as a text of digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
         let _infallible = write!(text, "{byte:02x}");
-    }
-    Some(text)
+        text
+    })
 }
 
 /// The full path, also of what does not exist.

@@ -49,7 +49,7 @@ pub(crate) struct AppArgs {
     /// The value of a template parameter. May be repeated.
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) parameters: Vec<(String, String)>,
-    /// A file with values of template parameters: NAME: VALUE, or the AWS CLI's list of ParameterKey.
+    /// A file with values of template parameters: NAME: VALUE, or the AWS CLI's list of `ParameterKey`.
     #[arg(long, value_name = "FILE")]
     pub(crate) parameters_file: Option<PathBuf>,
     /// A file with what Parameter Store (`ssm`) and Secrets Manager (`secretsmanager`) hold.

@@ -1,7 +1,11 @@
 //! CDK apps are edited while they run: their sources are synthesized beside them, their handlers are not.
 
 #![allow(missing_docs, reason = "tests are named by the behaviour they check")]
-#![allow(clippy::indexing_slicing, reason = "a test says what went wrong by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test says what went wrong by panicking"
+)]
 #![allow(clippy::disallowed_methods, reason = "real time is what is measured")]
 
 use std::fs;

@@ -1,7 +1,11 @@
 //! A template changes while its app runs: what differs is applied, what does not goes on, and nobody is disconnected.
 
 #![allow(missing_docs, reason = "tests are named by the behaviour they check")]
-#![allow(clippy::indexing_slicing, reason = "a test says what went wrong by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test says what went wrong by panicking"
+)]
 #![allow(clippy::disallowed_methods, reason = "real time is what is measured")]
 
 use std::net::TcpStream;

@@ -300,9 +300,10 @@ pub(super) fn package(
     if found.is_none() {
         let message = format!("no asset of this stack is uploaded to {key} in {bucket}");
         let problem = crate::problem::Problem::new(piece.location(resolver, property), message);
-        let hint = match unit.assets.are_uploaded() {
-            true => "upload it first, as `aws cloudformation package` and the CDK do",
-            false => "put the file or folder of that name beside the template",
+        let hint = if unit.assets.are_uploaded() {
+            "upload it first, as `aws cloudformation package` and the CDK do"
+        } else {
+            "put the file or folder of that name beside the template"
         };
         resolver.problems.push(problem.hint(hint));
     }

@@ -12,6 +12,7 @@ use tokio::process::Command;
 
 use super::SynthError;
 use super::follow::{Group, Output, follow};
+use crate::source::hex;
 
 /// Says that an environment is whole.
 const MARK: &str = ".made";
@@ -194,8 +195,9 @@ fn sum(files: &[PathBuf]) -> io::Result<String> {
         context.update(&fs::read(file)?);
         context.update(&[0]);
     }
-    let sum = context.finish();
-    Ok(sum.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    let mut sum = hex(context.finish().as_ref());
+    sum.truncate(16);
+    Ok(sum)
 }
 
 fn shown(files: &[PathBuf]) -> String {

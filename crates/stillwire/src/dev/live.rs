@@ -193,7 +193,9 @@ impl Live {
         for (api, host, door) in doors {
             opened.push(api.id.clone());
             if let Err(error) = rooms.host.open(api, &host, door) {
-                opened.iter().for_each(|id| rooms.host.withdraw(id));
+                for id in &opened {
+                    rooms.host.withdraw(id);
+                }
                 return Err(error.into());
             }
         }
@@ -206,7 +208,9 @@ impl Live {
                 rooms.gateway.deploy(Arc::clone(api));
             }
         }
-        difference.gone.iter().for_each(|id| rooms.host.withdraw(id));
+        for id in &difference.gone {
+            rooms.host.withdraw(id);
+        }
         rooms.host.declare(&declared.app);
         let domains = declared.domains();
         let changed_domains = (domains != current.declared.domains()).then_some(domains);

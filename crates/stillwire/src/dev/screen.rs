@@ -136,12 +136,9 @@ impl Screen {
         let (stacks, names, plain) =
             (width(|row| row.0.len()), width(|row| row.1.len()), width(|row| row.2.len()));
         line("");
-        match source {
-            Some(source) => line(&format!("  {} {source}", style.bold("stillwire"))),
-            None => {
-                line(&format!("  {} {}", style.bold("stillwire"), "serves what is deployed to it"))
-            }
-        }
+        let what =
+            source.map_or_else(|| "serves what is deployed to it".to_owned(), Source::to_string);
+        line(&format!("  {} {what}", style.bold("stillwire")));
         line("");
         for (stack, name, ws, wss) in &rows {
             line(&format!(

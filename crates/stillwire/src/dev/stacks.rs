@@ -144,13 +144,11 @@ impl StackHost for Stacks {
             if all.remove(&stack).is_none() {
                 return Ok(());
             }
-            let loaded = match all.is_empty() {
-                true => None,
-                false => Some(
-                    load(&all, &holdings, live.source_exports())
-                        .map_err(|problems| for_deployer(&problems))?,
-                ),
+            let load = || {
+                load(&all, &holdings, live.source_exports())
+                    .map_err(|problems| for_deployer(&problems))
             };
+            let loaded = if all.is_empty() { None } else { Some(load()?) };
             let said = format!("stack {} is deleted", stack.name);
             live.replace_deployed(&mut turn, loaded, &said).await.map_err(of_stack)?;
             *sent.lock() = all;

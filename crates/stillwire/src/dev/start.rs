@@ -79,7 +79,7 @@ pub(super) async fn start(
     let connections_max = raise_descriptor_limit();
     tracing::info!(connections_max, "as many connections as the limit on open files allows");
     let source = wanted.app().map(|args| Source::find(&args.app.path)).transpose()?;
-    let app_dir = source.as_ref().map_or(Path::new("."), Source::app_dir);
+    let app_dir = source.as_ref().map_or_else(|| Path::new("."), Source::app_dir);
     let own = Config::read(args.config.as_deref(), app_dir)?;
     let usual = match &source {
         Some(source) => source.app_dir().join(".stillwire"),
@@ -237,7 +237,7 @@ pub(super) async fn start(
     let content = ready::content(app, &addresses, &authority);
     let note = Note::leave(
         settings,
-        source.as_ref().map_or(data.path(), Source::app_dir),
+        source.as_ref().map_or_else(|| data.path(), Source::app_dir),
         data.path(),
         content.clone(),
     )?;

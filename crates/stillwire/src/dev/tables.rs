@@ -150,7 +150,7 @@ impl Tables {
             match remove(store.as_ref(), table).await {
                 Ok(()) => screen.progress(&format!("table {name} is removed with its data")),
                 Err(error) => {
-                    screen.warn(&format!("table {name} is declared no more, and stays: {error}"))
+                    screen.warn(&format!("table {name} is declared no more, and stays: {error}"));
                 }
             }
         }

@@ -65,8 +65,12 @@ fn keys_only(name: &str, of: &Members) -> Value {
 
 async fn copy_items(from: &Work<'_>, into: &Work<'_>) -> Result<u64, ProvisionError> {
     let mut copied = 0;
-    let mut request = json!({ "TableName": from.table.name, "ConsistentRead": true });
+    let mut start = None;
     loop {
+        let mut request = json!({ "TableName": from.table.name, "ConsistentRead": true });
+        if let (Some(start), Value::Object(members)) = (start, &mut request) {
+            members.insert("ExclusiveStartKey".to_owned(), start);
+        }
         let page = from.call("Scan", &request).await?;
         let items = page.get("Items").and_then(Value::as_array).cloned().unwrap_or_default();
         for batch in items.chunks(BATCH_ITEMS_MAX) {
@@ -74,7 +78,7 @@ async fn copy_items(from: &Work<'_>, into: &Work<'_>) -> Result<u64, ProvisionEr
             copied += batch.len() as u64;
         }
         match page.get("LastEvaluatedKey") {
-            Some(key) => request["ExclusiveStartKey"] = key.clone(),
+            Some(key) => start = Some(key.clone()),
             None => return Ok(copied),
         }
     }
