@@ -61,6 +61,7 @@ const ARROWS: [(&str, &[&str]); 27] = [
             "front",
             "functions",
             "gateway",
+            "keep",
             "lambda",
             "listen",
             "model",

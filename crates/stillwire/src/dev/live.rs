@@ -150,6 +150,12 @@ impl Live {
         Ok(())
     }
 
+    /// `localhost:PORT` of an API that is served.
+    pub(crate) fn host_of(&self, id: &ApiId) -> Option<String> {
+        let endpoint = self.rooms.host.endpoint(id)?;
+        endpoint.split_once("://").map(|(_, host)| host.to_owned())
+    }
+
     /// Waits until no other change is made.
     pub(crate) async fn turn(&self) -> MutexGuard<'_, Current> {
         self.current.lock().await

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::anyhow;
 use stillwire_deploy::{
-    LoadOptions, Loaded, Objects, Problems, StackSource, load_stacks, summarize,
+    LoadOptions, Loaded, Objects, Problems, StackSource, load_stacks, rewrite_addresses, summarize,
 };
 use stillwire_drain::Drain;
 use stillwire_model::{
@@ -106,9 +106,9 @@ impl StackHost for Stacks {
     }
 
     fn read(&self, stack: &StackRequest) -> Result<StackReading, Vec<StackProblem>> {
-        let loaded = load(&self.with(stack), &self.holdings, self.live.source_exports())
+        let mut loaded = load(&self.with(stack), &self.holdings, self.live.source_exports())
             .map_err(|problems| for_deployer(&problems))?;
-        reading(&loaded, stack)
+        reading(&mut loaded, stack, &self.live)
     }
 
     fn apply(
@@ -124,11 +124,12 @@ impl StackHost for Stacks {
             all.insert(stack.name.clone(), new);
             let loaded = load(&all, &holdings, live.source_exports())
                 .map_err(|problems| for_deployer(&problems))?;
-            let reading = reading(&loaded, &stack)?;
+            let mut shown = loaded.clone();
             let said = format!("stack {} is deployed", stack.name.name);
             live.replace_deployed(&mut turn, Some(loaded), &said).await.map_err(of_stack)?;
             *sent.lock() = all;
-            Ok(reading)
+            // Only now all addresses are known.
+            reading(&mut shown, &stack, &live)
         });
         Box::pin(
             async move { applying.await.unwrap_or_else(|error| Err(of_stack(anyhow!(error)))) },
@@ -191,7 +192,13 @@ fn load(
     load_stacks(&stacks, &LoadOptions { exports, system_parameters, ..LoadOptions::default() })
 }
 
-fn reading(loaded: &Loaded, stack: &StackRequest) -> Result<StackReading, Vec<StackProblem>> {
+/// What a stack comes to. Its outputs name the addresses at which its APIs are served here.
+fn reading(
+    loaded: &mut Loaded,
+    stack: &StackRequest,
+    live: &Live,
+) -> Result<StackReading, Vec<StackProblem>> {
+    rewrite_addresses(&mut loaded.app, &|id| live.host_of(id));
     let missing = || vec![problem(format!("the stack {} is not there", stack.name))];
     loaded.reading(&stack.name.name).ok_or_else(missing)
 }

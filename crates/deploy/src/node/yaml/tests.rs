@@ -1,3 +1,5 @@
+//! Templates in YAML as they are written, and as nobody should write them.
+
 use proptest::prelude::*;
 use serde_json::json;
 
