@@ -8,16 +8,16 @@ use anyhow::Result;
 use serde_json::json;
 use stillwire_deploy::{Action, Input, Loaded, Notice, ResourceRow, Severity, load};
 
-use crate::cli::CheckArgs;
+use crate::cli::{AppArgs, CheckArgs};
 use crate::dev::change::shown;
 use crate::dev::synthesis::options;
+use crate::report::hinted;
 use crate::settings::Settings;
 use crate::style::Style;
 
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode> {
     let loaded = load(&Input::find(&args.app.path)?, &options(&args.app))?;
-    let not_run = loaded.resources.iter().filter(|row| row.action == Action::NotRun).count();
     let mut out = io::stdout().lock();
     if args.json {
         let listing = json!({ "resources": loaded.resources, "notices": loaded.notices });
@@ -25,8 +25,29 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode> {
     } else {
         print(&mut out, &loaded, Style::of(&io::stdout(), Settings::read().no_color))?;
     }
-    Ok(if args.strict && not_run > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    out.flush()?;
+    strict(&args.app, &loaded)?;
+    Ok(ExitCode::SUCCESS)
 }
+
+/// Refuses an app of which something is not run here, where that is asked for.
+pub(crate) fn strict(args: &AppArgs, loaded: &Loaded) -> Result<()> {
+    let not_run = loaded.resources.iter().filter(|row| row.action == Action::NotRun);
+    let names: Vec<&str> = not_run.clone().take(NAMES_MAX).map(shown).collect();
+    let more = not_run.count().saturating_sub(names.len());
+    if !args.strict || names.is_empty() {
+        return Ok(());
+    }
+    let names = names.join(", ");
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Err(hinted(
+        format!("not run here: {names}{more}"),
+        "`stillwire check` says what that means; without --strict it is no failure",
+    ))
+}
+
+/// How many resources are named that are not run.
+const NAMES_MAX: usize = 8;
 
 /// The groups of the list, in order.
 const GROUPS: [(Action, &str); 4] = [

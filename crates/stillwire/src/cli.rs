@@ -55,6 +55,9 @@ pub(crate) struct AppArgs {
     /// A file with what Parameter Store (`ssm`) and Secrets Manager (`secretsmanager`) hold.
     #[arg(long, value_name = "FILE")]
     pub(crate) secrets: Option<PathBuf>,
+    /// Fail when a resource would do something on AWS that does not happen here.
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -114,9 +117,6 @@ pub(crate) struct CheckArgs {
     /// Print the list as JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Fail when a resource is not run here.
-    #[arg(long)]
-    pub(crate) strict: bool,
 }
 
 #[derive(Debug, Args)]

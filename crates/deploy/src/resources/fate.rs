@@ -85,14 +85,69 @@ pub(super) fn of(kind: &str) -> Fate {
         "AWS::Lambda::LayerVersion" => (Action::Runs, "part of functions"),
         "AWS::Lambda::EventSourceMapping" => (Action::Runs, "it has problems"),
         "AWS::Lambda::Url" => (Action::NotRun, "function URLs are not served here"),
-        kind if kind.starts_with("AWS::S3::") => (Action::NotRun, "there is no S3 here"),
-        kind if kind.starts_with("AWS::SQS::") => (Action::NotRun, "there is no SQS here"),
-        kind if kind.starts_with("AWS::ApiGateway::") => {
-            (Action::NotRun, "REST APIs are not served here")
+        "AWS::ApiGatewayV2::VpcLink" => {
+            (Action::ValueOnly, "addresses behind it are asked directly")
         }
-        _ => (Action::NotRun, "not run here; references to it get a made-up value"),
+        "AWS::SecretsManager::Secret" => {
+            (Action::ValueOnly, "its value: the template's, else of --secrets, else made up")
+        }
+        kind => of_service(kind),
     };
     (action, note.to_owned())
+}
+
+/// What it means that a service is not here, by how its types begin; the first that fits.
+const SERVICES: [(&str, Action, &str); 26] = [
+    (
+        "AWS::S3::",
+        Action::NotRun,
+        "there is no S3 here: its calls go to AWS_ENDPOINT_URL_S3 where that is set",
+    ),
+    (
+        "AWS::SQS::",
+        Action::NotRun,
+        "there is no SQS here: its calls go to AWS_ENDPOINT_URL_SQS where that is set",
+    ),
+    (
+        "AWS::SNS::",
+        Action::NotRun,
+        "there is no SNS here: its calls go to AWS_ENDPOINT_URL_SNS where that is set",
+    ),
+    ("AWS::Kinesis", Action::NotRun, "there is no Kinesis here: nothing is read of it"),
+    ("AWS::Events::", Action::NotRun, "no rule or schedule calls a function here"),
+    ("AWS::Scheduler::", Action::NotRun, "no schedule calls a function here"),
+    ("AWS::Pipes::", Action::NotRun, "no pipe calls a function here"),
+    ("AWS::StepFunctions::", Action::NotRun, "state machines are not run here"),
+    ("AWS::Cognito::", Action::NotRun, "there are no user pools here: nobody is signed in by them"),
+    ("AWS::AppSync::", Action::NotRun, "GraphQL APIs are not served here"),
+    ("AWS::ApiGateway::", Action::NotRun, "REST APIs are not served here"),
+    ("AWS::RDS::", Action::NotRun, "there is no database of it here"),
+    ("AWS::ElastiCache::", Action::NotRun, "there is no cache of it here"),
+    ("AWS::ECS::", Action::NotRun, "containers are not run here"),
+    ("AWS::WAF", Action::NotRun, "nothing is filtered by it here"),
+    ("AWS::CloudFront::", Action::NotRun, "nothing is in front of the APIs here"),
+    ("AWS::KMS::", Action::ValueOnly, "nothing is encrypted with it here"),
+    ("AWS::CertificateManager::", Action::ValueOnly, "certificates are the local authority's"),
+    (
+        "AWS::Route53::",
+        Action::ValueOnly,
+        "names are not published; custom domains answer to them here",
+    ),
+    ("AWS::EC2::", Action::ValueOnly, "functions run on this machine's own network"),
+    ("AWS::SSM::", Action::ValueOnly, "read by templates where they name it"),
+    ("AWS::Logs::", Action::Skipped, "logs go to the terminal and to files"),
+    ("AWS::CloudWatch::", Action::Skipped, "metrics are served, and watched by nobody"),
+    ("AWS::ApplicationAutoScaling::", Action::Skipped, "nothing is scaled here"),
+    ("AWS::CodeDeploy::", Action::Skipped, "what is deployed is live at once here"),
+    ("AWS::ResourceGroups::", Action::Skipped, "no meaning at run time here"),
+];
+
+fn of_service(kind: &str) -> (Action, &'static str) {
+    let known = SERVICES.iter().find(|(start, ..)| kind.starts_with(start));
+    known.map_or(
+        (Action::NotRun, "not run here; references to it get a made-up value"),
+        |(_, action, note)| (*action, *note),
+    )
 }
 
 /// What a person should be told about a type that does something on AWS and nothing here, beyond its row.
@@ -123,5 +178,10 @@ mod tests {
     fn an_unknown_type_is_listed_as_not_run() {
         assert_eq!(of("AWS::Foo::Bar").0, Action::NotRun);
         assert_eq!(of("AWS::CDK::Metadata").0, Action::Skipped);
+        assert_eq!(
+            of("AWS::Events::Rule"),
+            (Action::NotRun, "no rule or schedule calls a function here".to_owned())
+        );
+        assert_eq!(of("AWS::KMS::Key").0, Action::ValueOnly);
     }
 }

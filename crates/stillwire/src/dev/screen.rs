@@ -3,18 +3,21 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use stillwire_deploy::{Notice, Severity};
+use stillwire_deploy::{Action, Notice, ResourceRow, Severity};
 use stillwire_functions::Isolation;
 use stillwire_model::{Api, App, Authorization, IdentitySource};
 
 use crate::dev::addresses::Addresses;
-use crate::dev::change::{Change, How};
+use crate::dev::change::{Change, How, shown};
 use crate::dev::synthesis::Source;
 use crate::report;
 use crate::style::Style;
 
 /// Resources of one change that are listed.
 const CHANGES_SHOWN: usize = 60;
+
+/// Resources that are listed as not run.
+const NOT_RUN_SHOWN: usize = 12;
 
 /// The terminal.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +91,28 @@ impl Screen {
             if let Some(hint) = &notice.hint {
                 line(&format!("  {} {hint}", self.style.cyan("hint:")));
             }
+        }
+    }
+
+    /// How many resources run, and each that does not, with what that means.
+    pub(crate) fn resources(self, rows: &[ResourceRow]) {
+        let of = |action| rows.iter().filter(move |row| row.action == action);
+        let not_run: Vec<&ResourceRow> = of(Action::NotRun).collect();
+        if not_run.is_empty() {
+            return;
+        }
+        let (runs, values) = (of(Action::Runs).count(), of(Action::ValueOnly).count());
+        let counts = format!("{runs} resources run here, {values} are stood in for;");
+        line(&format!("  {counts} {}", self.style.yellow("not run here:")));
+        let shown_rows = || not_run.iter().take(NOT_RUN_SHOWN);
+        let ids = shown_rows().map(|row| shown(row).len()).max().unwrap_or(0).min(48);
+        let kinds = shown_rows().map(|row| row.kind.len()).max().unwrap_or(0);
+        for row in shown_rows() {
+            let (id, kind, note) = (shown(row), &row.kind, self.style.dim(&row.note));
+            line(&format!("    {id:ids$}  {kind:kinds$}  {note}"));
+        }
+        if let Some(more) = not_run.len().checked_sub(NOT_RUN_SHOWN).filter(|more| *more > 0) {
+            line(&format!("    and {}: `stillwire check` lists them", format_args!("{more} more")));
         }
     }
 

@@ -23,6 +23,7 @@ use stillwire_model::{App, Clock as _};
 use stillwire_outbound::Outbound;
 use tokio::time::Instant;
 
+use crate::check;
 use crate::cli::HouseArgs;
 use crate::clock::SystemClock;
 use crate::config::{self, Config};
@@ -100,7 +101,9 @@ pub(super) async fn start(
     if let (Some(source), Some(workshop)) = (&source, &workshop) {
         let read = source.load(workshop, BTreeMap::new()).await?;
         check_not_empty(&read.app)?;
+        check::strict(&workshop.args.app, &read)?;
         screen.notices(&read.notices);
+        screen.resources(&read.resources);
         loaded = Some(read);
     }
     let home = home(loaded.as_ref().map(|loaded| &loaded.app));
