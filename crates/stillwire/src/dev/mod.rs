@@ -2,7 +2,7 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `start` | reads the app, takes its ports, opens its tables, starts its functions, and only then lets clients in |
+//! | `start`, `rooms` | reads the app, takes its ports, opens its tables, starts its functions, and only then lets clients in |
 //! | `synthesis`, `declared` | what is read: the app, from its source or assembly; all that is declared |
 //! | `watch`, `follow`, `change`, `live` | a source changes: that is noticed, read, told, and what runs becomes what it says |
 //! | `deployments`, `stacks`, `logged` | what deploy tools speak to; the stacks that they send; logs as they read them |
@@ -27,6 +27,7 @@ mod log_files;
 mod logged;
 mod logs;
 mod ready;
+mod rooms;
 mod screen;
 mod sdk_calls;
 mod stacks;
