@@ -69,10 +69,10 @@ pub(crate) fn create(room: &Arc<Room>, place: &Place, query: &Parameters) -> Ans
                 check_capabilities(&change_set.wanted.settings, &reading)?;
                 planned(change_set, &stack, reading)
             }
-            Err(problems) => return refused(room, stack, change_set, &problems),
+            Err(problems) => refused(room, change_set, &problems)?,
         }
     };
-    keep(room, stack, change_set, &[])
+    keep(room, stack, change_set)
 }
 
 fn new(room: &Room, stack: &Stack, query: &Parameters, wanted: Wanted) -> ChangeSet {
@@ -93,6 +93,7 @@ fn new(room: &Room, stack: &Stack, query: &Parameters, wanted: Wanted) -> Change
         failure: None,
         is_executed: false,
         includes_nested: query.flag("IncludeNestedStacks") == Some(true),
+        problems: Vec::new(),
     }
 }
 
@@ -124,26 +125,30 @@ fn planned(change_set: ChangeSet, stack: &Stack, reading: crate::reading::Readin
 
 /// A template that cannot be read: what is wrong with a resource is an event of the stack, and the change set says it all; what
 /// is wrong with the template itself is a refusal.
-fn refused(
-    room: &Room,
-    stack: Stack,
-    change_set: ChangeSet,
-    problems: &[StackProblem],
-) -> Answered<Xml> {
+fn refused(room: &Room, change_set: ChangeSet, problems: &[StackProblem]) -> Answered<ChangeSet> {
     if problems.iter().all(|problem| problem.logical_id.is_none()) {
         return Err(Refused::problems(problems));
     }
-    let failure = Some(sentence(problems));
-    keep(room, stack, ChangeSet { failure, ..change_set }, problems)
+    let status = if change_set.is_creation { "CREATE_FAILED" } else { "UPDATE_FAILED" };
+    let event = |problem: &StackProblem| {
+        let logical_id = problem.logical_id.clone()?;
+        Some(Event {
+            id: format!("{logical_id}-VALIDATION_FAILED-{}", Uuid::new_v4()),
+            time: room.now(),
+            logical_id,
+            physical_id: String::new(),
+            kind: problem.resource_type.clone().unwrap_or_default(),
+            status: status.to_owned(),
+            reason: Some(problem.message.clone()),
+            token: None,
+        })
+    };
+    let of_resources = problems.iter().filter_map(event).collect();
+    Ok(ChangeSet { failure: Some(sentence(problems)), problems: of_resources, ..change_set })
 }
 
 /// Keeps a change set; its stack is there from now on.
-fn keep(
-    room: &Room,
-    stack: Stack,
-    change_set: ChangeSet,
-    problems: &[StackProblem],
-) -> Answered<Xml> {
+fn keep(room: &Room, stack: Stack, change_set: ChangeSet) -> Answered<Xml> {
     let mut xml = Xml::new();
     xml.text("Id", &change_set.id).text("StackId", &stack.id);
     let mut state = room.state();
@@ -169,20 +174,8 @@ fn keep(
         );
         return Err(Refused::limit(message));
     }
-    for problem in problems {
-        if let Some(logical_id) = &problem.logical_id {
-            stack.add_event(Event {
-                id: format!("{logical_id}-VALIDATION_FAILED-{}", Uuid::new_v4()),
-                time: room.now(),
-                logical_id: logical_id.clone(),
-                physical_id: String::new(),
-                kind: problem.resource_type.clone().unwrap_or_default(),
-                status: if change_set.is_creation { "CREATE_FAILED" } else { "UPDATE_FAILED" }
-                    .to_owned(),
-                reason: Some(problem.message.clone()),
-                token: None,
-            });
-        }
+    for problem in &change_set.problems {
+        stack.add_event(problem.clone());
     }
     stack.change_sets.insert(change_set.name.clone(), change_set);
     room.keep(&mut state, stack)?;
@@ -190,7 +183,11 @@ fn keep(
 }
 
 /// The stack and the change set that a request means: the latter by its ARN, or by its name in a stack.
-fn find(state: &State, place: &Place, query: &Parameters) -> Answered<(Stack, ChangeSet)> {
+pub(crate) fn find(
+    state: &State,
+    place: &Place,
+    query: &Parameters,
+) -> Answered<(Stack, ChangeSet)> {
     let named = query.get("ChangeSetName").ok_or_else(|| Refused::missing("changeSetName"))?;
     if named.starts_with("arn:") {
         let of = |stack: &Stack| {

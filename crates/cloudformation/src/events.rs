@@ -2,11 +2,12 @@
 
 use stillwire_awswire::{Parameters, Xml, iso_millis};
 
+use crate::change_sets;
 use crate::error::{Answered, Refused};
 use crate::page::page;
 use crate::request;
 use crate::room::Room;
-use crate::state::{Event, Place, Stack};
+use crate::state::{Event, Place, STACK_TYPE};
 
 pub(crate) fn of_stack(room: &Room, place: &Place, query: &Parameters) -> Answered<Xml> {
     let name = request::stack_name(query)?;
@@ -30,31 +31,44 @@ fn write(xml: &mut Xml, event: &Event) {
     xml.maybe("ClientRequestToken", event.token.as_ref());
 }
 
-/// The events of operations: of a stack, or of the stack that has a change set.
+/// The events of operations on a stack, or what is wrong with a change set.
 ///
 /// Source: CloudFormation API reference, `DescribeEvents`.
 pub(crate) fn of_operations(room: &Room, place: &Place, query: &Parameters) -> Answered<Xml> {
-    let stack = match (query.get("StackName"), query.get("ChangeSetName")) {
-        (Some(name), _) => room.find(place, name).ok_or_else(|| Refused::no_stack(name))?,
-        (None, Some(change_set)) => {
-            let state = room.state();
-            let has = |stack: &&Stack| {
-                stack.change_sets.values().chain(&stack.executed).any(|one| one.id == change_set)
-            };
-            let found = state.all().filter(|stack| stack.is_at(place)).find(has).cloned();
-            found.ok_or_else(|| Refused::no_change_set(change_set))?
-        }
-        (None, None) => return Err(Refused::missing("stackName")),
+    let (stack, events, is_validation) = if query.get("ChangeSetName").is_some() {
+        let (stack, change_set) = change_sets::find(&room.state(), place, query)?;
+        (stack, change_set.problems, true)
+    } else {
+        let name = request::stack_name(query)?;
+        let stack = room.find(place, name).ok_or_else(|| Refused::no_stack(name))?;
+        let events = stack.events.iter().rev().cloned().collect();
+        (stack, events, false)
     };
     let filtered = query.flag("Filters.FailedEvents") == Some(true);
-    let is_wanted = |event: &&Event| !filtered || event.status.ends_with("_FAILED");
-    let page = page(stack.events.iter().rev().filter(is_wanted), query.get("NextToken"))?;
+    let has_failed = |event: &&Event| event.status.ends_with("_FAILED");
+    let page =
+        page(events.iter().filter(|event| !filtered || has_failed(event)), query.get("NextToken"))?;
     let mut xml = Xml::new();
     xml.members("OperationEvents", &page.items, |xml, event| {
         xml.text("EventId", &event.id).text("StackId", &stack.id);
-        xml.text("EventType", "STACK_EVENT");
+        xml.text("EventType", kind(event, is_validation));
+        if is_validation {
+            xml.text("ValidationName", "TEMPLATE_READING").text("ValidationStatus", "FAILED");
+            xml.text("ValidationFailureMode", "FAIL");
+            xml.maybe("ValidationStatusReason", event.reason.as_ref());
+            xml.text("ValidationPath", format!("/Resources/{}", event.logical_id));
+        }
         write(xml, event);
     });
     page.write_token(&mut xml);
     Ok(xml)
+}
+
+fn kind(event: &Event, is_validation: bool) -> &'static str {
+    match event.kind.as_str() {
+        _ if is_validation => "VALIDATION_ERROR",
+        STACK_TYPE => "STACK_EVENT",
+        _ if event.status.ends_with("_FAILED") => "PROVISIONING_ERROR",
+        _ => "PROGRESS_EVENT",
+    }
 }

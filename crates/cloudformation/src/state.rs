@@ -110,6 +110,8 @@ pub(crate) struct ChangeSet {
     pub(crate) failure: Option<String>,
     pub(crate) is_executed: bool,
     pub(crate) includes_nested: bool,
+    /// What is wrong with its resources: events of the stack too.
+    pub(crate) problems: Vec<Event>,
 }
 
 /// Something that happened to a stack or to a resource of it.
