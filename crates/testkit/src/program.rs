@@ -41,6 +41,13 @@ impl Stillwire {
         Self::start(command)
     }
 
+    /// Starts the program on nothing, to be deployed to, on free ports and with its state in this folder.
+    pub fn serve(program: &str, data: &Path) -> Self {
+        let mut command = Self::command(program);
+        command.args(["serve", "--port", "0", "--verbose", "--data-dir"]).arg(data);
+        Self::start(command)
+    }
+
     /// The program in the surroundings of tests: state and caches of their own.
     pub fn command(program: &str) -> Command {
         let mut command = Command::new(program);

@@ -46,6 +46,21 @@ pub fn cdk(example: &str) -> PathBuf {
     installed(&format!("cdk-{example}/bin"))
 }
 
+/// The CDK's own command, which deploys the apps of any language.
+pub fn cdk_command() -> PathBuf {
+    installed("deploy-cdk/node_modules/.bin/cdk")
+}
+
+/// The AWS CLI.
+pub fn aws_command() -> PathBuf {
+    installed("awscli/bin/aws")
+}
+
+/// The SAM CLI.
+pub fn sam_command() -> PathBuf {
+    installed("sam/bin/sam")
+}
+
 /// A script of `crates/stillwire/tests/clients`.
 pub fn client(script: &str) -> PathBuf {
     workspace().join("crates/stillwire/tests/clients").join(script)

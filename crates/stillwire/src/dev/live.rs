@@ -150,6 +150,13 @@ impl Live {
         Ok(())
     }
 
+    /// Resolves once every function can be started, or is known not to.
+    pub(crate) async fn prepare(&self) {
+        for problem in self.rooms.functions.prepare().await {
+            tracing::info!(?problem, "a function");
+        }
+    }
+
     /// `localhost:PORT` of an API that is served.
     pub(crate) fn host_of(&self, id: &ApiId) -> Option<String> {
         let endpoint = self.rooms.host.endpoint(id)?;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::anyhow;
 use stillwire_deploy::{
@@ -14,8 +15,13 @@ use stillwire_model::{
     SystemParameters, TemplateSummary,
 };
 
+use tokio::time::timeout;
+
 use crate::dev::live::Live;
 use crate::dev::screen::Screen;
+
+/// How long a deployment waits for its functions: what they lack is installed meanwhile.
+const PREPARE_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// The stacks that were deployed, as they were sent.
 #[derive(Debug, Clone)]
@@ -128,6 +134,11 @@ impl StackHost for Stacks {
             let said = format!("stack {} is deployed", stack.name.name);
             live.replace_deployed(&mut turn, Some(loaded), &said).await.map_err(of_stack)?;
             *sent.lock() = all;
+            drop(turn);
+            // Who is told that it is deployed finds functions that can start.
+            if timeout(PREPARE_TIMEOUT, live.prepare()).await.is_err() {
+                tracing::warn!(stack = %stack.name, "its functions still wait for what they lack");
+            }
             // Only now all addresses are known.
             reading(&mut shown, &stack, &live)
         });

@@ -1,0 +1,124 @@
+//! The AWS CLI.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::support::House;
+
+const TABLE: &str = r#"
+AWSTemplateFormatVersion: "2010-09-09"
+Description: a table
+Parameters:
+  Name: { Type: String, Default: plain }
+Resources:
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: !Sub "${Name}-table"
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{ AttributeName: id, AttributeType: S }]
+      KeySchema: [{ AttributeName: id, KeyType: HASH }]
+Outputs:
+  Arn:
+    Value: !GetAtt Table.Arn
+    Export: { Name: table-arn }
+"#;
+
+const IMPORTER: &str = r#"
+Resources:
+  Parameter:
+    Type: AWS::SSM::Parameter
+    Properties: { Type: String, Value: !ImportValue table-arn }
+"#;
+
+fn deploy(house: &House, file: &str, stack: &str, more: &[&str]) -> crate::support::Done {
+    let arguments = ["cloudformation", "deploy", "--template-file", file, "--stack-name", stack];
+    let all: Vec<&str> = arguments.iter().chain(more).copied().collect();
+    house.aws(house.home(), &all)
+}
+
+fn tables(house: &House) -> Value {
+    house.ask(&["dynamodb", "list-tables", "--query", "TableNames"])
+}
+
+fn status(house: &House, stack: &str) -> Value {
+    house.ask(&["cloudformation", "describe-stacks", "--stack-name", stack])["Stacks"][0].clone()
+}
+
+#[test]
+fn a_plain_template_makes_its_table() {
+    let house = House::new();
+    fs::write(house.home().join("t.yaml"), TABLE).unwrap();
+    fs::write(house.home().join("i.yaml"), IMPORTER).unwrap();
+    deploy(&house, "t.yaml", "plain", &["--tags", "team=chat"])
+        .well()
+        .wrote("Successfully created");
+    assert_eq!(tables(&house), json!(["plain-table"]));
+    let stack = status(&house, "plain");
+    assert_eq!(stack["StackStatus"], "CREATE_COMPLETE");
+    assert_eq!(stack["Description"], "a table");
+    assert_eq!(stack["Parameters"], json!([{ "ParameterKey": "Name", "ParameterValue": "plain" }]));
+    assert_eq!(stack["Tags"], json!([{ "Key": "team", "Value": "chat" }]));
+    // Tags that are not said again would be taken away.
+    let again = ["--tags", "team=chat", "--no-fail-on-empty-changeset"];
+    deploy(&house, "t.yaml", "plain", &again).well().wrote("No changes to deploy");
+
+    // What somebody imports is neither changed nor deleted under them.
+    deploy(&house, "i.yaml", "user", &[]).well();
+    let imports = house.ask(&["cloudformation", "list-imports", "--export-name", "table-arn"]);
+    assert_eq!(imports["Imports"], json!(["user"]));
+    let refused = deploy(&house, "t.yaml", "plain", &["--parameter-overrides", "Name=other"]);
+    assert_ne!(refused.code, Some(0), "{}", refused.text);
+    assert_eq!(status(&house, "plain")["StackStatus"], "UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(tables(&house), json!(["plain-table"]));
+    house.ask(&["cloudformation", "delete-stack", "--stack-name", "user"]);
+    house.ask(&["cloudformation", "wait", "stack-delete-complete", "--stack-name", "user"]);
+
+    deploy(&house, "t.yaml", "plain", &["--parameter-overrides", "Name=other"]).well();
+    assert_eq!(status(&house, "plain")["Tags"], json!([]));
+    assert_eq!(tables(&house), json!(["other-table"]));
+    house.ask(&["cloudformation", "delete-stack", "--stack-name", "plain"]);
+    house.ask(&["cloudformation", "wait", "stack-delete-complete", "--stack-name", "plain"]);
+    assert_eq!(tables(&house), json!([]));
+}
+
+#[test]
+fn change_sets_are_made_shown_and_thrown_away() {
+    let house = House::new();
+    fs::write(house.home().join("t.yaml"), TABLE).unwrap();
+    let create = [
+        "cloudformation",
+        "create-change-set",
+        "--stack-name",
+        "s",
+        "--change-set-name",
+        "c",
+        "--change-set-type",
+        "CREATE",
+        "--template-body",
+        "file://t.yaml",
+    ];
+    let made = house.ask(&create);
+    let describe =
+        ["cloudformation", "describe-change-set", "--stack-name", "s", "--change-set-name", "c"];
+    let shown = house.ask(&describe);
+    assert_eq!(shown["ChangeSetId"], made["Id"]);
+    let change = &shown["Changes"][0]["ResourceChange"];
+    assert_eq!((&change["Action"], &change["LogicalResourceId"]), (&json!("Add"), &json!("Table")));
+    assert_eq!(status(&house, "s")["StackStatus"], "REVIEW_IN_PROGRESS");
+    assert_eq!(tables(&house), json!([]));
+    house.ask(&[
+        "cloudformation",
+        "delete-change-set",
+        "--stack-name",
+        "s",
+        "--change-set-name",
+        "c",
+    ]);
+    let gone = house.aws(house.home(), &describe);
+    assert!(gone.text.contains("(ChangeSetNotFound)"), "{}", gone.text);
+    house.ask(&["cloudformation", "delete-stack", "--stack-name", "s"]);
+    let gone = house.aws(house.home(), &["cloudformation", "describe-stacks", "--stack-name", "s"]);
+    assert!(gone.text.contains("does not exist"), "{}", gone.text);
+}

@@ -1,0 +1,15 @@
+//! The deploy tools themselves, unmodified, against a running Stillwire: what they print, what they leave, what runs then.
+
+#![allow(missing_docs, reason = "tests are named by the behaviour they check")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test says what went wrong by panicking"
+)]
+
+mod assets;
+mod aws_cli;
+mod cdk;
+mod sam;
+mod small_services;
+mod support;
