@@ -1,4 +1,5 @@
-//! From a CDK app, cloud assembly or template to the model.
+//! From what an app is described in to the model: a CDK app, a cloud assembly, a CloudFormation or SAM template, a service
+//! of the Serverless Framework, a plan or state of Terraform. All become templates, which are resolved in one way.
 //!
 //! * [`Input::find`] says what a path names.
 //! * [`synthesize`] runs a CDK app and gives its assembly; [`bundle`] stands in for Docker meanwhile.
@@ -7,7 +8,8 @@
 //! * [`build_api`] reads an API that no template declares, in the same way.
 //! * [`rewrite_addresses`] points the app's addresses at us.
 //!
-//! Start reading in `load.rs`, then `assembly.rs`, `resolver.rs` and `resources/`. Nothing here runs an app or
+//! Start reading in `load.rs`, then `assembly.rs`, `macros.rs`, `resolver.rs` and `resources/`; `framework.rs` and `terraform.rs`
+//! write templates. Nothing here runs an app or
 //! opens a socket; the only process ever started is the one that synthesizes. A load either gives a whole app
 //! or all the problems that were found, each with file, line, logical id and property.
 

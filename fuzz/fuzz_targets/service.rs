@@ -1,0 +1,16 @@
+//! Any `serverless.yml` is read, or refused with a place.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use stillwire_deploy::{Input, LoadOptions, load};
+
+fuzz_target!(|input: &[u8]| {
+    let Ok(folder) = tempfile::tempdir() else { return };
+    let file = folder.path().join("serverless.yml");
+    if std::fs::write(&file, input).is_err() {
+        return;
+    }
+    if let Err(problems) = load(&Input::Serverless(file), &LoadOptions::default()) {
+        assert!(problems.to_string().contains("error"));
+    }
+});
