@@ -4,7 +4,11 @@
 //! and each line of a `text` block is in what the command before it printed. Blocks of `console` need tools of others.
 
 #![allow(missing_docs, reason = "tests are named by the behaviour they check")]
-#![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test says what went wrong by panicking"
+)]
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -87,6 +91,12 @@ fn follow(page: &str, folder: &Path) {
         }
     }
     assert!(commands >= 3, "{page}");
+}
+
+#[test]
+fn cdk() {
+    let app = example("cdk-chat");
+    follow("cdk.md", app.path());
 }
 
 #[test]

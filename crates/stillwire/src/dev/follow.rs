@@ -22,12 +22,11 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// Follows the sources until it is dropped.
+    /// Follows the sources until it is dropped. `seen` is what they were when they were read.
     ///
     /// # Cancel safety
     /// What was begun to be applied is carried on by whoever holds the app.
-    pub(crate) async fn follow(self, watch: Watch) {
-        let mut seen = self.source.fingerprint();
+    pub(crate) async fn follow(self, watch: Watch, mut seen: Option<String>) {
         loop {
             self.learn(&watch).await;
             let names = watch.changed().await;

@@ -73,6 +73,8 @@ pub(super) async fn start(
         parameters: Arc::clone(&holdings.parameters),
         screen,
     });
+    // From here on, so that no change is missed that comes while all this starts.
+    let watch = source.as_ref().and_then(|source| watch(source, screen));
     let loaded = match (&source, &workshop) {
         (Some(source), Some(workshop)) => Some(load(source, workshop).await?),
         _ => None,
@@ -196,8 +198,14 @@ pub(super) async fn start(
     if let Some(path) = &args.ready_file {
         ready::write(path, &content)?;
     }
-    if let (Some(source), Some(workshop)) = (source, workshop) {
-        follow(Follower { live, source, workshop }, &drain);
+    if let (Some(source), Some(workshop), Some((watch, seen))) = (source, workshop, watch) {
+        let closing = drain.clone();
+        drain.spawn("changes of the app", async move {
+            tokio::select! {
+                () = Follower { live, source, workshop }.follow(watch, seen) => {}
+                () = closing.closing() => {}
+            }
+        });
     }
     let stop_grace = config.stop_spread + STOP_GRACE;
     Ok(Running {
@@ -223,22 +231,15 @@ async fn load(source: &Source, workshop: &Workshop) -> Result<Loaded> {
     Ok(loaded)
 }
 
-/// Follows the sources of the app, until the end.
-fn follow(follower: Follower, drain: &Drain) {
-    let watch = match Watch::start(follower.source.app_dir()) {
-        Ok(watch) => watch,
+/// Watches the sources of the app; and what they are now.
+fn watch(source: &Source, screen: Screen) -> Option<(Watch, Option<String>)> {
+    match Watch::start(source.app_dir()) {
+        Ok(watch) => Some((watch, source.fingerprint())),
         Err(error) => {
-            let note = format!("changes of templates are not noticed: {error}");
-            return follower.workshop.screen.warn(&note);
+            screen.warn(&format!("changes of templates are not noticed: {error}"));
+            None
         }
-    };
-    let closing = drain.clone();
-    drain.spawn("changes of the app", async move {
-        tokio::select! {
-            () = follower.follow(watch) => {}
-            () = closing.closing() => {}
-        }
-    });
+    }
 }
 
 /// Where APIs are made that no template declares, and which tables are an app's own: where its first stack is.
