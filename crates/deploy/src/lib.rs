@@ -5,6 +5,7 @@
 //! * [`synthesize`] runs a CDK app and gives its assembly; [`bundle`] stands in for Docker meanwhile.
 //! * [`load()`] reads an assembly or template, resolves its functions and gives a [`Loaded`]: the app, a row for
 //!   every resource, and notices.
+//! * [`package()`] reads an app as it is sent to be deployed elsewhere.
 //! * [`build_api`] reads an API that no template declares, in the same way.
 //! * [`rewrite_addresses`] points the app's addresses at us.
 //!
@@ -27,6 +28,7 @@ mod intrinsics;
 mod load;
 mod macros;
 mod node;
+mod package;
 mod parameter_file;
 mod parameters;
 mod physical;
@@ -52,6 +54,7 @@ pub use definition::build_api;
 pub use input::{Assembly, CdkApp, FindError, Input};
 pub use load::{LoadOptions, Loaded, load, load_stacks};
 pub use node::Position;
+pub use package::{Package, Upload, UploadContent, files_of, package};
 pub use problem::{Location, Problem, Problems};
 pub use reading::{LoadedStack, summarize};
 pub use report::{Action, Notice, Properties, ResourceRow, SdkCall, Severity};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::resolver::{Resolver, World};
 
 /// Whether a pattern names a stack; as in the CDK, `*` stays within one level and `**` does not.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     if let Some(rest) = pattern.strip_prefix("**") {
         return (0..=text.len()).any(|at| text.get(at..).is_some_and(|tail| matches(rest, tail)));
     }

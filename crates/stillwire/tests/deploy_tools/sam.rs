@@ -13,6 +13,23 @@ fn a_sam_app_is_built_deployed_and_deleted() {
     let folder = app.path();
     house.ask(&["s3api", "create-bucket", "--bucket", "code"]);
     house.sam(folder, &["build"]).well();
+    // Without the capability nothing is begun.
+    let refused = house.sam(
+        folder,
+        &[
+            "deploy",
+            "--stack-name",
+            "chat",
+            "--s3-bucket",
+            "code",
+            "--capabilities",
+            "CAPABILITY_AUTO_EXPAND",
+            "--no-confirm-changeset",
+        ],
+    );
+    assert_eq!(refused.code, Some(1), "{}", refused.text);
+    assert!(refused.text.contains("CAPABILITY_IAM"), "{}", refused.text);
+
     let deploy = [
         "deploy",
         "--stack-name",
@@ -39,23 +56,6 @@ fn a_sam_app_is_built_deployed_and_deleted() {
     let mut other = Client::open(&url, &[]).expect("anybody may come");
     one.send(&json!({ "message": "sendmessage", "data": "hello" }).to_string());
     assert_eq!(other.receive_within(Duration::from_secs(20)).map(|_| ()), Some(()), "a message");
-
-    // Without the capability nothing is begun.
-    let refused = house.sam(
-        folder,
-        &[
-            "deploy",
-            "--stack-name",
-            "other",
-            "--s3-bucket",
-            "code",
-            "--capabilities",
-            "CAPABILITY_AUTO_EXPAND",
-            "--no-confirm-changeset",
-        ],
-    );
-    assert_eq!(refused.code, Some(1), "{}", refused.text);
-    assert!(refused.text.contains("CAPABILITY_IAM"), "{}", refused.text);
 
     // Again there is nothing to do, which is an error to SAM unless it is told otherwise.
     let again: Vec<&str> =
