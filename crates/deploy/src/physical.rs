@@ -70,6 +70,14 @@ pub(crate) fn uuid(scope: &Scope, purpose: &str, logical_id: &str) -> String {
     format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
 }
 
+/// Ten letters and digits that change when a text does: tools end logical ids with such, where a change makes a new
+/// resource.
+pub(crate) fn fingerprint(text: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    let nibbles = digest.as_ref().iter().take(5).flat_map(|byte| [byte >> 4, byte & 0xF]);
+    nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect()
+}
+
 fn hash(scope: &Scope, purpose: &str, logical_id: &str) -> Vec<u8> {
     let mut context = digest::Context::new(&digest::SHA256);
     for field in [purpose, &scope.account, &scope.region, &scope.stack, logical_id] {

@@ -8,9 +8,13 @@
 //! each resource.
 
 mod document;
+mod function;
 mod kinds;
+mod policy;
+mod reader;
 mod references;
 mod special;
+mod table;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -102,7 +102,7 @@ proptest! {
 
     #[test]
     fn plans(edits in edits()) {
-        let text = fs::read_to_string(here("tests/fixtures/terraform-chat.plan.json")).expect("a plan");
+        let text = fs::read_to_string(here("tests/fixtures/terraform-chat/plan.json")).expect("a plan");
         read("plan.json", &damaged(&text, &edits), Input::Terraform);
     }
 }

@@ -52,7 +52,7 @@ fn the_chat_runs_from_its_plan() {
     assert!(missing.to_string().contains("terraform show -json tfplan > plan.json"));
     fs::copy(here("../../examples/terraform-chat/src/chat.py"), dir.join("src/chat.py"))
         .expect("copied");
-    fs::copy(here("tests/fixtures/terraform-chat.plan.json"), dir.join("plan.json"))
+    fs::copy(here("tests/fixtures/terraform-chat/plan.json"), dir.join("plan.json"))
         .expect("copied");
     let input = Input::find(&dir).expect("a plan");
     let loaded = load(&input, &LoadOptions::default()).unwrap_or_else(|e| panic!("{e}"));

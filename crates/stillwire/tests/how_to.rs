@@ -121,7 +121,7 @@ fn serverless() {
 fn terraform() {
     let app = example("terraform-chat");
     // Terraform is not at hand where tests run; its plan is.
-    let plan = tools::workspace().join("crates/deploy/tests/fixtures/terraform-chat.plan.json");
+    let plan = tools::workspace().join("crates/deploy/tests/fixtures/terraform-chat/plan.json");
     fs::copy(plan, app.path().join("plan.json")).unwrap();
     follow("terraform.md", app.path());
 }

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use super::Writer;
 use super::names::{normalized, route};
 use crate::node::{Member, Node, Position};
+use crate::physical::fingerprint;
 
 /// The format of access logs where none is given. Source: as above, "Websocket - Logs".
 const LOG_FORMAT: &str = "$context.identity.sourceIp $context.identity.caller $context.identity.user \
@@ -194,7 +195,13 @@ impl<'a> Writer<'a> {
 
     fn stage(&mut self, at: Position) {
         let service = self.service;
-        let deployment = "WebsocketsDeployment";
+        // Another deployment for other routes, as each package has one.
+        let routes = self.made.iter().filter(|member| {
+            let kind = member.node.get("Type").and_then(Node::as_text);
+            kind.is_some_and(|kind| kind.starts_with("AWS::ApiGatewayV2::"))
+        });
+        let routes: Vec<String> = routes.map(|member| member.node.to_json().to_string()).collect();
+        let deployment = &format!("WebsocketsDeployment{}", fingerprint(&routes.concat()));
         let mut properties = json!({ "StageName": service.stage, "Description": "Serverless Websockets",
             "DeploymentId": { "Ref": deployment } });
         let logs = service.get(&["provider", "logs", "websocket"]);

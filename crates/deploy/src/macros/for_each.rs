@@ -121,6 +121,9 @@ impl Loops<'_> {
         bound: &mut Bound,
         depth: usize,
     ) -> Vec<Member> {
+        if bound.is_empty() {
+            self.owner = format!("{PREFIX}{name}");
+        }
         let Some([identifier, collection, body]) = node.as_list() else {
             self.fail(node.at, "Fn::ForEach::NAME [identifier, collection, body] is expected here");
             return Vec::new();

@@ -12,13 +12,12 @@ mod function;
 mod globals;
 mod implicit;
 mod policies;
+mod policy_templates;
 mod references;
 mod simple;
 mod websocket;
 
 use std::collections::{BTreeMap, BTreeSet};
-
-use aws_lc_rs::digest;
 
 use self::globals::Globals;
 use super::{Context, Early, Expanded};
@@ -242,11 +241,4 @@ fn tags(at: Position, node: Option<&Node>) -> Node {
         Node::map(at, vec![("Key".to_owned(), Node::text(at, key)), ("Value".to_owned(), value)])
     };
     Node::list(at, all.map(entry).collect())
-}
-
-/// Ten letters and digits that change when a text does, for the ends of logical ids.
-fn hash(text: &str) -> String {
-    let digest = digest::digest(&digest::SHA256, text.as_bytes());
-    let nibbles = digest.as_ref().iter().take(5).flat_map(|byte| [byte >> 4, byte & 0xF]);
-    nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect()
 }

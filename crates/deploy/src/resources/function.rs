@@ -239,7 +239,11 @@ fn code(
     let message =
         format!("the code of this function is missing: {} does not exist", path.display());
     let problem = crate::problem::Problem::new(piece.location(resolver, "Code"), message);
-    resolver.problems.push(problem.hint("synthesize the app again"));
+    let hint = match code.as_text() {
+        Some(_) => "the path begins at the template's folder",
+        None => "synthesize the app again",
+    };
+    resolver.problems.push(problem.hint(hint));
     None
 }
 

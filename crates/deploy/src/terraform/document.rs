@@ -1,14 +1,8 @@
 //! What a plan or a state holds: the instances of resources, and what the configuration says of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use serde_json::{Map, Value};
 
-use serde_json::{Map, Value, json};
-
-/// How many instances are read; a plan of more is not an app.
-const INSTANCES_MAX: usize = 20_000;
-
-/// How deep modules may be in modules.
-const MODULES_MAX: usize = 32;
+use super::reader::Reader;
 
 /// Whether a JSON text may be a plan or state of Terraform's (or `OpenTofu`'s).
 pub(crate) fn looks_like(text: &str) -> bool {
@@ -26,7 +20,7 @@ pub(super) struct Instance {
     /// The logical id that it gets.
     pub(super) id: String,
     pub(super) kind: String,
-    name: String,
+    pub(super) name: String,
     /// The address of its module, empty for the root's.
     pub(super) module: String,
     /// `count` or `for_each`: which of them.
@@ -34,7 +28,7 @@ pub(super) struct Instance {
     pub(super) managed: bool,
     pub(super) values: Value,
     /// What is not known before it exists: `true` where a value is not.
-    unknown: Value,
+    pub(super) unknown: Value,
 }
 
 impl Instance {
@@ -80,8 +74,7 @@ pub(super) struct Document {
 
 impl Document {
     pub(super) fn of(root: Value) -> Result<Self, String> {
-        let mut reader =
-            Reader { instances: Vec::new(), unknown: BTreeMap::new(), ids: BTreeSet::new() };
+        let mut reader = Reader::default();
         let values = root.get("planned_values").or_else(|| root.get("values"));
         let outputs =
             values.and_then(|values| values.get("outputs")).or_else(|| root.get("outputs"));
@@ -232,138 +225,6 @@ pub(super) fn parent(address: &str) -> &str {
     let kept = parts.len().saturating_sub(2);
     let length: usize = parts.iter().take(kept).map(|part| part.len() + 1).sum();
     address.get(..length.saturating_sub(1)).unwrap_or_default()
-}
-
-struct Reader {
-    instances: Vec<Instance>,
-    unknown: BTreeMap<String, Value>,
-    ids: BTreeSet<String>,
-}
-
-impl Reader {
-    fn module(&mut self, module: &Value, address: &str, depth: usize) -> Result<(), String> {
-        if depth > MODULES_MAX {
-            return Err(format!("modules are nested deeper than {MODULES_MAX} levels"));
-        }
-        for resource in module.get("resources").and_then(Value::as_array).into_iter().flatten() {
-            let index = resource.get("index").map(plain);
-            self.add(
-                resource,
-                address,
-                index,
-                resource.get("values").cloned().unwrap_or_default(),
-            )?;
-        }
-        for child in module.get("child_modules").and_then(Value::as_array).into_iter().flatten() {
-            let address =
-                child.get("address").and_then(Value::as_str).unwrap_or_default().to_owned();
-            self.module(child, &address, depth + 1)?;
-        }
-        Ok(())
-    }
-
-    /// Data of a prior state that is not planned anew.
-    fn data(&mut self, module: &Value, address: &str, depth: usize) {
-        for resource in module.get("resources").and_then(Value::as_array).into_iter().flatten() {
-            let text = |name: &str| resource.get(name).and_then(Value::as_str).unwrap_or_default();
-            let known = self.instances.iter().any(|instance| instance.address == text("address"));
-            if text("mode") == "data" && !known {
-                let index = resource.get("index").map(plain);
-                let values = resource.get("values").cloned().unwrap_or_default();
-                // Beyond the bound, data is left out: resources are what counts.
-                self.add(resource, address, index, values).ok();
-            }
-        }
-        for child in module.get("child_modules").and_then(Value::as_array).into_iter().flatten() {
-            if depth < MODULES_MAX {
-                let address =
-                    child.get("address").and_then(Value::as_str).unwrap_or_default().to_owned();
-                self.data(child, &address, depth + 1);
-            }
-        }
-    }
-
-    /// The resources of a state file, which has another form.
-    fn state(&mut self, resources: &[Value]) -> Result<(), String> {
-        for resource in resources {
-            let text = |name: &str| resource.get(name).and_then(Value::as_str).unwrap_or_default();
-            let module = text("module").to_owned();
-            for instance in
-                resource.get("instances").and_then(Value::as_array).into_iter().flatten()
-            {
-                let index = instance.get("index_key").map(plain);
-                let mut address = format!("{}.{}", text("type"), text("name"));
-                if text("mode") == "data" {
-                    address = format!("data.{address}");
-                }
-                if !module.is_empty() {
-                    address = format!("{module}.{address}");
-                }
-                match instance.get("index_key") {
-                    Some(Value::String(key)) => address = format!("{address}[{key:?}]"),
-                    Some(number) => address = format!("{address}[{number}]"),
-                    None => {}
-                }
-                let described = json!({ "address": address, "mode": text("mode"), "type": text("type"),
-                    "name": text("name") });
-                let values = instance.get("attributes").cloned().unwrap_or_default();
-                self.add(&described, &module, index, values)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn add(
-        &mut self,
-        resource: &Value,
-        module: &str,
-        index: Option<String>,
-        values: Value,
-    ) -> Result<(), String> {
-        if self.instances.len() == INSTANCES_MAX {
-            return Err(format!("there are more than {INSTANCES_MAX} resources"));
-        }
-        let text =
-            |name: &str| resource.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let address = text("address");
-        let unknown = self.unknown.get(&address).cloned().unwrap_or_default();
-        let id = self.id(&address);
-        self.instances.push(Instance {
-            id,
-            kind: text("type"),
-            name: text("name"),
-            module: module.to_owned(),
-            index,
-            managed: text("mode") != "data",
-            values,
-            unknown,
-            address,
-        });
-        Ok(())
-    }
-
-    /// A logical id for an address: its words, with capitals; a number where that is another's.
-    fn id(&mut self, address: &str) -> String {
-        let words =
-            address.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-        let words = words.filter(|word| *word != "aws").map(|word| {
-            let mut letters = word.chars();
-            let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-            first.into_iter().chain(letters).collect::<String>()
-        });
-        let base: String = words.collect::<String>().chars().take(200).collect();
-        let mut id = base.clone();
-        let mut number = 1;
-        while !self.ids.insert(id.clone()) {
-            number += 1;
-            id = format!("{base}{number}");
-        }
-        id
-    }
-}
-
-fn plain(index: &Value) -> String {
-    index.as_str().map_or_else(|| index.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

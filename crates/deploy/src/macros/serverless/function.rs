@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::simple::package;
-use super::{Sam, Transform, hash, reference, tags, with};
+use super::{Sam, Transform, reference, tags, with};
 use crate::node::{Member, Node, Value};
+use crate::physical::fingerprint;
 
 /// Properties that SAM has in its own way.
 const OWN: [&str; 26] = [
@@ -200,7 +201,7 @@ impl Transform<'_> {
             self.fail(sam, "AutoPublishAlias", node.at, message);
             return None;
         }
-        let version = format!("{}Version{}", sam.id, hash(code));
+        let version = format!("{}Version{}", sam.id, fingerprint(code));
         let mut properties = with(Vec::new(), "FunctionName", reference(sam.at, sam.id));
         let more = [("VersionDescription", "Description"), ("AutoPublishCodeSha256", "CodeSha256")];
         for (ours, theirs) in more {

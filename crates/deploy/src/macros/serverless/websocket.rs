@@ -1,7 +1,8 @@
 //! `AWS::Serverless::WebSocketApi`: an API, its routes and its stage in one resource.
 
-use super::{Sam, Transform, hash, reference, substituted, with};
+use super::{Sam, Transform, reference, substituted, with};
 use crate::node::{Member, Node, Value};
+use crate::physical::fingerprint;
 
 const KNOWN: [&str; 18] = [
     "ApiKeySelectionExpression",
@@ -230,7 +231,7 @@ impl Transform<'_> {
             let message = "WebSocket APIs have no mutual TLS";
             return self.fail(sam, "Domain", at, message);
         }
-        let id = format!("ApiGatewayDomainNameV2{}", hash(&name.to_json().to_string()));
+        let id = format!("ApiGatewayDomainNameV2{}", fingerprint(&name.to_json().to_string()));
         let mut settings = Vec::new();
         for (ours, theirs) in [
             ("CertificateArn", "CertificateArn"),
