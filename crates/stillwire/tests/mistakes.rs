@@ -48,19 +48,19 @@ fn a_path_that_is_not_there_or_holds_no_app() {
     let said = dev_fails(folder.path());
     assert_says(
         &said,
-        &["it has no cdk.json and no manifest.json", "hint: name the folder of cdk.json"],
+        &[
+            "it has no cdk.json, manifest.json, serverless.yml or template.yaml",
+            "hint: name the folder",
+        ],
     );
 }
 
 #[test]
-fn a_template_in_yaml_or_that_is_no_json() {
+fn a_template_that_is_neither_yaml_nor_json() {
     let folder = tempfile::tempdir().unwrap();
     let yaml = folder.path().join("app.yaml");
-    std::fs::write(&yaml, "Resources: {}").unwrap();
-    assert_says(
-        &dev_fails(&yaml),
-        &["is a template in YAML, which is not read yet", "hint: convert it"],
-    );
+    std::fs::write(&yaml, "Resources:\n  Api: [1\n").unwrap();
+    assert_says(&dev_fails(&yaml), &["this is not YAML", "app.yaml:"]);
     let (_folder, broken) = write("{\n  \"Resources\": {,}\n}");
     assert_says(&dev_fails(&broken), &["this is not JSON", "app.json:2:17"]);
 }

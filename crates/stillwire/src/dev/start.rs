@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use stillwire_control::{ControlPlane, Home, Kept};
 use stillwire_deploy::{Loaded, rewrite_addresses};
-use stillwire_drain::Drain;
 use stillwire_front::{Front, Rooms as FrontRooms};
 use stillwire_functions::supervisor::Supervisor;
 use stillwire_gateway::{Gateway, Ports};

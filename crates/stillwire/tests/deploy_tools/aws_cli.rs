@@ -25,12 +25,12 @@ Outputs:
     Export: { Name: table-arn }
 "#;
 
-const IMPORTER: &str = r#"
+const IMPORTER: &str = "
 Resources:
   Parameter:
     Type: AWS::SSM::Parameter
     Properties: { Type: String, Value: !ImportValue table-arn }
-"#;
+";
 
 fn deploy(house: &House, file: &str, stack: &str, more: &[&str]) -> crate::support::Done {
     let arguments = ["cloudformation", "deploy", "--template-file", file, "--stack-name", stack];
