@@ -127,7 +127,14 @@ fn the_ready_file_names_every_address_function_and_table() {
     assert_eq!(ready["pid"], stillwire.pid());
     assert!(std::path::Path::new(ready["ca"].as_str().unwrap()).exists());
     let members: Vec<_> = ready.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(members, ["pid", "aws_endpoint", "ca", "apis", "domains", "functions", "tables"]);
+    let expected =
+        ["pid", "aws_endpoint", "ca", "apis", "domains", "functions", "tables", "outputs"];
+    assert_eq!(members, expected);
+    // Outputs keep their keys, and name addresses that lead here.
+    let outputs = &ready["outputs"]["dev-Chat"];
+    assert_eq!(outputs["WebSocketURL"], stillwire.url("dev", "wss"));
+    assert_eq!(outputs["CallbackURL"], stillwire.url("dev", "https"));
+    assert!(stillwire.log().contains(&format!("  {}", stillwire.url("dev", "wss"))));
     let stacks = |kind: &str| {
         let list = ready[kind].as_array().unwrap();
         list.iter().map(|entry| entry["stack"].as_str().unwrap().to_owned()).collect::<Vec<_>>()

@@ -5,9 +5,9 @@ use std::io;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use stillwire_listen::Authority;
-use stillwire_model::App;
+use stillwire_model::{App, Stack};
 
 use crate::dev::addresses::Addresses;
 
@@ -65,6 +65,8 @@ pub(crate) fn content(app: &App, addresses: &Addresses, authority: &Authority) -
             "name": table.name, "arn": table.arn,
         })
     });
+    // As `cdk deploy --outputs-file` writes them.
+    let outputs: Map<String, Value> = app.stacks.iter().filter_map(outputs_of).collect();
     json!({
         "pid": std::process::id(),
         "aws_endpoint": addresses.aws_url(),
@@ -73,5 +75,13 @@ pub(crate) fn content(app: &App, addresses: &Addresses, authority: &Authority) -
         "domains": domains.collect::<Vec<_>>(),
         "functions": functions.collect::<Vec<_>>(),
         "tables": tables.collect::<Vec<_>>(),
+        "outputs": outputs,
     })
+}
+
+/// What a stack tells, by its name.
+fn outputs_of(stack: &Stack) -> Option<(String, Value)> {
+    let outputs = stack.outputs.iter().map(|output| (output.key.clone(), output.value.clone()));
+    let outputs: Map<String, Value> = outputs.map(|(key, value)| (key, value.into())).collect();
+    (!outputs.is_empty()).then(|| (stack.name.to_string(), outputs.into()))
 }

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use stillwire_deploy::{Action, Notice, ResourceRow, Severity};
 use stillwire_functions::Isolation;
-use stillwire_model::{Api, App, Authorization, IdentitySource};
+use stillwire_model::{Api, App, Authorization, IdentitySource, Output};
 
 use crate::dev::addresses::Addresses;
 use crate::dev::change::{Change, How, shown};
 use crate::dev::synthesis::Source;
 use crate::report;
 use crate::style::Style;
+
+/// Outputs of stacks that are listed.
+const OUTPUTS_SHOWN: usize = 20;
 
 /// Resources of one change that are listed.
 const CHANGES_SHOWN: usize = 60;
@@ -175,6 +178,7 @@ impl Screen {
                 pad = plain - ws.len(),
             ));
         }
+        self.outputs(app);
         line("");
         let mut counts = vec![
             count(app.functions().count(), "function"),
@@ -195,6 +199,25 @@ impl Screen {
             line(&format!("  {} stillwire connect {ws}{headers}", style.dim("talk to it:")));
         }
         line("");
+    }
+
+    /// What stacks tell, with addresses that lead here.
+    fn outputs(self, app: &App) {
+        let all = app
+            .stacks
+            .iter()
+            .flat_map(|stack| stack.outputs.iter().map(|output| (&stack.display_name, output)));
+        let all: Vec<_> = all.take(OUTPUTS_SHOWN).collect();
+        if all.is_empty() {
+            return;
+        }
+        line("");
+        let width = |(stack, output): &(&String, &Output)| stack.len() + output.key.len() + 1;
+        let widest = all.iter().map(width).max().unwrap_or(0);
+        for (stack, Output { key, value, .. }) in all {
+            let name = format!("{stack}.{key}");
+            line(&format!("  {}  {value}", self.style.dim(format!("{name:widest$}"))));
+        }
     }
 
     /// The disk cannot be trusted any more.
