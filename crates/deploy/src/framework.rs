@@ -5,6 +5,7 @@
 //!
 //! Source: Serverless Framework documentation (version 3), "Serverless.yml reference", "AWS - Websocket", "Variables".
 
+mod dotenv;
 mod events;
 mod functions;
 mod names;
@@ -83,6 +84,8 @@ impl Service {
         let text = read_text(file).map_err(|problem| vec![problem])?;
         let root = Node::parse(&text)
             .map_err(|error| vec![Problem::new(Location::at(file, error.at), error.problem)])?;
+        let environment = dotenv::with_files(file, options);
+        let options = Options { environment: &environment, ..options };
         let root = Variables::new(file, &root, options, store).resolve()?;
         let text = |path: &[&str]| {
             path.iter().try_fold(&root, |node, name| node.get(name)).and_then(Node::scalar)

@@ -247,6 +247,44 @@ fn variables_that_a_plan_does_not_know_are_led_back_or_told() {
 }
 
 #[test]
+fn event_sources_and_records_of_events_are_led_to_what_they_name() {
+    let function = json!({ "function_name": "f", "runtime": "python3.12", "handler": "a.b", "image_uri": "x",
+        "role": "arn:aws:iam::1:role/r" });
+    let refers = |to: &str| json!({ "references": [to, "x.y"] });
+    let loaded = load_json(&plan(&[
+        ("aws_sqs_queue", "q", json!({ "name": "dead" }), json!({ "arn": true, "id": true }), json!({})),
+        ("aws_lambda_function", "f", function, json!({ "arn": true }), json!({})),
+        ("aws_dynamodb_table", "t", json!({ "name": "t", "billing_mode": "PAY_PER_REQUEST", "hash_key": "id",
+            "attribute": [{ "name": "id", "type": "S" }], "stream_enabled": true, "stream_view_type": "KEYS_ONLY" }),
+            json!({ "stream_arn": true }), json!({})),
+        ("aws_lambda_event_source_mapping", "m", json!({ "function_name": "f", "batch_size": 7, "starting_position": "LATEST",
+            "filter_criteria": [{ "filter": [{ "pattern": "{\"eventName\":[\"INSERT\"]}" }] }],
+            "destination_config": [{ "on_failure": [{}] }] }),
+            json!({ "event_source_arn": true }),
+            json!({ "event_source_arn": refers("aws_dynamodb_table.t.stream_arn"),
+                "destination_config": [{ "on_failure": [{ "destination_arn": refers("aws_sqs_queue.q.arn") }] }] })),
+        ("aws_lambda_function_event_invoke_config", "c", json!({ "function_name": "f", "maximum_retry_attempts": 1,
+            "destination_config": [{ "on_success": [{ "destination": "arn:aws:sqs:us-east-1:000000000000:done" }], "on_failure": [] }] }),
+            json!({}), json!({})),
+    ]))
+    .unwrap_or_else(|problems| panic!("{problems}"));
+    let [source] = loaded.app.stacks[0].event_sources.as_slice() else { panic!("one") };
+    let text = format!("{source:?}");
+    assert!(
+        text.contains("batch_size: 7")
+            && text.contains(":table/t/stream/")
+            && text.contains(":dead"),
+        "{text}"
+    );
+    let parts: Vec<_> = loaded.functions.iter().flat_map(|function| &function.parts).collect();
+    let config = parts.iter().find(|part| part.kind == "EventInvokeConfig").expect("a part");
+    assert_eq!(
+        config.properties["DestinationConfig"]["OnSuccess"]["Destination"],
+        "arn:aws:sqs:us-east-1:000000000000:done"
+    );
+}
+
+#[test]
 fn modules_lead_on_through_their_variables_and_outputs() {
     let route = json!({ "address": "module.routes.aws_apigatewayv2_route.r", "mode": "managed", "type": "aws_apigatewayv2_route",
         "name": "r", "values": { "route_key": "$default" } });

@@ -83,6 +83,16 @@ impl Writer<'_> {
                     let filters = filters.map(|filter| json!({ "Pattern": filter.get("pattern") }));
                     set("FilterCriteria", json!({ "Filters": filters.collect::<Vec<_>>() }));
                 }
+                if let Some(sides) = self.destinations(instance, &["on_failure"], "destination_arn")
+                {
+                    set("DestinationConfig", sides);
+                }
+            }
+            "aws_lambda_function_event_invoke_config" => {
+                let names = ["on_success", "on_failure"];
+                if let Some(sides) = self.destinations(instance, &names, "destination") {
+                    set("DestinationConfig", sides);
+                }
             }
             "aws_dynamodb_table" => table::properties(instance, &mut set),
             "aws_dynamodb_table_item" => {
@@ -146,6 +156,28 @@ impl Writer<'_> {
             let format = block.get("format").cloned().unwrap_or_default();
             set("AccessLogSettings", json!({ "DestinationArn": destination, "Format": format }));
         }
+    }
+
+    /// Where records go: known ARNs, and those of what the configuration refers to.
+    fn destinations(&self, instance: &Instance, names: &[&str], arn: &str) -> Option<Value> {
+        let blocks = instance.block("destination_config")?;
+        let document = self.document;
+        let expressions = document
+            .expressions(instance)
+            .and_then(|all| all.get("destination_config")?.as_array()?.first());
+        let mut sides = Map::new();
+        for name in names {
+            let first = |block: &Value| block.get(name)?.as_array()?.first()?.get(arn).cloned();
+            let known = first(blocks).filter(|value| !value.is_null());
+            let referenced = || {
+                let expression = expressions.and_then(first)?;
+                document.referenced(&expression, &instance.module, instance.index.as_deref())
+            };
+            let Some(target) = known.or_else(referenced) else { continue };
+            let side = if *name == "on_success" { "OnSuccess" } else { "OnFailure" };
+            sides.insert(side.to_owned(), json!({ "Destination": target }));
+        }
+        (!sides.is_empty()).then(|| sides.into())
     }
 
     /// The value that a version gives a secret.
