@@ -188,6 +188,13 @@ Resources: { T: { Type: AWS::Serverless::SimpleTable, Properties: { TableName: !
         .unwrap_or_else(|e| panic!("{e}"));
     let stack = &loaded.app.stacks[0];
     assert_eq!((&*stack.name, stack.region.as_str()), ("mine", "eu-west-1"));
+    // What `sam build` made is the same stack.
+    let built = dir.path().join(".aws-sam/build");
+    fs::create_dir_all(&built).expect("made");
+    fs::copy(dir.path().join("template.yaml"), built.join("template.yaml")).expect("copied");
+    let input = Input::find(&built).expect("a template");
+    let again = load(&input, &LoadOptions::default()).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(again.app.stacks[0].name, stack.name);
     assert_eq!(stack.tables[0].name, "given");
 }
 

@@ -15,11 +15,11 @@ impl Reading {
     /// Reads one template that stands alone; its stack is named after the file.
     pub(crate) fn template(file: &Path, given: &Given) -> Self {
         let mut reading = Self::new(given);
-        let config = SamConfig::beside(file).unwrap_or_else(|problem| {
+        let config = SamConfig::beside(&declared(file)).unwrap_or_else(|problem| {
             reading.problems.push(problem);
             SamConfig::default()
         });
-        let name = config.stack.unwrap_or_else(|| named_after(file));
+        let name = config.stack.unwrap_or_else(|| named_after(&declared(file)));
         let assets = manifest_beside(file);
         let assets = assets.map_or_else(Rc::default, |manifest| reading.assets(&manifest));
         let scope = Scope::new(&name, ACCOUNT, config.region.as_deref().unwrap_or(REGION));
@@ -98,6 +98,13 @@ impl Reading {
         }
         reading
     }
+}
+
+/// The template that an author writes, where this is what `sam build` made of it.
+fn declared(file: &Path) -> PathBuf {
+    let built = file.parent().filter(|folder| folder.ends_with(".aws-sam/build"));
+    let app = built.and_then(|folder| folder.parent()?.parent());
+    app.map_or_else(|| file.to_owned(), |app| app.join("template.yaml"))
 }
 
 /// The name of the stack of a template that stands alone: the file's, or its folder's where that says nothing.
