@@ -46,6 +46,7 @@ pub(super) fn expand(expanded: &mut Expanded, context: &Context<'_>) {
         context,
         early,
         kinds: kinds.collect(),
+        declared: &section,
         made: Vec::new(),
         renamed: BTreeMap::new(),
         roles: BTreeMap::new(),
@@ -53,7 +54,7 @@ pub(super) fn expand(expanded: &mut Expanded, context: &Context<'_>) {
         problems: Vec::new(),
         notices: Vec::new(),
     };
-    for member in section.0 {
+    for member in section.0.clone() {
         transform.resource(member, &globals);
     }
     transform.connect();
@@ -94,6 +95,8 @@ struct Transform<'a> {
     early: Early,
     /// The types of the template's own resources.
     kinds: BTreeMap<String, String>,
+    /// The template's own resources.
+    declared: &'a Map,
     made: Vec<Member>,
     /// What references to a part of a resource (`Api.Stage`) mean: the logical id of what was made for it.
     renamed: BTreeMap<String, String>,
@@ -220,6 +223,15 @@ fn with(mut properties: Vec<(String, Node)>, name: &str, node: Node) -> Vec<(Str
 /// `{"Ref": …}`
 fn reference(at: Position, name: &str) -> Node {
     Node::map(at, vec![("Ref".to_owned(), Node::text(at, name))])
+}
+
+/// The document that lets a service take a role.
+fn trust(sam: &Sam<'_>, service: &str) -> Node {
+    let service = format!("{service}.amazonaws.com");
+    sam.json(
+        &serde_json::json!({ "Version": "2012-10-17", "Statement": [{ "Action": ["sts:AssumeRole"],
+        "Effect": "Allow", "Principal": { "Service": [service] } }] }),
+    )
 }
 
 /// `{"Fn::Sub": [text, {name: value}]}`

@@ -1,6 +1,6 @@
 //! The `Events` of a function: what calls it, as the plain resources that say so.
 
-use super::{Sam, Transform, reference, with};
+use super::{Sam, Transform, reference, trust, with};
 use crate::node::{Member, Node};
 
 /// Event sources that are polled, with the properties that name them.
@@ -103,7 +103,9 @@ impl Transform<'_> {
         match kind {
             "Api" => {
                 self.implicit_rest_api(sam, event);
-                self.allow(sam, &format!("{id}PermissionProd"), "apigateway", target);
+                let stage = value("RestApiId").and_then(|api| self.stage_of(sam, &api));
+                let stage = stage.unwrap_or_else(|| "Prod".to_owned());
+                self.allow(sam, &format!("{id}Permission{stage}"), "apigateway", target);
             }
             "HttpApi" => {
                 self.implicit_http_api(sam, event);
@@ -119,6 +121,11 @@ impl Transform<'_> {
             "ScheduleV2" => {
                 let properties = of(&["Name", "Description", "State", "ScheduleExpression"]);
                 self.make(sam, &id, "AWS::Scheduler::Schedule", properties);
+                if value("RoleArn").is_none() {
+                    let role =
+                        with(Vec::new(), "AssumeRolePolicyDocument", trust(sam, "scheduler"));
+                    self.make(sam, &format!("{id}Role"), "AWS::IAM::Role", role);
+                }
             }
             "CloudWatchEvent" | "EventBridgeRule" => {
                 let mut properties = of(&["EventBusName", "State"]);
@@ -154,6 +161,13 @@ impl Transform<'_> {
             ("Principal".to_owned(), text(format!("{service}.amazonaws.com"))),
         ];
         self.make(sam, id, "AWS::Lambda::Permission", properties);
+    }
+
+    /// The stage of a REST API that an event refers to.
+    fn stage_of(&self, sam: &Sam<'_>, api: &Node) -> Option<String> {
+        let id = api.as_call().filter(|call| call.name == "Ref")?.node.as_text()?;
+        let stage = self.declared.get(id)?.get("Properties")?.get("StageName")?;
+        self.parameter_or(sam, stage).scalar()
     }
 
     /// `ApiId` or `RestApiId` of an event, where it names an API of the template's.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::simple::package;
-use super::{Sam, Transform, reference, tags, with};
+use super::{Sam, Transform, reference, tags, trust, with};
 use crate::node::{Member, Node, Value};
 use crate::physical::fingerprint;
 
@@ -158,11 +158,8 @@ impl Transform<'_> {
 
     fn role(&mut self, sam: &Sam<'_>, managed: Vec<&'static str>) {
         let id = format!("{}Role", sam.id);
-        let assume = sam.get("AssumeRolePolicyDocument").cloned().unwrap_or_else(|| {
-            sam.json(&json!({ "Version": "2012-10-17", "Statement": [{
-                "Action": ["sts:AssumeRole"], "Effect": "Allow",
-                "Principal": { "Service": ["lambda.amazonaws.com"] } }] }))
-        });
+        let assume = sam.get("AssumeRolePolicyDocument").cloned();
+        let assume = assume.unwrap_or_else(|| trust(sam, "lambda"));
         let mut arns = vec!["service-role/AWSLambdaBasicExecutionRole"];
         if sam.get("VpcConfig").is_some() {
             arns.push("service-role/AWSLambdaVPCAccessExecutionRole");
@@ -233,6 +230,21 @@ impl Transform<'_> {
             properties.extend(config.get(name).map(|node| (name.to_owned(), node.clone())));
         }
         self.make(sam, &format!("{}Url", sam.id), "AWS::Lambda::Url", properties);
+        // Everybody may call a URL that asks for nothing: two permissions, as AWS wants them since 2025.
+        if config.get("AuthType").and_then(Node::as_text) == Some("NONE") {
+            let target = reference(sam.at, alias.unwrap_or(sam.id));
+            for (id, action) in [
+                ("UrlPublicPermissions", "lambda:InvokeFunctionUrl"),
+                ("URLInvokeAllowPublicAccess", "lambda:InvokeFunction"),
+            ] {
+                let properties = vec![
+                    ("Action".to_owned(), Node::text(sam.at, action)),
+                    ("FunctionName".to_owned(), target.clone()),
+                    ("Principal".to_owned(), Node::text(sam.at, "*")),
+                ];
+                self.make(sam, &format!("{}{id}", sam.id), "AWS::Lambda::Permission", properties);
+            }
+        }
     }
 
     /// How events are tried again, and where records of them go; a queue or topic that is not named is made.

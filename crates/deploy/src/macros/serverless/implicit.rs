@@ -15,6 +15,7 @@ impl Transform<'_> {
         properties = with(properties, "StageName", Node::text(sam.at, "Prod"));
         self.make(sam, "ServerlessRestApiProdStage", "AWS::ApiGateway::Stage", properties);
         self.renamed.insert(format!("{id}.Stage"), "ServerlessRestApiProdStage".to_owned());
+        self.rest_deployment(sam, id);
     }
 
     pub(super) fn implicit_http_api(&mut self, sam: &Sam<'_>, event: &Member) {

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::{Sam, Transform, reference, tags, with};
+use super::{Sam, Transform, reference, tags, trust, with};
 use crate::node::{Node, Value};
+use crate::physical::fingerprint;
 
 impl Transform<'_> {
     pub(super) fn simple_table(&mut self, sam: &Sam<'_>) {
@@ -116,10 +117,7 @@ impl Transform<'_> {
         self.make(sam, sam.id, "AWS::StepFunctions::StateMachine", properties);
         if sam.get("Role").is_none() {
             let role = format!("{}Role", sam.id);
-            let assume = sam.json(&json!({ "Version": "2012-10-17", "Statement": [{
-                "Effect": "Allow", "Action": ["sts:AssumeRole"],
-                "Principal": { "Service": ["states.amazonaws.com"] } }] }));
-            let properties = with(Vec::new(), "AssumeRolePolicyDocument", assume);
+            let properties = with(Vec::new(), "AssumeRolePolicyDocument", trust(sam, "states"));
             self.make(sam, &role, "AWS::IAM::Role", properties);
         }
     }
@@ -133,6 +131,14 @@ impl Transform<'_> {
         properties.extend(stage.map(|stage| ("StageName".to_owned(), stage)));
         self.make(sam, &id, "AWS::ApiGateway::Stage", properties);
         self.renamed.insert(format!("{}.Stage", sam.id), id);
+        self.rest_deployment(sam, sam.id);
+    }
+
+    /// The deployment of a REST API; its id ends with a hash on AWS too.
+    pub(super) fn rest_deployment(&mut self, sam: &Sam<'_>, api: &str) {
+        let properties = with(Vec::new(), "RestApiId", reference(sam.at, api));
+        let id = format!("{api}Deployment{}", fingerprint(&sam.node.to_json().to_string()));
+        self.make(sam, &id, "AWS::ApiGateway::Deployment", properties);
     }
 
     pub(super) fn http_api(&mut self, sam: &Sam<'_>) {
