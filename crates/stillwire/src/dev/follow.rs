@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use stillwire_deploy::Loaded;
 
+use crate::check;
 use crate::dev::live::Live;
 use crate::dev::synthesis::{Source, Workshop};
 use crate::dev::watch::Watch;
@@ -41,7 +42,10 @@ impl Follower {
                 .screen
                 .progress(&format!("{} changed", shown(self.source.app_dir(), &names)));
             let applied = match self.load(&watch).await {
-                Ok(loaded) => self.live.replace_source(loaded).await,
+                Ok(loaded) => match check::strict(&self.workshop.args.app, &loaded) {
+                    Ok(()) => self.live.replace_source(loaded).await,
+                    Err(error) => Err(error),
+                },
                 Err(error) => Err(error),
             };
             if let Err(error) = applied {

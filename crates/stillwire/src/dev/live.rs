@@ -20,6 +20,7 @@ use stillwire_lambda::{Elsewhere, Lambda};
 use stillwire_listen::{Authority, Door};
 use stillwire_model::{Api, ApiDefinition, ApiHost as _, ApiId, App, FunctionArn};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::block_in_place;
 use tokio::time::Instant;
 
 use crate::config::Config;
@@ -196,25 +197,32 @@ impl Live {
         let Next { declared, addresses, doors } =
             self.next(current, source.iter().chain(&deployed))?;
         let there = elsewhere::find(&declared.app, &self.circumstances.own)?;
-        if let Some(roles) = &rooms.roles {
-            roles.replace(declared.app.roles())?;
-        }
+        Roles::new(declared.app.roles())?;
         rooms.tables.provide(&current.declared.app, &declared.app, screen).await?;
         let record = self.circumstances.sdk_calls.as_deref();
-        sdk_calls::make(&declared.sdk_calls, &rooms.tables, record, screen).await?;
-        let mut opened: Vec<ApiId> = Vec::new();
-        for (api, host, door) in doors {
-            opened.push(api.id.clone());
-            if let Err(error) = rooms.host.open(api, &host, door) {
-                for id in &opened {
-                    rooms.host.withdraw(id);
-                }
-                return Err(error.into());
+        let calls = declared.sdk_calls.iter();
+        let calls: Vec<_> =
+            calls.filter(|call| !current.declared.sdk_calls.contains(call)).collect();
+        sdk_calls::make(&calls, &rooms.tables, record, screen).await?;
+        let opened: Vec<ApiId> = doors.iter().map(|(api, ..)| api.id.clone()).collect();
+        let open = || {
+            for (api, host, door) in doors {
+                rooms.host.open(api, &host, door)?;
             }
+            // Changes of functions wait for the disk.
+            block_in_place(|| self.change_functions(current, &declared, &addresses, there))
+        };
+        if let Err(error) = open() {
+            for id in &opened {
+                rooms.host.withdraw(id);
+            }
+            return Err(error);
         }
         // From here on nothing is refused.
+        if let Some(roles) = &rooms.roles {
+            roles.replace(declared.app.roles())?; // they were read before
+        }
         let difference = difference(&current.declared, &declared);
-        self.change_functions(current, &declared, &addresses, there)?;
         for definition in &difference.changed {
             let api = declared.app.apis().find(|api| api.id == definition.id);
             if let Some(api) = api.filter(|api| !opened.contains(&api.id)) {

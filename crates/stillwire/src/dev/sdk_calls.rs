@@ -18,7 +18,7 @@ const CALL_MAX: Duration = Duration::from_secs(30);
 /// Makes the calls that were not made before. What was done is kept in `record`, so that items which an app has changed since are
 /// left alone.
 pub(crate) async fn make(
-    calls: &[SdkCall],
+    calls: &[&SdkCall],
     tables: &Tables,
     record: Option<&Path>,
     screen: Screen,

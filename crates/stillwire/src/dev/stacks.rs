@@ -17,6 +17,8 @@ use stillwire_model::{
 
 use tokio::time::timeout;
 
+use tokio::task::block_in_place;
+
 use crate::dev::live::Live;
 use crate::dev::screen::Screen;
 
@@ -200,7 +202,8 @@ fn load(
 ) -> Result<Loaded, Problems> {
     let stacks: Vec<StackSource> = stacks.values().cloned().collect();
     let system_parameters = Some(Arc::clone(&holdings.parameters));
-    load_stacks(&stacks, &LoadOptions { exports, system_parameters, ..LoadOptions::default() })
+    let options = LoadOptions { exports, system_parameters, ..LoadOptions::default() };
+    block_in_place(|| load_stacks(&stacks, &options))
 }
 
 /// What a stack comes to. Its outputs name the addresses at which its APIs are served here.

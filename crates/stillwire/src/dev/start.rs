@@ -96,7 +96,8 @@ pub(super) async fn start(
     let roles = tables::roles(&base.own.tables, &declared.app)?;
     tables.provide(&App::default(), &declared.app, screen).await?;
     let calls_made = base.kept("sdk-calls.json");
-    sdk_calls::make(&declared.sdk_calls, &tables, calls_made.as_deref(), screen).await?;
+    let calls: Vec<_> = declared.sdk_calls.iter().collect();
+    sdk_calls::make(&calls, &tables, calls_made.as_deref(), screen).await?;
 
     let patient = !debugged.is_empty();
     let started =

@@ -16,6 +16,7 @@ use stillwire_deploy::{
 };
 
 use stillwire_model::SystemParameters;
+use tokio::task::block_in_place;
 
 use crate::cli::{AppArgs, DevArgs};
 use crate::dev::screen::Screen;
@@ -93,7 +94,7 @@ impl Source {
     /// A text that changes when a source does from which the app is synthesized; `None` where it is not, or cannot be told.
     pub(crate) fn fingerprint(&self) -> Option<String> {
         match &self.input {
-            Input::CdkApp(app) => fingerprint(&app.dir),
+            Input::CdkApp(app) => block_in_place(|| fingerprint(&app.dir)),
             _ => None,
         }
     }
@@ -122,7 +123,8 @@ impl Source {
                 other.clone()
             }
         };
-        Ok(load(&input, &options)?)
+        // What is resolved, and compared with its sources, may be much.
+        Ok(block_in_place(|| load(&input, &options))?)
     }
 
     async fn assembly_of(&self, app: &CdkApp, workshop: &Workshop) -> Result<Input> {
