@@ -21,6 +21,16 @@ pub(crate) enum Command {
     Dev(DevArgs),
     /// Run what is deployed to it, by the CDK, CloudFormation's, SAM's or Terraform's own commands: nothing at first.
     Serve(ServeArgs),
+    /// Deploy an app to a Stillwire that runs, here or elsewhere.
+    Deploy(DeployArgs),
+    /// Show what deploying an app would change.
+    Diff(DiffArgs),
+    /// Take stacks away that were deployed.
+    Destroy(DestroyArgs),
+    /// List the stacks that are deployed.
+    List(ListArgs),
+    /// Print the environment in which the CDK's, SAM's and other commands deploy to a Stillwire that runs.
+    Env(EnvArgs),
     /// Talk to a WebSocket API, by hand or from a script.
     Connect(ConnectArgs),
     /// Call a function of an app that runs, and print its result.
@@ -108,6 +118,99 @@ pub(crate) struct HouseArgs {
     /// Show every line: the start and end of each invocation, and Stillwire's own log.
     #[arg(long, short)]
     pub(crate) verbose: bool,
+}
+
+/// Which Stillwire is meant.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ToArgs {
+    /// The AWS endpoint of a Stillwire [default: of the one that runs here]. On another machine it takes a key of its [keys],
+    /// as the environment or a profile of AWS has it.
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: Option<String>,
+    /// The app, where several run and this is the folder of none.
+    #[arg(long, value_name = "PATH", conflicts_with = "to")]
+    pub(crate) app: Option<PathBuf>,
+    /// The account of apps that name none [default: of what runs there, or 000000000000].
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) account: Option<String>,
+    /// The region of apps that name none [default: of what runs there, or us-east-1].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) region: Option<String>,
+}
+
+/// What is sent.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SentArgs {
+    /// A CDK app (a folder with cdk.json), a cloud assembly (cdk.out), or a CloudFormation or SAM template.
+    #[arg(default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// Only the stacks of this stage (`dev` is `dev/Chat`).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stage: Option<String>,
+    /// Only these stacks, as the CDK selects them (`dev/Chat`, `dev/*`, `**`). May be repeated.
+    #[arg(long = "stack", value_name = "PATTERN")]
+    pub(crate) stacks: Vec<String>,
+    /// The name of the stack, where there is one [default: as samconfig.toml says, or the template's own name].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The value of a template parameter; without it, the one that is deployed stays. May be repeated.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) parameters: Vec<(String, String)>,
+    /// Use the cdk.out that is there; do not run the app's synth.
+    #[arg(long)]
+    pub(crate) no_synth: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeployArgs {
+    #[command(flatten)]
+    pub(crate) app: SentArgs,
+    #[command(flatten)]
+    pub(crate) to: ToArgs,
+    /// Print a line of JSON for each stack: its result and its outputs.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    #[command(flatten)]
+    pub(crate) app: SentArgs,
+    #[command(flatten)]
+    pub(crate) to: ToArgs,
+    /// Fail when anything differs.
+    #[arg(long)]
+    pub(crate) fail: bool,
+    /// Print a line of JSON for each stack.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DestroyArgs {
+    /// The names of the stacks, as `stillwire list` shows them.
+    #[arg(required = true, value_name = "STACK")]
+    pub(crate) stacks: Vec<String>,
+    #[command(flatten)]
+    pub(crate) to: ToArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) to: ToArgs,
+    /// Print a line of JSON for each stack.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EnvArgs {
+    #[command(flatten)]
+    pub(crate) to: ToArgs,
+    /// Print the variables as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod clock;
 mod config;
 mod connect;
 mod credentials;
+mod deploy;
 mod dev;
 mod invoke;
 mod keys;
@@ -34,6 +35,11 @@ fn main() -> ExitCode {
     let ran = match Cli::parse().command {
         Command::Dev(args) => dev::run(&dev::Wanted::App(args)),
         Command::Serve(args) => dev::run(&dev::Wanted::Deployments(args)),
+        Command::Deploy(args) => deploy::deploy(&args),
+        Command::Diff(args) => deploy::diff(&args),
+        Command::Destroy(args) => deploy::destroy(&args),
+        Command::List(args) => deploy::list(&args),
+        Command::Env(args) => deploy::env(&args),
         Command::Connect(args) => connect::run(&args),
         Command::Invoke(args) => invoke::run(&args),
         Command::Logs(args) => logs::run(&args),

@@ -25,7 +25,7 @@ Outputs:
     Export: { Name: table-arn }
 "#;
 
-const IMPORTER: &str = "
+const IMPORTER: &str = r"
 Resources:
   Parameter:
     Type: AWS::SSM::Parameter

@@ -5,12 +5,14 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a test says what went wrong by panicking"
+    clippy::disallowed_methods,
+    reason = "a test says what went wrong by panicking, and waits in a thread of its own"
 )]
 
 mod assets;
 mod aws_cli;
 mod cdk;
+mod commands;
 mod sam;
 mod small_services;
 mod support;
