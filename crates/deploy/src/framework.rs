@@ -9,6 +9,7 @@ mod dotenv;
 mod events;
 mod functions;
 mod names;
+mod role;
 mod variables;
 mod websocket;
 

@@ -110,15 +110,13 @@ fn compare(name: &str) {
     };
     same(&plain(&ours), &plain(&theirs));
     let sources = |loaded: &Loaded| -> BTreeSet<String> {
-        loaded.app.stacks[0].event_sources.iter().map(|source| format!("{source:?}")).collect()
+        let sources = loaded.app.stacks.iter().flat_map(|stack| &stack.event_sources);
+        sources.map(|source| format!("{source:?}")).collect()
     };
     assert_eq!(sources(&ours), sources(&theirs));
     let domains = |loaded: &Loaded| -> Vec<String> {
-        loaded.app.stacks[0]
-            .domains
-            .iter()
-            .map(|domain| format!("{} {:?}", domain.name, domain.mappings))
-            .collect()
+        let domains = loaded.app.stacks.iter().flat_map(|stack| &stack.domains);
+        domains.map(|domain| format!("{} {:?}", domain.name, domain.mappings)).collect()
     };
     assert_eq!(domains(&ours), domains(&theirs));
 }

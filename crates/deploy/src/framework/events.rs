@@ -26,6 +26,7 @@ const MAPPING: [(&str, &str); 13] = [
 impl Writer<'_> {
     pub(super) fn events(&mut self, function: &Member) {
         let events = function.node.get("events").and_then(Node::as_list).unwrap_or_default();
+        let mut schedules = 0;
         for event in events {
             let Some(event) = event.only_member() else { continue };
             match event.name.as_str() {
@@ -34,6 +35,10 @@ impl Writer<'_> {
                 "sqs" => self.mapping(function, event, "SQS"),
                 "http" => self.other_api(event, "ApiGatewayRestApi", "AWS::ApiGateway::RestApi"),
                 "httpApi" => self.other_api(event, "HttpApi", "AWS::ApiGatewayV2::Api"),
+                "schedule" => {
+                    schedules += 1;
+                    self.schedule(function, event, schedules);
+                }
                 kind => {
                     let property = format!("functions.{}.events", function.name);
                     let text = format!("{kind} events do not call {} here", function.name);
@@ -78,6 +83,9 @@ impl Writer<'_> {
             };
             properties.push((theirs.to_owned(), value));
         }
+        if is_stream && node.get("batchSize").is_none() {
+            properties.push(("BatchSize".to_owned(), Node::text(at, "10")));
+        }
         if is_stream && node.get("startingPosition").is_none() {
             properties.push(("StartingPosition".to_owned(), Node::text(at, "TRIM_HORIZON")));
         }
@@ -101,6 +109,20 @@ impl Writer<'_> {
         let base = normalized(&function.name);
         let id = format!("{base}EventSourceMapping{kind}{}", plain(source));
         self.make(at, &id, "AWS::Lambda::EventSourceMapping", Node::map(at, properties));
+    }
+
+    /// A schedule: listed as what it is on AWS; it calls nothing here.
+    fn schedule(&mut self, function: &Member, event: &Member, number: usize) {
+        let (at, base) = (event.at, normalized(&function.name));
+        let rate = event.node.get("rate").unwrap_or(&event.node).to_json();
+        let rule = json!({ "ScheduleExpression": rate });
+        let id = format!("{base}EventsRuleSchedule{number}");
+        self.make(at, &id, "AWS::Events::Rule", Node::from_json(at, &rule));
+        let arn = json!({ "Fn::GetAtt": [format!("{base}LambdaFunction"), "Arn"] });
+        let permission = json!({ "FunctionName": arn, "Action": "lambda:InvokeFunction",
+            "Principal": "events.amazonaws.com" });
+        let id = format!("{base}LambdaPermissionEventsRuleSchedule{number}");
+        self.make(at, &id, "AWS::Lambda::Permission", Node::from_json(at, &permission));
     }
 
     /// An API of another kind: listed as not served here, once.

@@ -1,6 +1,6 @@
 //! Functions, their role, log groups, versions and layers.
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::Writer;
 use super::names::normalized;
@@ -41,12 +41,7 @@ impl Writer<'_> {
             needs_role |= self.function(function);
         }
         if needs_role {
-            let has_websockets = functions.iter().any(|function| {
-                let events =
-                    function.node.get("events").and_then(Node::as_list).unwrap_or_default();
-                events.iter().any(|event| event.get("websocket").is_some())
-            });
-            self.role(has_websockets);
+            self.role(&functions);
         }
         for function in &functions {
             self.events(function);
@@ -153,7 +148,14 @@ impl Writer<'_> {
             "AuthType": if iam { "AWS_IAM" } else { "NONE" } });
         let at = url.at;
         let properties = Node::from_json(at, &properties);
-        self.make(at, &format!("{base}LambdaFunctionUrl"), "AWS::Lambda::Url", properties);
+        let url_id = format!("{base}LambdaFunctionUrl");
+        self.make(at, &url_id, "AWS::Lambda::Url", properties);
+        let kind = if iam { "AWS_IAM" } else { "NONE" };
+        let properties = json!({ "FunctionName": { "Fn::GetAtt": [id, "Arn"] }, "Principal": "*",
+            "Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": kind });
+        let permission = format!("{base}LambdaPermissionFnUrl");
+        self.make(at, &permission, "AWS::Lambda::Permission", Node::from_json(at, &properties));
+        self.output(at, &url_id, &json!({ "Fn::GetAtt": [url_id, "FunctionUrl"] }));
     }
 
     /// How often events are tried again, and where records of them go.
@@ -193,66 +195,6 @@ impl Writer<'_> {
             let id = format!("{base}LambdaEvConf");
             self.make(at, &id, "AWS::Lambda::EventInvokeConfig", Node::map(at, properties));
         }
-    }
-
-    /// The role that functions share.
-    fn role(&mut self, has_websockets: bool) {
-        let service = self.service;
-        let at = service.root.at;
-        let iam = service.get(&["provider", "iam", "role"]);
-        let statements = iam.and_then(|role| role.get("statements"));
-        let statements = statements.or_else(|| service.provider("iamRoleStatements"));
-        let group = format!(
-            "arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:/aws/lambda/{}-{}*",
-            service.name, service.stage
-        );
-        let allow = |actions: Json, resource: String| {
-            let resource = json!([{ "Fn::Sub": resource }]);
-            json!({ "Effect": "Allow", "Action": actions, "Resource": resource })
-        };
-        let made = json!(["logs:CreateLogStream", "logs:CreateLogGroup", "logs:TagResource"]);
-        let mut all = vec![
-            Node::from_json(at, &allow(made, format!("{group}:*"))),
-            Node::from_json(at, &allow(json!(["logs:PutLogEvents"]), format!("{group}:*:*"))),
-        ];
-        let own = statements.and_then(Node::as_list).unwrap_or_default();
-        all.extend(own.iter().cloned().map(with_list_of_actions));
-        if has_websockets {
-            let connections = "arn:${AWS::Partition}:execute-api:*:*:*/@connections/*".to_owned();
-            let actions = json!(["execute-api:ManageConnections"]);
-            all.push(Node::from_json(at, &allow(actions, connections)));
-        }
-        let name = format!("{}-{}-lambda", service.name, service.stage);
-        let document = Node::map(
-            at,
-            vec![
-                ("Version".to_owned(), Node::text(at, "2012-10-17")),
-                ("Statement".to_owned(), Node::list(at, all)),
-            ],
-        );
-        let policy = Node::map(
-            at,
-            vec![
-                ("PolicyName".to_owned(), Node::text(at, name)),
-                ("PolicyDocument".to_owned(), document),
-            ],
-        );
-        let assume = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow",
-            "Principal": { "Service": ["lambda.amazonaws.com"] }, "Action": ["sts:AssumeRole"] }] });
-        let role = json!({ "Fn::Join": ["-", [service.name, service.stage, { "Ref": "AWS::Region" }, "lambdaRole"]] });
-        let role = iam
-            .and_then(|role| role.get("name"))
-            .cloned()
-            .unwrap_or_else(|| Node::from_json(at, &role));
-        let mut properties = vec![
-            ("AssumeRolePolicyDocument".to_owned(), Node::from_json(at, &assume)),
-            ("Policies".to_owned(), Node::list(at, vec![policy])),
-            ("Path".to_owned(), Node::text(at, "/")),
-            ("RoleName".to_owned(), role),
-        ];
-        let managed = iam.and_then(|role| role.get("managedPolicies"));
-        properties.extend(managed.map(|node| ("ManagedPolicyArns".to_owned(), node.clone())));
-        self.make(at, "IamRoleLambdaExecution", "AWS::IAM::Role", Node::map(at, properties));
     }
 
     pub(super) fn layers(&mut self) {
@@ -301,18 +243,6 @@ fn merged(shared: Option<&Node>, own: Option<&Node>, at: Position) -> Option<Nod
         }
     }
     (!members.is_empty()).then(|| Node::map(at, members))
-}
-
-/// A statement whose `Action` is a list.
-fn with_list_of_actions(mut statement: Node) -> Node {
-    if let Value::Map(map) = &mut statement.value {
-        for member in map.0.iter_mut().filter(|member| member.name == "Action") {
-            if member.node.as_text().is_some() {
-                member.node = Node::list(member.at, vec![member.node.clone()]);
-            }
-        }
-    }
-    statement
 }
 
 fn tags(node: &Node) -> Node {

@@ -122,8 +122,8 @@ impl<'a> Writer<'a> {
         let at = event.at;
         let integration = format!("{}WebsocketsIntegration", normalized(event.function));
         let authorizer = event.node.get("authorizer");
-        let authorization = authorizer.and_then(|authorizer| self.authorizer(event, authorizer));
-        let (kind, authorizer) = authorization.unwrap_or(("NONE", None));
+        let authorizer = authorizer.and_then(|authorizer| self.authorizer(event, authorizer));
+        let kind = if authorizer.is_some() { "CUSTOM" } else { "NONE" };
         let mut properties = json!({ "RouteKey": event.key, "AuthorizationType": kind,
             "Target": { "Fn::Join": ["/", ["integrations", { "Ref": integration }]] } });
         if let Some(id) = authorizer {
@@ -141,18 +141,10 @@ impl<'a> Writer<'a> {
         self.part(at, &id, "Route", properties);
     }
 
-    /// How a route is authorized, and the logical id of its authorizer where it has one.
-    fn authorizer(
-        &mut self,
-        event: &Event<'_>,
-        node: &Node,
-    ) -> Option<(&'static str, Option<String>)> {
+    /// The logical id of a route's authorizer.
+    fn authorizer(&mut self, event: &Event<'_>, node: &Node) -> Option<String> {
         let at = node.at;
         let text = node.as_text();
-        let kind = node.get("type").and_then(Node::scalar).unwrap_or_default();
-        if text == Some("aws_iam") || kind.eq_ignore_ascii_case("aws_iam") {
-            return Some(("AWS_IAM", None));
-        }
         let name = text.map(str::to_owned).or_else(|| node.get("name").and_then(Node::scalar));
         let arn = node.get("arn").map(Node::to_json);
         let arn = arn.or_else(|| text.filter(|text| text.starts_with("arn:")).map(Into::into));
@@ -172,6 +164,19 @@ impl<'a> Writer<'a> {
                 return None;
             }
         };
+        let is_known = arn.is_some()
+            || self
+                .service
+                .get(&["functions"])
+                .is_none_or(|all| all.get(&name).is_some() || all.as_list().is_some());
+        if !is_known {
+            let property = format!("functions.{}.events", event.function);
+            self.fail(
+                at,
+                &property,
+                format!("the authorizer {name} is not a function of this service"),
+            );
+        }
         let base = normalized(&name);
         let arn = arn
             .unwrap_or_else(|| json!({ "Fn::GetAtt": [format!("{base}LambdaFunction"), "Arn"] }));
@@ -190,7 +195,7 @@ impl<'a> Writer<'a> {
             );
             self.permission(at, &base, arn);
         }
-        Some(("CUSTOM", Some(id)))
+        Some(id)
     }
 
     fn stage(&mut self, at: Position) {

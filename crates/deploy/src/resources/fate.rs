@@ -16,8 +16,8 @@ const SKIPPED: [&str; 9] = [
     "AWS::CloudFormation::WaitConditionHandle",
 ];
 
-/// Custom resources of the CDK whose work has no meaning here. A `*` ends a prefix.
-const CDK_HELPERS: [&str; 7] = [
+/// Custom resources of the CDK, and of others, whose work has no meaning here. A `*` ends a prefix.
+const CDK_HELPERS: [&str; 8] = [
     "Custom::LogRetention",
     "Custom::S3AutoDeleteObjects",
     "Custom::CDKBucketDeployment",
@@ -25,6 +25,7 @@ const CDK_HELPERS: [&str; 7] = [
     "Custom::DynamoDBReplica",
     "Custom::CrossRegionExport*",
     "Custom::S3BucketNotifications",
+    "Custom::ApiGatewayAccountRole", // the Serverless Framework's, for logs
 ];
 
 /// Whether a type is a custom resource.
