@@ -45,6 +45,16 @@ impl Resolver<'_> {
     }
 
     fn referenced(&mut self, at: Position, reference: &str) -> Result<Option<String>, Failed> {
+        if reference.starts_with("ssm-secure:") && self.is_of_what_runs() {
+            // Source: as above, "Resources that support dynamic parameter patterns for secure strings".
+            let text = "on AWS, {{resolve:ssm-secure:…}} cannot stand in a resource of this type";
+            let notice = Notice::warning(self.location(at), text);
+            self.notice(
+                notice.hint(
+                    "take {{resolve:secretsmanager:…}}, or read the parameter in the function",
+                ),
+            );
+        }
         match reference.split_once(':') {
             Some(("ssm" | "ssm-secure", name)) => {
                 let name = match name.rsplit_once(':') {
@@ -60,6 +70,14 @@ impl Resolver<'_> {
                 "there are ssm, ssm-secure and secretsmanager",
             ),
         }
+    }
+
+    /// Whether the value that is worked on is a property of something that runs here.
+    fn is_of_what_runs(&self) -> bool {
+        let (unit, id) = self.worked_on();
+        let kind = id.and_then(|id| self.resource(unit, id)).map(|resource| resource.kind.as_str());
+        let services = ["AWS::Lambda::", "AWS::ApiGatewayV2::", "AWS::DynamoDB::"];
+        kind.is_some_and(|kind| services.iter().any(|service| kind.starts_with(service)))
     }
 
     /// The value of a Parameter Store entry: of these stacks, else of the file, else of what calls have put there.

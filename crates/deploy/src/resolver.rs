@@ -167,6 +167,11 @@ impl<'w> Resolver<'w> {
         &self.unit(self.place.unit).scope
     }
 
+    /// The stack, and the logical id in it, that is worked on.
+    pub(crate) fn worked_on(&self) -> (usize, Option<&str>) {
+        (self.place.unit, self.place.logical_id.as_deref())
+    }
+
     pub(crate) fn location(&self, at: Position) -> Location {
         let unit = self.unit(self.place.unit);
         Location {

@@ -207,6 +207,8 @@ impl Resolver<'_> {
             | ("AWS::SNS::Topic", "TopicArn" | "Arn")
             | ("AWS::SecretsManager::Secret", "Id" | "Arn")
             | ("AWS::IAM::ManagedPolicy", "PolicyArn")
+            | ("AWS::KMS::Key", "KeyId")
+            | ("AWS::Events::EventBus", "Name")
             | ("AWS::StepFunctions::StateMachine", "Arn")
             | ("AWS::SQS::Queue", "QueueUrl")
             | ("AWS::ApiGateway::ApiKey", "APIKeyId")
@@ -237,6 +239,22 @@ impl Resolver<'_> {
                 let path = self.property_text(unit, id, "Path")?.unwrap_or_else(|| "/".to_owned());
                 let (partition, account) = (scope.partition(), &scope.account);
                 format!("arn:{partition}:iam::{account}:role{path}{reference}")
+            }
+            ("AWS::IAM::User" | "AWS::IAM::Group" | "AWS::IAM::InstanceProfile", "Arn") => {
+                let word = match kind {
+                    "AWS::IAM::User" => "user",
+                    "AWS::IAM::Group" => "group",
+                    _ => "instance-profile",
+                };
+                let path = self.property_text(unit, id, "Path")?.unwrap_or_else(|| "/".to_owned());
+                let (partition, account) = (scope.partition(), &scope.account);
+                format!("arn:{partition}:iam::{account}:{word}{path}{reference}")
+            }
+            ("AWS::KMS::Key", "Arn") => scope.arn("kms", &format!("key/{reference}")),
+            ("AWS::Kinesis::Stream", "Arn") => scope.arn("kinesis", &format!("stream/{reference}")),
+            ("AWS::Events::Rule", "Arn") => scope.arn("events", &format!("rule/{reference}")),
+            ("AWS::Events::EventBus", "Arn") => {
+                scope.arn("events", &format!("event-bus/{reference}"))
             }
             ("AWS::IAM::Role", "RoleId") => {
                 format!("AROA{}", physical::part_id(scope, id).to_uppercase())

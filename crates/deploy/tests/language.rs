@@ -343,6 +343,7 @@ Resources:
         "{{resolve:secretsmanager:chat/none:SecretString:::}} has no value here; it is empty";
     assert!(told.contains(&gone), "{told:?}");
     assert!(!format!("{told:?}").contains("sesame"));
+    assert!(format!("{told:?}").contains("ssm-secure:…}} cannot stand in a resource of this type"));
     // Without the file, all that it held is empty, and named.
     let loaded = read(&LoadOptions::default());
     assert_eq!(environment_of(&loaded)["PW"], "");

@@ -48,6 +48,144 @@ fn references_give_what_each_type_is_known_by() {
 }
 
 #[test]
+fn each_type_has_the_attributes_that_its_documentation_lists() {
+    let fn_arn = "arn:aws:lambda:us-east-1:000000000000:function:f";
+    let api = |more: serde_json::Value| {
+        let mut properties = json!({ "ApiId": { "Ref": "Api" } });
+        properties
+            .as_object_mut()
+            .expect("a map")
+            .extend(more.as_object().cloned().unwrap_or_default());
+        properties
+    };
+    let mut resources = serde_json::Map::new();
+    let mut add = |id: &str, kind: &str, properties: serde_json::Value| {
+        resources.insert(id.to_owned(), json!({ "Type": kind, "Properties": properties }));
+    };
+    add("Api", "AWS::ApiGatewayV2::Api", json!({ "ProtocolType": "WEBSOCKET", "Name": "a" }));
+    add("Route", "AWS::ApiGatewayV2::Route", api(json!({ "RouteKey": "x" })));
+    add(
+        "Stage",
+        "AWS::ApiGatewayV2::Stage",
+        api(json!({ "StageName": "live", "AutoDeploy": true })),
+    );
+    add("Link", "AWS::ApiGatewayV2::VpcLink", json!({ "Name": "l" }));
+    add("Domain", "AWS::ApiGatewayV2::DomainName", json!({ "DomainName": "ws.example.com" }));
+    add("Version", "AWS::Lambda::Version", json!({ "FunctionName": "f" }));
+    add(
+        "Alias",
+        "AWS::Lambda::Alias",
+        json!({ "FunctionName": fn_arn, "Name": "live", "FunctionVersion": "1" }),
+    );
+    add("Url", "AWS::Lambda::Url", json!({ "TargetFunctionArn": "f", "AuthType": "NONE" }));
+    add("Table", "AWS::DynamoDB::Table", table()["Properties"].clone());
+    add("Role", "AWS::IAM::Role", json!({ "RoleName": "r", "Path": "/p/" }));
+    add("User", "AWS::IAM::User", json!({ "UserName": "u" }));
+    add(
+        "Policy",
+        "AWS::IAM::ManagedPolicy",
+        json!({ "ManagedPolicyName": "p", "PolicyDocument": {} }),
+    );
+    add("Group", "AWS::Logs::LogGroup", json!({ "LogGroupName": "/g" }));
+    add("Bucket", "AWS::S3::Bucket", json!({ "BucketName": "b" }));
+    add("Queue", "AWS::SQS::Queue", json!({ "QueueName": "q" }));
+    add("Topic", "AWS::SNS::Topic", json!({ "TopicName": "t" }));
+    add("Rule", "AWS::Events::Rule", json!({ "Name": "e" }));
+    add("Stream", "AWS::Kinesis::Stream", json!({ "Name": "k" }));
+    add("Key", "AWS::KMS::Key", json!({}));
+    add("Machine", "AWS::StepFunctions::StateMachine", json!({ "StateMachineName": "m" }));
+    add("Stored", "AWS::SSM::Parameter", json!({ "Name": "/p", "Type": "String", "Value": "v" }));
+    add("Secret", "AWS::SecretsManager::Secret", json!({ "Name": "s", "SecretString": "x" }));
+    add("Pool", "AWS::Cognito::UserPool", json!({}));
+    add("Made", "Custom::Mine", json!({ "ServiceToken": "x" }));
+    let aws =
+        |service: &str, rest: &str| format!("arn:aws:{service}:us-east-1:000000000000:{rest}");
+    let expected: Vec<(&str, &str, String)> = vec![
+        ("Stage", "", "live".to_owned()),
+        ("Domain", "", "ws.example.com".to_owned()),
+        ("Version", "", format!("{fn_arn}:1")),
+        ("Version", "Version", "1".to_owned()),
+        ("Version", "FunctionArn", format!("{fn_arn}:1")),
+        ("Alias", "", format!("{fn_arn}:live")),
+        ("Alias", "AliasArn", format!("{fn_arn}:live")),
+        ("Url", "FunctionArn", fn_arn.to_owned()),
+        ("Table", "Arn", aws("dynamodb", "table/t")),
+        ("Role", "Arn", "arn:aws:iam::000000000000:role/p/r".to_owned()),
+        ("User", "Arn", "arn:aws:iam::000000000000:user/u".to_owned()),
+        ("Policy", "", "arn:aws:iam::000000000000:policy/p".to_owned()),
+        ("Policy", "PolicyArn", "arn:aws:iam::000000000000:policy/p".to_owned()),
+        ("Group", "Arn", aws("logs", "log-group:/g:*")),
+        ("Bucket", "Arn", "arn:aws:s3:::b".to_owned()),
+        ("Bucket", "DomainName", "b.s3.amazonaws.com".to_owned()),
+        ("Bucket", "RegionalDomainName", "b.s3.us-east-1.amazonaws.com".to_owned()),
+        ("Bucket", "DualStackDomainName", "b.s3.dualstack.us-east-1.amazonaws.com".to_owned()),
+        ("Bucket", "WebsiteURL", "http://b.s3-website-us-east-1.amazonaws.com".to_owned()),
+        ("Queue", "Arn", aws("sqs", "q")),
+        ("Queue", "QueueName", "q".to_owned()),
+        ("Queue", "QueueUrl", "https://sqs.us-east-1.amazonaws.com/000000000000/q".to_owned()),
+        ("Topic", "", aws("sns", "t")),
+        ("Topic", "TopicName", "t".to_owned()),
+        ("Rule", "Arn", aws("events", "rule/e")),
+        ("Stream", "Arn", aws("kinesis", "stream/k")),
+        ("Machine", "", aws("states", "stateMachine:m")),
+        ("Stored", "", "/p".to_owned()),
+        ("Stored", "Value", "v".to_owned()),
+        ("Stored", "Type", "String".to_owned()),
+        ("Secret", "Id", aws("secretsmanager", "secret:s")),
+        ("Made", "Anything", "Made.Anything".to_owned()),
+    ];
+    let outputs: serde_json::Map<String, serde_json::Value> = expected
+        .iter()
+        .map(|(id, attribute, _)| {
+            let value = match *attribute {
+                "" => json!({ "Ref": id }),
+                attribute => json!({ "Fn::GetAtt": [id, attribute] }),
+            };
+            (format!("{id}{attribute}Of"), json!({ "Value": value }))
+        })
+        .collect();
+    let mut outputs = outputs;
+    for (name, id, attribute) in [
+        ("Key", "Key", "Arn"),
+        ("Api", "Api", "ApiEndpoint"),
+        ("Route", "Route", "RouteId"),
+        ("Link", "Link", "VpcLinkId"),
+        ("Url", "Url", "FunctionUrl"),
+        ("Regional", "Domain", "RegionalDomainName"),
+    ] {
+        outputs.insert(name.to_owned(), json!({ "Value": { "Fn::GetAtt": [id, attribute] } }));
+    }
+    let loaded = loaded(&json!({ "Resources": resources, "Outputs": outputs }));
+    let value = |key: &str| {
+        let outputs = loaded.app.stacks.iter().flat_map(|stack| &stack.outputs);
+        outputs
+            .filter(|output| output.key == key)
+            .map(|output| output.value.clone())
+            .next()
+            .expect("an output")
+    };
+    for (id, attribute, expected) in expected {
+        assert_eq!(value(&format!("{id}{attribute}Of")), expected, "{id}.{attribute}");
+    }
+    assert!(
+        value("Key").starts_with("arn:aws:kms:us-east-1:000000000000:key/")
+            && value("Key").len() == 75
+    );
+    assert!(
+        value("Api").starts_with("wss://")
+            && value("Api").ends_with(".execute-api.us-east-1.amazonaws.com")
+    );
+    assert_eq!((value("Route").len(), value("Link").len()), (7, 7));
+    assert!(value("Url").ends_with(".lambda-url.us-east-1.on.aws/"));
+    assert!(
+        value("Regional").starts_with("d-")
+            && value("Regional").ends_with(".execute-api.us-east-1.amazonaws.com")
+    );
+    // A type that is not known gives the same made-up value at every start.
+    assert_eq!(row(&loaded, "Pool").action, stillwire_deploy::Action::NotRun);
+}
+
+#[test]
 fn texts_are_joined_split_selected_substituted_and_encoded() {
     let env = environment(&with_environment(
         &json!({
