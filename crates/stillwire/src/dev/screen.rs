@@ -167,7 +167,9 @@ impl Screen {
         let what =
             source.map_or_else(|| "serves what is deployed to it".to_owned(), Source::to_string);
         line(&format!("  {} {what}", style.bold("stillwire")));
-        line("");
+        if !rows.is_empty() {
+            line("");
+        }
         for (stack, name, ws, wss) in &rows {
             line(&format!(
                 "  {stack:stacks$}  {:names$}  {}{:pad$}  {}",
@@ -197,6 +199,9 @@ impl Screen {
         if let (Some((_, _, ws, _)), Some(api)) = (rows.first(), app.apis().next()) {
             let headers = wanted_headers(api);
             line(&format!("  {} stillwire connect {ws}{headers}", style.dim("talk to it:")));
+        }
+        if source.is_none() {
+            line(&format!("  {} eval \"$(stillwire env)\"", style.dim("deploy to it, after:")));
         }
         line("");
     }

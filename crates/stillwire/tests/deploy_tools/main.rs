@@ -1,7 +1,6 @@
 //! The deploy tools themselves, unmodified, against a running Stillwire: what they print, what they leave, what runs then.
 
 #![allow(missing_docs, reason = "tests are named by the behaviour they check")]
-#![allow(clippy::disallowed_methods, reason = "real time is what is waited for")]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -16,3 +15,4 @@ mod commands;
 mod sam;
 mod small_services;
 mod support;
+mod terraform;
