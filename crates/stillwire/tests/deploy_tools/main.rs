@@ -12,6 +12,7 @@ mod assets;
 mod aws_cli;
 mod cdk;
 mod commands;
+mod docs;
 mod sam;
 mod small_services;
 mod support;
