@@ -52,6 +52,80 @@ fn items_survive_a_restart_and_a_kill_in_the_data_folder() {
     assert_eq!(count(&stillwire), "2");
 }
 
+/// Says which items there are, and empties the table.
+const EMPTYING: &str = r#"
+import os, boto3
+table = boto3.resource("dynamodb").Table(os.environ["TABLE"])
+def handler(event, context):
+    items = table.scan()["Items"]
+    for item in items:
+        table.delete_item(Key={"id": item["id"]})
+    return {"statusCode": 200, "body": ",".join(item["id"] for item in items) or "none"}
+"#;
+
+/// An app whose custom resource puts an item into its table when it is created.
+fn seeded_app(item: &str) -> App {
+    let create = format!(
+        r#"{{"service":"DynamoDB","action":"putItem","parameters":{{"TableName":"seeded","Item":{{"id":{{"S":"{item}"}}}}}}}}"#
+    );
+    let properties = |name: &str, value: &str| serde_json::json!({ name: value });
+    App::new()
+        .resource(
+            "Table",
+            serde_json::json!({ "Type": "AWS::DynamoDB::Table", "Properties": {
+                "TableName": "seeded", "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+                "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }] } }),
+        )
+        .resource(
+            "Seed",
+            serde_json::json!({ "Type": "Custom::AWS", "Properties": {
+                "ServiceToken": "arn:aws:lambda:us-east-1:000000000000:function:cdk", "Create": create } }),
+        )
+        .function_with(
+            "count",
+            EMPTYING,
+            &serde_json::json!({ "Environment": { "Variables": properties("TABLE", "seeded") } }),
+        )
+        .two_way_route("$default", "count")
+}
+
+#[test]
+fn a_custom_resource_puts_its_item_once_and_another_item_when_it_says_another() {
+    let data = tempfile::tempdir().unwrap();
+    let arguments = ["--data-dir", data.path().to_str().unwrap()];
+    for (item, expected) in [("lobby", "lobby"), ("lobby", "none"), ("garden", "garden")] {
+        let app = seeded_app(item);
+        let stillwire = Stillwire::dev_with(PROGRAM, &app.template(), &arguments);
+        assert_eq!(count(&stillwire), expected);
+        let (log, ended_well) = stillwire.stop();
+        assert!(ended_well, "{log}");
+    }
+}
+
+#[test]
+fn what_does_not_run_is_listed_at_the_start_and_strict_refuses_to_start() {
+    let app = App::new()
+        .function("f", "def handler(event, context): return {}")
+        .route("$default", "f")
+        .resource("Nightly", serde_json::json!({ "Type": "AWS::Events::Rule", "Properties": {} }));
+    let template = app.template();
+    let stillwire = Stillwire::dev(PROGRAM, &template);
+    let log = stillwire.log();
+    assert!(log.contains("not run here:"), "{log}");
+    let line = log.lines().find(|line| line.contains("AWS::Events::Rule")).unwrap();
+    assert!(line.contains("Nightly") && line.contains("no rule or schedule calls"), "{line}");
+    drop(stillwire);
+    let refused = Stillwire::command(PROGRAM)
+        .args(["dev", "--in-memory", "--port", "0", "--strict"])
+        .arg(&template)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("not run here: Nightly"), "{errors}");
+}
+
 #[test]
 fn in_memory_nothing_is_kept_and_nothing_is_left() {
     let app = counting_app();
