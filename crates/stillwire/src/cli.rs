@@ -123,7 +123,7 @@ pub(crate) struct HouseArgs {
 /// Which Stillwire is meant.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ToArgs {
-    /// The AWS endpoint of a Stillwire [default: of the one that runs here]. On another machine it takes a key of its [keys],
+    /// The AWS endpoint of a Stillwire [default: of the one that runs here]. On another machine it takes a key of its `[keys]`,
     /// as the environment or a profile of AWS has it.
     #[arg(long, value_name = "URL")]
     pub(crate) to: Option<String>,
