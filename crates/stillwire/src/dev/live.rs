@@ -4,12 +4,14 @@
 //! functions are there before the routes that lead to them, and go after those. Connections stay, but for those of stages
 //! that are gone.
 
+mod difference;
+mod functions;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use stillwire_control::ControlPlane;
 use stillwire_deploy::{Loaded, rewrite_addresses};
 use stillwire_drain::Drain;
@@ -18,11 +20,12 @@ use stillwire_functions::Functions;
 use stillwire_gateway::Gateway;
 use stillwire_lambda::{Elsewhere, Lambda};
 use stillwire_listen::{Authority, Door};
-use stillwire_model::{Api, ApiDefinition, ApiHost as _, ApiId, App, FunctionArn};
+use stillwire_model::{Api, ApiHost as _, ApiId, App};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::block_in_place;
 use tokio::time::Instant;
 
+use self::difference::{difference, is_same, warn_of_deployments};
 use crate::config::Config;
 use crate::dev::addresses::Addresses;
 use crate::dev::change;
@@ -31,14 +34,9 @@ use crate::dev::functions::{FunctionHouse, as_deployed};
 use crate::dev::host::Host;
 use crate::dev::screen::Screen;
 use crate::dev::tables::Tables;
-use crate::dev::variables::Variables;
 use crate::dev::{debug, elsewhere, ready, sdk_calls};
 use crate::running::Note;
 use crate::settings::Settings;
-
-/// How long functions that no template declares any more can be called: what was routed to them, and the `$disconnect`s of
-/// connections that ended with their API, need them. Choice: longer than an integration (29 s) and all tries of a `$disconnect`.
-const RETIRE_AFTER: Duration = Duration::from_mins(1);
 
 /// The rooms that a change reaches.
 pub(crate) struct Rooms {
@@ -95,13 +93,6 @@ struct Next {
     addresses: Addresses,
     /// The doors of APIs that are new.
     doors: Vec<(Arc<Api>, String, Door)>,
-}
-
-/// The APIs that differ.
-struct Difference {
-    /// New, or declared otherwise.
-    changed: Vec<ApiDefinition>,
-    gone: Vec<ApiId>,
 }
 
 impl Live {
@@ -197,7 +188,9 @@ impl Live {
         let Next { declared, addresses, doors } =
             self.next(current, source.iter().chain(&deployed))?;
         let there = elsewhere::find(&declared.app, &self.circumstances.own)?;
-        Roles::new(declared.app.roles())?;
+        if rooms.roles.is_some() {
+            Roles::new(declared.app.roles())?;
+        }
         rooms.tables.provide(&current.declared.app, &declared.app, screen).await?;
         let record = self.circumstances.sdk_calls.as_deref();
         let calls = declared.sdk_calls.iter();
@@ -280,64 +273,6 @@ impl Live {
         Ok(Next { declared, addresses, doors })
     }
 
-    fn change_functions(
-        &self,
-        current: &Current,
-        next: &Declared,
-        addresses: &Addresses,
-        there: BTreeMap<FunctionArn, stillwire_lambda::There>,
-    ) -> Result<()> {
-        let (rooms, before) = (&self.rooms, &current.declared);
-        let of_next = |arn: &FunctionArn| next.app.functions().any(|function| function.arn == *arn);
-        let gone: Vec<FunctionArn> = before
-            .app
-            .functions()
-            .filter(|function| !of_next(&function.arn))
-            .map(|function| function.arn.clone())
-            .collect();
-        let is_known = |mapping: &&Arc<_>| before.app.event_sources().any(|old| old == *mapping);
-        let change = stillwire_lambda::TemplateChange {
-            gone: gone.clone(),
-            functions: next
-                .functions
-                .iter()
-                .filter(|function| !before.functions.contains(function))
-                .cloned()
-                .collect(),
-            gone_mappings: before
-                .app
-                .event_sources()
-                .filter(|old| next.app.event_sources().all(|mapping| mapping.id != old.id))
-                .map(|old| Arc::clone(&old.id))
-                .collect(),
-            mappings: next.app.event_sources().filter(|new| !is_known(new)).cloned().collect(),
-        };
-        let settings = &self.circumstances.settings;
-        let variables =
-            Variables::new(&next.app, addresses, &rooms.authority, settings, &rooms.tables);
-        rooms.functions.set_hosts(&addresses.hosts(&next.app));
-        rooms.house.settle(variables, there.keys().cloned().collect());
-        if let Some(elsewhere) = &rooms.elsewhere {
-            elsewhere.replace(there);
-        }
-        rooms.house.retire(&gone);
-        rooms.lambda.replace_templates(&change).map_err(|reason| anyhow!(reason))?;
-        rooms.lambda.deploy_again();
-        if !gone.is_empty() {
-            let (house, lambda) = (Arc::clone(&rooms.house), rooms.lambda.clone());
-            let drain = rooms.drain.clone();
-            rooms.drain.spawn("retiring functions", async move {
-                tokio::select! {
-                    () = tokio::time::sleep(RETIRE_AFTER) => {}
-                    () = drain.closing() => return,
-                }
-                house.retired(&gone);
-                lambda.deploy_again();
-            });
-        }
-        Ok(())
-    }
-
     /// Tells everybody who looks where things are now.
     fn announce(&self, current: &mut Current, before: &Declared, domains: bool) -> Result<()> {
         let rooms = &self.rooms;
@@ -367,11 +302,6 @@ pub(crate) fn exports(loaded: &Loaded) -> BTreeMap<String, String> {
     outputs.filter_map(|output| Some((output.export.clone()?, output.value.clone()))).collect()
 }
 
-/// Whether the same runs, whatever the templates look like.
-fn is_same(old: Option<&Loaded>, new: &Loaded) -> bool {
-    old.is_some_and(|old| old.functions == new.functions && old.definitions == new.definitions)
-}
-
 /// The folders of code that authors edit.
 fn code_folders(app: &App) -> Vec<PathBuf> {
     let folders = app.functions().filter_map(|function| match &function.code {
@@ -381,41 +311,4 @@ fn code_folders(app: &App) -> Vec<PathBuf> {
         _ => None,
     });
     folders.filter_map(|folder| folder.canonicalize().ok()).collect()
-}
-
-fn difference(old: &Declared, new: &Declared) -> Difference {
-    let keys = |of: &Declared| of.app.apis().next().map(|api| Arc::clone(&api.api_keys));
-    let same_keys = keys(old) == keys(new);
-    let is_new = |api: &&ApiDefinition| !same_keys || !old.apis.contains(api);
-    let is_gone = |api: &&ApiDefinition| new.apis.iter().all(|other| other.id != api.id);
-    Difference {
-        changed: new.apis.iter().filter(is_new).cloned().collect(),
-        gone: old.apis.iter().filter(is_gone).map(|api| api.id.clone()).collect(),
-    }
-}
-
-/// On AWS, a stage that names its deployment serves what that was made of.
-///
-/// Source: API Gateway v2, `CreateDeployment`; `AutoDeploy` publishes at once.
-fn warn_of_deployments(old: &Declared, difference: &Difference, new: &Declared, screen: Screen) {
-    for api in &difference.changed {
-        let Some(before) = old.apis.iter().find(|before| before.id == api.id) else { continue };
-        if before.parts == api.parts {
-            continue;
-        }
-        let name = new.app.apis().find(|other| other.id == api.id).map(|api| api.name.as_str());
-        for (stage, now) in &api.stages {
-            let deployment =
-                |of: &stillwire_model::StageDefinition| of.properties.get("DeploymentId").cloned();
-            let automatic = now.properties.get("AutoDeploy").is_some_and(|auto| auto == true);
-            let before = before.stages.get(stage).and_then(deployment);
-            if !automatic && before.is_some() && before == deployment(now) {
-                screen.warn(&format!(
-                    "on AWS this change reaches stage {stage} of {} only when its deployment is replaced: give the \
-                     AWS::ApiGatewayV2::Deployment another logical id, or the stage AutoDeploy",
-                    name.unwrap_or(api.id.as_str())
-                ));
-            }
-        }
-    }
 }
