@@ -160,7 +160,7 @@ impl Live {
         self.current.lock().await
     }
 
-    /// Runs other deployed stacks; `said` tells in a few words what is done.
+    /// Runs other deployed stacks; `said` tells in a few words what is begun.
     pub(crate) async fn replace_deployed(
         &self,
         current: &mut Current,
@@ -170,12 +170,15 @@ impl Live {
         let (screen, began) = (self.circumstances.screen, Instant::now());
         let rows = |of: Option<&Loaded>| of.map(|of| of.resources.clone()).unwrap_or_default();
         let changes = change::between(&rows(current.deployed.as_ref()), &rows(loaded.as_ref()));
-        let source = current.source.clone();
-        self.apply(current, source, loaded).await?;
         screen.progress(said);
         screen.changes(&changes);
-        screen.applied(began.elapsed(), self.rooms.gateway.connections());
-        Ok(())
+        let source = current.source.clone();
+        let applied = self.apply(current, source, loaded).await;
+        match &applied {
+            Ok(()) => screen.applied(began.elapsed(), self.rooms.gateway.connections()),
+            Err(error) => screen.refused(error),
+        }
+        applied
     }
 
     async fn apply(

@@ -133,7 +133,7 @@ impl StackHost for Stacks {
             let loaded = load(&all, &holdings, live.source_exports())
                 .map_err(|problems| for_deployer(&problems))?;
             let mut shown = loaded.clone();
-            let said = format!("stack {} is deployed", stack.name.name);
+            let said = format!("deploying the stack {}", stack.name.name);
             live.replace_deployed(&mut turn, Some(loaded), &said).await.map_err(of_stack)?;
             *sent.lock() = all;
             drop(turn);
@@ -163,7 +163,7 @@ impl StackHost for Stacks {
                     .map_err(|problems| for_deployer(&problems))
             };
             let loaded = if all.is_empty() { None } else { Some(load()?) };
-            let said = format!("stack {} is deleted", stack.name);
+            let said = format!("deleting the stack {}", stack.name);
             live.replace_deployed(&mut turn, loaded, &said).await.map_err(of_stack)?;
             *sent.lock() = all;
             Ok(())
