@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use stillwire_model::{
     NestedStack, StackOutput, StackParameter, StackReading, StackRequest, StackResource,
@@ -25,6 +28,7 @@ pub(crate) struct Resource {
     pub(crate) physical_id: String,
     #[serde(rename = "type")]
     pub(crate) kind: String,
+    /// Sums of its parts.
     pub(crate) fingerprints: BTreeMap<String, String>,
     pub(crate) is_retained: bool,
     pub(crate) note: Option<String>,
@@ -82,8 +86,15 @@ impl From<StackResource> for Resource {
             is_retained,
             note,
         } = resource;
+        // What they are of may be secret, and this is written down.
+        let fingerprints = fingerprints.into_iter().map(|(part, text)| (part, sum(&text)));
+        let fingerprints = fingerprints.collect();
         Self { logical_id, physical_id, kind, fingerprints, is_retained, note }
     }
+}
+
+fn sum(text: &str) -> String {
+    BASE64_STANDARD.encode(digest(&SHA256, text.as_bytes()))
 }
 
 impl From<StackOutput> for Output {
