@@ -18,7 +18,8 @@ use stillwire_model::{Clock, FunctionKeys, TableStores};
 use uuid::Uuid;
 
 use crate::roles::Roles;
-use crate::{Caller, REQUEST_BYTES_MAX, Rooms, reply, signed};
+use crate::signed::{self, Where};
+use crate::{Caller, REQUEST_BYTES_MAX, Rooms, reply};
 
 /// What a request to tables must be signed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -130,13 +131,17 @@ fn refuse(
         }
         TableAuth::Off | TableAuth::Presence => Ok(()),
         TableAuth::Verify => {
-            signed::check(rooms, "dynamodb", parts, Payload::Body(body)).map_err(|error| {
-                let message = match &error {
-                    SignatureError::Missing => "Request is missing Authentication Token".to_owned(),
-                    other => other.to_string(),
-                };
-                refusal(error.code(), &message)
-            })
+            signed::check(rooms, "dynamodb", parts, Payload::Body(body), Where::Here).map_err(
+                |error| {
+                    let message = match &error {
+                        SignatureError::Missing => {
+                            "Request is missing Authentication Token".to_owned()
+                        }
+                        other => other.to_string(),
+                    };
+                    refusal(error.code(), &message)
+                },
+            )
         }
     }
 }
