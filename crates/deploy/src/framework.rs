@@ -38,6 +38,8 @@ pub(crate) struct Options<'a> {
     pub(crate) stage: Option<&'a str>,
     /// The environment, for `${env:NAME}`.
     pub(crate) environment: &'a BTreeMap<String, String>,
+    /// `--parameter`, for `${param:NAME}`.
+    pub(crate) parameters: &'a BTreeMap<String, String>,
     /// The account, for `${aws:accountId}`.
     pub(crate) account: &'a str,
 }

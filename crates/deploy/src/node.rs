@@ -96,6 +96,8 @@ impl Node {
     ///
     /// Source: `CloudFormation` takes what begins with a brace for JSON, whatever the file's name.
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidText> {
+        // Editors of some systems begin a text with a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let is_json = text.trim_start().starts_with('{');
         let read = if is_json { json::read(text) } else { yaml::read(text) };
         read.map_err(|error| {

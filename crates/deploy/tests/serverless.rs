@@ -152,6 +152,7 @@ fn values(variables: &str, more: &str) -> Result<BTreeMap<String, String>, Strin
     fs::write(dir.path().join("serverless.yml"), text).expect("written");
     let options = LoadOptions {
         environment: [("FROM_ENV".to_owned(), "env".to_owned())].into(),
+        parameters: [("given".to_owned(), "by-hand".to_owned())].into(),
         ..LoadOptions::default()
     };
     load_dir(dir.path(), &options).map(|loaded| environment_of(&loaded)).map_err(|e| e.to_string())
@@ -169,6 +170,7 @@ FILE: ${file(./shared.yml):deep.list.1}
 FILE_OWN: ${file(shared.yml):deep.own}
 TEXT_FILE: ${file(plain.txt)}
 PARAM: ${param:p}-${param:q}
+GIVEN: ${param:given}
 REGION: ${aws:region}/${aws:accountId}
 BOOL: ${strToBool(true)}
 NUMBER: ${self:custom.number}
@@ -186,6 +188,7 @@ FUNCTION: { 'Fn::Sub': '${FLambdaFunction}' }";
         ("FILE_OWN", "first"),
         ("TEXT_FILE", "text"),
         ("PARAM", "of-dev-of-all"),
+        ("GIVEN", "by-hand"),
         ("REGION", "us-east-1/000000000000"),
         ("BOOL", "true"),
         ("NUMBER", "7"),

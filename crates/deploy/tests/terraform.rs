@@ -317,6 +317,18 @@ fn modules_lead_on_through_their_variables_and_outputs() {
 }
 
 #[test]
+fn parameters_are_for_templates() {
+    let file = here("tests/fixtures/terraform-chat/plan.json");
+    let parameters = [("stage".to_owned(), "prod".to_owned())].into();
+    let options = LoadOptions { parameters, ..LoadOptions::default() };
+    let text = load(&Input::Terraform(file), &options).expect_err("a problem").to_string();
+    assert!(
+        text.contains("a plan has no parameter stage") && text.contains("terraform plan -var"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_is_neither_plan_nor_state_is_told_with_the_way_to_make_one() {
     let text = load_json(&json!({ "format_version": "1.2", "terraform_version": "1.9.8" }))
         .expect_err("a problem")

@@ -100,6 +100,27 @@ Resources:
 }
 
 #[test]
+fn line_ends_and_byte_order_marks_of_other_systems_change_nothing() {
+    let yaml = "Resources: {}\nOutputs:\n  O:\n    Value: !Sub |\n      a\n      ${AWS::Region}\n";
+    let json = "{\"Resources\": {},\n \"Outputs\": {\"O\": {\"Value\": \"x\"}}}";
+    for (text, expected) in [(yaml, "a\nus-east-1\n"), (json, "x")] {
+        for text in [text.to_owned(), text.replace('\n', "\r\n"), format!("\u{feff}{text}")] {
+            let loaded = load_text(&text).unwrap_or_else(|problems| panic!("{problems}"));
+            let outputs: Vec<_> =
+                loaded.app.stacks.iter().flat_map(|stack| &stack.outputs).collect();
+            assert_eq!(
+                outputs.first().map(|output| output.value.as_str()),
+                Some(expected),
+                "{text:?}"
+            );
+        }
+    }
+    let text =
+        error("Resources:\r\n  T:\r\n    Type: AWS::X::Y\r\n    Properties: { P: !Ref No }\r\n");
+    assert!(text.contains("app.yaml:4:"), "{text}");
+}
+
+#[test]
 fn mistakes_in_yaml_carry_line_and_column() {
     let text =
         error("Resources:\n  T:\n    Type: AWS::X::Y\n    Properties:\n      P: !Ref Nothing\n");

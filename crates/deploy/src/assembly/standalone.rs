@@ -7,6 +7,7 @@ use super::{ACCOUNT, Given, REGION, Reading};
 use crate::framework::{self, Service};
 use crate::macros::Context;
 use crate::node::Position;
+use crate::problem::{Location, Problem};
 use crate::samconfig::SamConfig;
 use crate::template::{Scope, Template};
 use crate::terraform::Infrastructure;
@@ -35,6 +36,7 @@ impl Reading {
         let options = framework::Options {
             stage: given.stage.as_deref(),
             environment: &given.environment,
+            parameters: &given.parameters,
             account: ACCOUNT,
         };
         let service = Service::read(file, options, &given.store);
@@ -82,6 +84,12 @@ impl Reading {
                 return reading;
             }
         };
+        if let Some(parameter) = given.parameters.keys().next() {
+            let message =
+                format!("a plan has no parameter {parameter}: its variables have their values");
+            let problem = Problem::new(Location::file(file), message);
+            reading.problems.push(problem.hint("plan again: terraform plan -var 'NAME=VALUE'"));
+        }
         let name = named_after(&file.with_file_name("template"));
         let account = infrastructure.account.as_deref().unwrap_or(ACCOUNT);
         let scope = Scope::new(&name, account, &infrastructure.region);

@@ -63,7 +63,13 @@ mod tests {
         std::fs::write(dir.path().join(".env"), "A=common\nB=common\nC=common\n").unwrap();
         std::fs::write(dir.path().join(".env.test"), "A=test\nB=test\n").unwrap();
         let environment = [("A".to_owned(), "real".to_owned())].into();
-        let options = Options { stage: Some("test"), environment: &environment, account: "1" };
+        let none = BTreeMap::new();
+        let options = Options {
+            stage: Some("test"),
+            environment: &environment,
+            parameters: &none,
+            account: "1",
+        };
         let all = with_files(&dir.path().join("serverless.yml"), options);
         let values: Vec<_> = all.values().map(String::as_str).collect();
         assert_eq!(values, ["real", "test", "common"]);

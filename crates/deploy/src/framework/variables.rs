@@ -239,8 +239,11 @@ impl<'a> Variables<'a> {
         (value.value != Value::Null).then_some(value)
     }
 
-    /// `params` of the stage, else of all stages.
+    /// What the command line gives, else `params` of the stage, else of all stages.
     fn parameter(&mut self, at: Position, name: &str, depth: usize) -> Option<Node> {
+        if let Some(given) = self.options.parameters.get(name) {
+            return Some(Node::text(at, given.as_str()));
+        }
         let stage = self.stage(at, depth).scalar().unwrap_or_default();
         let places = [
             format!("params.{stage}.{name}"),
