@@ -41,11 +41,14 @@ impl Resolver<'_> {
                 None => match declaration.get("Default") {
                     Some(default) => default.clone(),
                     None => {
-                        return self.fail_with(
-                            at,
-                            format!("the parameter {name} has no value"),
-                            format!("give one: --parameter {name}=VALUE"),
-                        );
+                        // Source: aws-cdk 1, `DefaultStackSynthesizer` and its legacy: assets were parameters.
+                        let hint = if name.starts_with("AssetParameters") {
+                            "version 1 of the CDK made this; its assets are not read: move to version 2".to_owned()
+                        } else {
+                            format!("give one: --parameter {name}=VALUE")
+                        };
+                        let message = format!("the parameter {name} has no value");
+                        return self.fail_with(at, message, hint);
                     }
                 },
             },
