@@ -34,24 +34,19 @@ impl Resolver<'_> {
             return Ok(Node::text(at, BOOTSTRAP_VERSION));
         }
         let kind = declaration.get("Type").and_then(Node::as_text).unwrap_or("String");
-        let value = match self.passed_down(unit, name)? {
-            Some(value) => value,
-            None => match self.unit(unit).given.get(name) {
-                Some(text) => Node::text(at, text.clone()),
-                None => match declaration.get("Default") {
-                    Some(default) => default.clone(),
-                    None => {
-                        // Source: aws-cdk 1, `DefaultStackSynthesizer` and its legacy: assets were parameters.
-                        let hint = if name.starts_with("AssetParameters") {
-                            "version 1 of the CDK made this; its assets are not read: move to version 2".to_owned()
-                        } else {
-                            format!("give one: --parameter {name}=VALUE")
-                        };
-                        let message = format!("the parameter {name} has no value");
-                        return self.fail_with(at, message, hint);
-                    }
-                },
-            },
+        let passed = self.passed_down(unit, name)?;
+        let given = || self.unit(unit).given.get(name).map(|text| Node::text(at, text.clone()));
+        let value = passed.or_else(given).or_else(|| declaration.get("Default").cloned());
+        let Some(value) = value else {
+            // Source: aws-cdk 1, `DefaultStackSynthesizer` and its legacy: assets were parameters.
+            let hint = if name.starts_with("AssetParameters") {
+                "version 1 of the CDK made this; its assets are not read: move to version 2"
+                    .to_owned()
+            } else {
+                format!("give one: --parameter {name}=VALUE")
+            };
+            let message = format!("the parameter {name} has no value");
+            return self.fail_with(at, message, hint);
         };
         // A parent may pass a list on as a list.
         let text = match &value.value {
