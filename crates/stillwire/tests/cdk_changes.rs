@@ -20,6 +20,9 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_stillwire");
 /// A synthesis takes some seconds; that of a machine that installs packages first, a minute.
 const SYNTHESIS_MAX: Duration = Duration::from_mins(4);
 
+/// Clients beside the one that talks.
+const CROWD: usize = 100;
+
 /// Starts `dev` on an app without an assembly, with these programs first.
 fn from_source(app: &Path, programs: Option<PathBuf>) -> Stillwire {
     fs::remove_dir_all(app.join("cdk.out")).unwrap();
@@ -60,11 +63,17 @@ fn an_app_in_python_is_synthesized_when_its_infrastructure_changes_and_only_then
     let mut client = stillwire.try_connect("dev", &headers).unwrap();
     assert_eq!(chat(&mut client, "hi"), "hi");
 
-    // A handler is live with the next message, and nothing is synthesized.
+    // A handler is live with the next message, for everybody who was there before, and nothing is synthesized.
+    let mut crowd: Vec<Client> =
+        (0..CROWD).map(|_| stillwire.try_connect("dev", &headers).unwrap()).collect();
     let handler = app.path().join("functions/websocket.py");
-    edit(&handler, "def handler(", "NEW = True\n\n\ndef handler(");
+    edit(&handler, "\"message\": text}", "\"message\": text.upper()}");
     wait(&stillwire, "websocket.py changed", 1);
-    assert_eq!(chat(&mut client, "new code"), "new code");
+    assert_eq!(chat(&mut client, "new code"), "NEW CODE");
+    for one in &mut crowd {
+        assert_eq!(one.json()["message"], "NEW CODE");
+    }
+    drop(crowd);
     assert_eq!(synthesized(), 1);
 
     // A route of the infrastructure is there after one synthesis.
@@ -80,14 +89,14 @@ fn an_app_in_python_is_synthesized_when_its_infrastructure_changes_and_only_then
     assert_eq!(synthesized(), 2);
     assert!(stillwire.log().contains("+ ApiGatewayV2::Route  dev/Chat/WebsocketAPI/shout-Route"));
     client.send(r#"{"action":"shout"}"#);
-    assert_eq!(chat(&mut client, "no word of it"), "no word of it", "nothing was forbidden");
+    assert_eq!(chat(&mut client, "no word of it"), "NO WORD OF IT", "nothing was forbidden");
 
     // One that cannot be synthesized is refused, with file and line.
     edit(&stack, "class ChatStack(Stack):", "class ChatStack(Stack:");
     wait(&stillwire, "not applied: what ran before runs on", 1);
     let log = stillwire.log();
     assert!(log.contains("SyntaxError") && log.contains("line "), "{log}");
-    assert_eq!(chat(&mut client, "still here"), "still here");
+    assert_eq!(chat(&mut client, "still here"), "STILL HERE");
 }
 
 #[test]
