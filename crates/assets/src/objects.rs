@@ -156,7 +156,7 @@ pub(crate) fn get(room: &Room, id: &BucketId, key: &str, headers: &Headers) -> A
 /// The first and last byte of a range; `None` where the header is no range of bytes, which counts as none.
 ///
 /// Source: RFC 9110, section 14.1.2.
-fn part(text: &str, size: u64) -> Answered<Option<(u64, u64)>> {
+pub(crate) fn part(text: &str, size: u64) -> Answered<Option<(u64, u64)>> {
     let Some((first, last)) = text.strip_prefix("bytes=").and_then(|range| range.split_once('-'))
     else {
         return Ok(None);

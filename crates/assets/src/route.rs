@@ -128,7 +128,10 @@ async fn of_object(
     blocking(room, move |room| {
         let upload = queried.get("uploadId");
         match (method.as_str(), upload) {
-            ("PUT", Some(_)) => Err(Refused::not_implemented("UploadPartCopy")),
+            ("PUT", Some(_)) => {
+                let source = source.unwrap_or_default();
+                uploads::copy_part(room, &caller, (&id, &key), part.as_ref(), (&source, &headers))
+            }
             ("PUT", None) if queried.has("tagging") => {
                 objects::set_tags(room, &id, &key, documents::tags(&body)?)
             }

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stillwire_awswire::{Xml, iso_millis};
+use stillwire_model::ServiceCaller;
 use tempfile::NamedTempFile;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -18,7 +19,7 @@ use crate::buckets::NAMESPACE;
 use crate::documents::{self, CompletedPart};
 use crate::error::{Answered, Refused};
 use crate::limits;
-use crate::objects::{check_write, kept_headers};
+use crate::objects::{self, check_write, kept_headers};
 use crate::receive::{Received, hex};
 use crate::request::{Headers, Queried};
 use crate::room::Room;
@@ -130,6 +131,54 @@ pub(crate) fn put_part(
     upload.parts.insert(number, Part { file, size, md5, modified: room.now() });
     let answer = Answer::empty(200).with("etag", format!("\"{}\"", hex(&md5)));
     Ok(answer.with(algorithm.header(), sum))
+}
+
+/// A part that is a piece of another object.
+pub(crate) fn copy_part(
+    room: &Room,
+    caller: &ServiceCaller,
+    place: (&BucketId, &str),
+    part: Option<&(u32, String)>,
+    (source, headers): (&str, &Headers),
+) -> Answered<Answer> {
+    let (number, upload) =
+        part.ok_or_else(|| Refused::invalid("a part has a partNumber and an uploadId"))?;
+    let (bucket, key) = objects::copied(source)?;
+    let original = {
+        let mut state = room.state();
+        let from = room.meant(&mut state, caller, &bucket)?;
+        state.object(&from, &key)?.clone()
+    };
+    let range = match headers.get("x-amz-copy-source-range") {
+        Some(text) => objects::part(text, original.size)?,
+        None => None,
+    };
+    let (first, last) = range.unwrap_or_else(|| (0, original.size.saturating_sub(1)));
+    let size = if original.size == 0 { 0 } else { last - first + 1 };
+    let disk = |error| Refused::disk(&error);
+    let mut file = NamedTempFile::new_in(room.store.incoming()).map_err(disk)?;
+    let mut from = File::open(room.store.content(&original.file)).map_err(disk)?;
+    from.seek(SeekFrom::Start(first)).map_err(disk)?;
+    let mut md5 = md5::Context::new();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut left = from.take(size);
+    loop {
+        let read = left.read(&mut buffer).map_err(disk)?;
+        let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else { break };
+        md5.consume(piece);
+        file.write_all(piece).map_err(disk)?;
+    }
+    let md5 = md5.compute().0;
+    room.state().check_room(0, 0, room.uploads.bytes() + size)?;
+    let mut all = room.uploads.all();
+    let upload = find(&mut all, upload, place)?;
+    upload.touched = Instant::now();
+    let modified = room.now();
+    upload.parts.insert(*number, Part { file, size, md5, modified });
+    Ok(Answer::xml(Xml::document("CopyPartResult", NAMESPACE, |xml| {
+        xml.text("ETag", format!("\"{}\"", hex(&md5)));
+        xml.text("LastModified", iso_millis(modified));
+    })))
 }
 
 pub(crate) fn abort(room: &Room, place: (&BucketId, &str), upload: &str) -> Answered<Answer> {

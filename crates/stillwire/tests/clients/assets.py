@@ -79,6 +79,18 @@ def fill():
     seen["parts"], seen["parts etag"] = head["ContentLength"], head["ETag"].endswith('-2"')
     s3.copy_object(Bucket="code", Key="copy", CopySource={"Bucket": "code", "Key": "b"})
     seen["copy"] = text(s3, "copy")
+    upload = s3.create_multipart_upload(Bucket="code", Key="copy")["UploadId"]
+    part = s3.upload_part_copy(
+        Bucket="code",
+        Key="copy",
+        UploadId=upload,
+        PartNumber=1,
+        CopySource={"Bucket": "code", "Key": "b"},
+        CopySourceRange="bytes=1-3",
+    )["CopyPartResult"]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    s3.complete_multipart_upload(Bucket="code", Key="copy", UploadId=upload, MultipartUpload=parts)
+    seen["part copied"] = text(s3, "copy")
     for key in ("a/1", "a/2"):
         s3.put_object(Bucket="code", Key=key, Body=b"")
     listed = s3.list_objects_v2(Bucket="code")

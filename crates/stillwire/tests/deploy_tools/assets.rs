@@ -13,7 +13,7 @@ fn objects_are_kept_as_sdks_send_them() {
         json!({
             "plain": "hello", "etag": "\"5d41402abc4b2a76b9719d911017c592\"", "type": "text/plain",
             "metadata": { "who": "ada" }, "range": "ell", "parts": 12_582_912, "parts etag": true,
-            "copy": "hello", "keys": ["a/1", "a/2", "b", "copy", "large"],
+            "copy": "hello", "part copied": "ell", "keys": ["a/1", "a/2", "b", "copy", "large"],
             "folders": ["a/"], "page": ["a/1", "a/2"], "next": ["b", "copy"],
             "checksums": { "CRC32": true, "CRC32C": false, "SHA1": true, "SHA256": true },
             "bad digest": ["BadDigest", 400], "no key": ["NoSuchKey", 404], "no bucket": ["NoSuchBucket", 404],

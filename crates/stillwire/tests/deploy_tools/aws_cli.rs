@@ -3,8 +3,9 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use stillwire_testkit::{App, Client, tools};
 
-use crate::support::House;
+use crate::support::{House, run};
 
 const TABLE: &str = r#"
 AWSTemplateFormatVersion: "2010-09-09"
@@ -121,4 +122,43 @@ fn change_sets_are_made_shown_and_thrown_away() {
     house.ask(&["cloudformation", "delete-stack", "--stack-name", "s"]);
     let gone = house.aws(house.home(), &["cloudformation", "describe-stacks", "--stack-name", "s"]);
     assert!(gone.text.contains("does not exist"), "{}", gone.text);
+}
+
+#[test]
+fn an_app_that_is_run_from_its_source_takes_deployments_beside_it() {
+    let table = json!({ "Type": "AWS::DynamoDB::Table", "Properties": {
+        "TableName": "own-table", "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }] } });
+    let code = "def handler(event, context):\n    return {\"statusCode\": 200, \"body\": \"hi\"}\n";
+    let app =
+        App::new().function("all", code).two_way_route("$default", "all").resource("Own", table);
+    let house = House::beside(&app.template());
+    let mut client = Client::open(&house.url("test"), &[]).unwrap();
+    // The app is at home in an account of its own, which the deployment goes to as well.
+    let account = &house.stillwire().ready()["tables"][0]["arn"];
+    let account = account.as_str().unwrap().split(':').nth(4).unwrap().to_owned();
+    let in_account = |arguments: &[&str]| {
+        let mut command = house.tool(tools::aws_command(), house.home());
+        command.env("AWS_ACCESS_KEY_ID", &account).args(arguments);
+        run(command)
+    };
+    fs::write(house.home().join("t.yaml"), TABLE).unwrap();
+    let deploy = ["cloudformation", "deploy", "--template-file", "t.yaml", "--stack-name", "plain"];
+    in_account(&deploy).well();
+    client.send("{}");
+    assert_eq!(client.text(), "hi", "the app's own clients stay");
+    let tables = in_account(&["dynamodb", "list-tables"]).well();
+    assert!(
+        tables.stdout.contains("own-table") && tables.stdout.contains("plain-table"),
+        "{}",
+        tables.text
+    );
+    // What the app has already is not taken from it.
+    let taken: Vec<&str> =
+        deploy.iter().chain(&["--parameter-overrides", "Name=own"]).copied().collect();
+    let refused = in_account(&taken);
+    assert_ne!(refused.code, Some(0), "{}", refused.text);
+    let tables = in_account(&["dynamodb", "list-tables"]).well();
+    assert!(tables.stdout.contains("plain-table"), "it is as it was: {}", tables.text);
 }

@@ -42,6 +42,14 @@ impl House {
         Self { stillwire, data, home: tempfile::tempdir().unwrap() }
     }
 
+    /// The same, where the program runs an app of its own.
+    pub(crate) fn beside(app: &Path) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let folder = data.path().to_str().unwrap();
+        let stillwire = Some(Stillwire::dev_with(PROGRAM, app, &["--data-dir", folder]));
+        Self { stillwire, data, home: tempfile::tempdir().unwrap() }
+    }
+
     /// Ends the program and starts it again on what it has kept.
     pub(crate) fn restart(&mut self) {
         let (log, ended_well) = self.stillwire.take().unwrap().stop();
