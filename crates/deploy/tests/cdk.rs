@@ -206,3 +206,19 @@ fn the_sink_alone_names_the_export_that_is_missing() {
         "{text}"
     );
 }
+
+#[test]
+fn an_access_log_whose_lines_name_no_request_is_told_and_written() {
+    let template = serde_json::json!({ "Resources": {
+        "Api": { "Type": "AWS::ApiGatewayV2::Api", "Properties": { "Name": "a", "ProtocolType": "WEBSOCKET",
+            "RouteSelectionExpression": "$request.body.action" } },
+        "Stage": { "Type": "AWS::ApiGatewayV2::Stage", "Properties": { "ApiId": { "Ref": "Api" },
+            "StageName": "s", "AccessLogSettings": { "Format": "$context.connectionId",
+            "DestinationArn": "arn:aws:logs:us-east-1:000000000000:log-group:x" } } } } });
+    let loaded = support::loaded(&template);
+    assert!(
+        loaded.notices.iter().any(|notice| notice.text.contains("on AWS this stage is refused"))
+    );
+    let stage = loaded.app.apis().next().and_then(|api| api.stages.values().next().cloned());
+    assert!(stage.expect("a stage").access_log.is_some());
+}

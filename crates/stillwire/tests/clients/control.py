@@ -276,6 +276,8 @@ def settings():
         },
         **at,
     )
+    nameless = {"DestinationArn": "arn:aws:logs:us-east-1:000000000000:log-group:x", "Format": "$context.connectionId"}
+    seen["nameless log"] = outcome(gateway.update_stage, StageName="live", AccessLogSettings=nameless, **at)
     seen["throttled"] = ask(api, keys[1])
     gateway.delete_route_settings(StageName="live", RouteKey=keys[1], **at)
     gateway.delete_access_log_settings(StageName="live", **at)
