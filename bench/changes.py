@@ -114,12 +114,12 @@ def templates():
             text = json.dumps(template)
             # One-way: a message by it is answered by the next one, which falls to $default.
             routes.append(asyncio.run(route_is_there(program.url, lambda: path.write_text(text), key)))
-    template = app("import os\ndef handler(event, context):\n    return {'statusCode': 200, 'body': os.environ['V']}\n",
-                   Environment={"Variables": {"V": "0"}})
+    template = app("import os\ndef handler(event, context):\n    return {'statusCode': 200, 'body': os.environ['VERSION']}\n",
+                   Environment={"Variables": {"VERSION": "0"}})
     with Program(template) as program:
         path = program.folder / "app.json"
         for version in range(1, CHANGES + 1):
-            template["Resources"]["Function"]["Properties"]["Environment"]["Variables"]["V"] = str(version)
+            template["Resources"]["Function"]["Properties"]["Environment"]["Variables"]["VERSION"] = str(version)
             text = json.dumps(template)
             save = lambda: path.write_text(text)  # noqa: E731
             variables.append(asyncio.run(until(program.url, save, "{}", lambda got: got == str(version))))
