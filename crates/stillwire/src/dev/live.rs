@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError};
 
 use anyhow::Result;
 use stillwire_control::ControlPlane;
-use stillwire_deploy::{Loaded, rewrite_addresses};
+use stillwire_deploy::{Loaded, ResourceRow, rewrite_addresses};
 use stillwire_drain::Drain;
 use stillwire_front::Roles;
 use stillwire_functions::Functions;
@@ -124,9 +124,7 @@ impl Live {
         let screen = self.circumstances.screen;
         let began = Instant::now();
         let mut current = self.current.lock().await;
-        let rows =
-            |of: &Option<Loaded>| of.as_ref().map(|of| of.resources.clone()).unwrap_or_default();
-        let changes = change::between(&rows(&current.source), &loaded.resources);
+        let changes = change::between(rows(current.source.as_ref()), &loaded.resources);
         if changes.is_empty() && is_same(current.source.as_ref(), &loaded) {
             screen.progress("nothing differs in what it declares");
             return Ok(());
@@ -168,8 +166,7 @@ impl Live {
         said: &str,
     ) -> Result<()> {
         let (screen, began) = (self.circumstances.screen, Instant::now());
-        let rows = |of: Option<&Loaded>| of.map(|of| of.resources.clone()).unwrap_or_default();
-        let changes = change::between(&rows(current.deployed.as_ref()), &rows(loaded.as_ref()));
+        let changes = change::between(rows(current.deployed.as_ref()), rows(loaded.as_ref()));
         screen.progress(said);
         screen.changes(&changes);
         let source = current.source.clone();
@@ -297,6 +294,11 @@ impl Live {
         }
         note.update(content)
     }
+}
+
+/// The resources of what was loaded; none of nothing.
+fn rows(loaded: Option<&Loaded>) -> &[ResourceRow] {
+    loaded.map_or(&[], |loaded| &loaded.resources)
 }
 
 /// What stacks export, by name.
