@@ -10,8 +10,11 @@ use stillwire_deploy::{Action, Input, LoadOptions, Loaded, Severity, load};
 use stillwire_model::{Code, Function, IntegrationTarget};
 use support::row;
 
+/// The assembly of an example, or of an app that is there for tests only.
 fn assembly(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name).join("cdk.out")
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["../../examples", "tests/fixtures"].map(|folder| here.join(folder).join(name));
+    folders.into_iter().find(|folder| folder.is_dir()).expect("an app").join("cdk.out")
 }
 
 fn loaded_with(name: &str, options: &LoadOptions) -> Loaded {

@@ -15,7 +15,7 @@ fn here(path: &str) -> PathBuf {
 /// Each app, by the name of its snapshot.
 const APPS: [(&str, &str); 7] = [
     ("cdk-chat", "../../examples/cdk-chat/cdk.out"),
-    ("cdk-chat-ts", "tests/fixtures/cdk-chat-ts/cdk.out"),
+    ("cdk-chat-ts", "../../examples/cdk-chat-ts/cdk.out"),
     ("cdk-kitchen-sink", "tests/fixtures/cdk-kitchen-sink/cdk.out"),
     ("sam-chat", "../../examples/sam-chat"),
     ("sam-websocketapi", "../../examples/sam-websocketapi"),
@@ -51,8 +51,10 @@ fn shown(loaded: &Loaded) -> String {
         }
     }
     // Where the project lies is of no interest.
+    let workspace = here("../..").canonicalize().expect("the workspace");
     text.replace(&format!("{}/", here("").display()), "")
         .replace(&here("").display().to_string(), "")
+        .replace(&format!("{}/", workspace.display()), "../../")
 }
 
 fn app(path: &str) -> String {
