@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use stillwire_model::{ServiceReply, ServiceRequest};
+use stillwire_model::{BoxFuture, ServiceReply, ServiceRequest};
 use uuid::Uuid;
 
 use crate::error::{Answered, Refused};
+use crate::place::Place;
 
 /// The members of a request.
 #[derive(Debug, Default)]
@@ -37,6 +38,21 @@ pub(crate) fn answer(
         request_id: Uuid::new_v4().to_string(),
         body: body.to_string().into(),
     }
+}
+
+/// Answers a request by an operation that waits for the disk: it gets where the caller is, and its own name.
+pub(crate) fn answer_from_disk(
+    request: ServiceRequest,
+    operate: impl FnOnce(&Place, &str, &Members) -> Answered<Value> + Send + 'static,
+) -> BoxFuture<'static, ServiceReply> {
+    Box::pin(async move {
+        let answering = move || {
+            let place = Place::of(&request.caller);
+            answer(&request, |operation, members| operate(&place, operation, members))
+        };
+        let answered = tokio::task::spawn_blocking(answering).await;
+        answered.unwrap_or_else(|error| failed(&error))
+    })
 }
 
 /// The answer where an operation did not come to its end.

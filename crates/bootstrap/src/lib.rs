@@ -1,11 +1,12 @@
 //! What deploy tools expect of an account besides CloudFormation and S3: who somebody is and which roles there are (STS, IAM),
-//! parameters (SSM), logs of functions, repositories of images.
+//! parameters and secrets (SSM, Secrets Manager), logs of functions, repositories of images.
 //!
 //! | file | what it does |
 //! | --- | --- |
 //! | `sts` | who a caller is; temporary keys that lead to a role's account |
 //! | `iam/…` | roles and policies, as Terraform and others make them beside functions |
 //! | `ssm` | parameters, among them the one that says that the CDK's bootstrapping was done |
+//! | `secrets` | secrets, as functions read them |
 //! | `logs/…` | log groups, and what functions wrote |
 //! | `ecr` | says that images are not run here |
 //! | `query`, `json` | the two protocols |
@@ -20,12 +21,15 @@ mod error;
 mod iam;
 mod json;
 mod logs;
+mod place;
 mod query;
+mod secrets;
 mod ssm;
 mod sts;
 
 pub use ecr::Repositories;
 pub use iam::Iam;
 pub use logs::Logs;
+pub use secrets::Secrets;
 pub use ssm::Parameters;
 pub use sts::Sts;

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stillwire_keep::StateFile;
 use stillwire_model::{
-    BoxFuture, Clock, ServiceApi, ServiceCaller, ServiceReply, ServiceRequest, SystemParameters,
+    BoxFuture, Clock, Keeper, ServiceApi, ServiceReply, ServiceRequest, StoredValue,
+    SystemParameters,
 };
 
 use crate::error::{Answered, Refused};
 use crate::json::{self, Members};
+use crate::place::Place;
 
 /// The version of the file's form.
 const VERSION: u32 = 1;
@@ -40,6 +42,8 @@ pub struct Parameters(Arc<Room>);
 #[derive(Debug)]
 struct Room {
     state: Mutex<State>,
+    /// What templates and the file of values say, by place and name. What calls have put comes first.
+    declared: RwLock<Declared>,
     store: StateFile,
     clock: Arc<dyn Clock>,
 }
@@ -49,6 +53,9 @@ struct State {
     /// By place, and then by name.
     parameters: BTreeMap<String, BTreeMap<String, Parameter>>,
 }
+
+/// Parameters by place, and then by name.
+type Declared = BTreeMap<String, BTreeMap<String, Parameter>>;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Parameter {
@@ -74,7 +81,26 @@ impl Parameters {
     pub fn open(file: Option<PathBuf>, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let store = StateFile::new(file, VERSION);
         let state = Mutex::new(store.read()?);
-        Ok(Self(Arc::new(Room { state, store, clock })))
+        Ok(Self(Arc::new(Room { state, declared: RwLock::default(), store, clock })))
+    }
+
+    /// These are all parameters that are declared, from now on.
+    pub fn declare(&self, values: &[StoredValue]) {
+        let modified = self.0.clock.epoch_millis();
+        let mut declared = Declared::default();
+        for stored in values {
+            let Keeper::ParameterStore { kind } = &stored.keeper else { continue };
+            let version = Version { number: 1, value: stored.value.clone(), modified };
+            let parameter = Parameter {
+                kind: kind.clone(),
+                description: stored.description.clone(),
+                versions: vec![version],
+                ..Parameter::default()
+            };
+            let key = format!("{}/{}", stored.account, stored.region);
+            declared.entry(key).or_default().insert(stored.name.clone(), parameter);
+        }
+        *self.0.declared.write().unwrap_or_else(PoisonError::into_inner) = declared;
     }
 }
 
@@ -98,37 +124,16 @@ impl SystemParameters for Parameters {
 impl ServiceApi for Parameters {
     fn call(&self, request: ServiceRequest) -> BoxFuture<'static, ServiceReply> {
         let room = Arc::clone(&self.0);
-        Box::pin(async move {
-            // Keeping waits for the disk.
-            let answering = move || {
-                let place = Place::of(&request.caller);
-                json::answer(&request, |operation, members| {
-                    room.operate(&place, operation, members)
-                })
-            };
-            let answered = tokio::task::spawn_blocking(answering).await;
-            answered.unwrap_or_else(|error| json::failed(&error))
+        json::answer_from_disk(request, move |place, operation, members| {
+            room.operate(place, operation, members)
         })
     }
 }
 
-/// Where a caller's parameters are.
-struct Place {
-    key: String,
-    account: String,
-    region: String,
-}
-
-impl Place {
-    fn of(caller: &ServiceCaller) -> Self {
-        let (account, region) = (caller.account.to_string(), caller.region.to_string());
-        Self { key: format!("{account}/{region}"), account, region }
-    }
-
-    fn arn(&self, name: &str) -> String {
-        let slash = if name.starts_with('/') { "" } else { "/" };
-        format!("arn:aws:ssm:{}:{}:parameter{slash}{name}", self.region, self.account)
-    }
+/// The ARN of a parameter.
+fn arn(place: &Place, name: &str) -> String {
+    let slash = if name.starts_with('/') { "" } else { "/" };
+    place.arn("ssm", &format!("parameter{slash}{name}"))
 }
 
 fn is_bootstrap(name: &str) -> bool {
@@ -173,16 +178,17 @@ fn split(name: &str) -> (&str, Option<u64>) {
 impl Room {
     fn operate(&self, place: &Place, operation: &str, members: &Members) -> Answered<Value> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.there(&state, place);
         match operation {
             "GetParameter" => {
-                let found = find(&state, place, members.needed("Name")?).ok_or_else(not_found)?;
+                let found = find(&all, place, members.needed("Name")?).ok_or_else(not_found)?;
                 Ok(json!({ "Parameter": found }))
             }
             "GetParameters" => {
                 let names = members.texts("Names");
                 let (mut found, mut invalid) = (Vec::new(), Vec::new());
                 for name in names {
-                    match find(&state, place, name) {
+                    match find(&all, place, name) {
                         Some(parameter) => found.push(parameter),
                         None => invalid.push(name),
                     }
@@ -192,8 +198,7 @@ impl Room {
             "GetParametersByPath" => {
                 let path = members.needed("Path")?.trim_end_matches('/');
                 let is_deep = members.flag("Recursive");
-                let all = state.parameters.get(&place.key).into_iter().flatten();
-                let below = all.filter(|(name, _)| {
+                let below = all.iter().filter(|(name, _)| {
                     let rest = name.strip_prefix(path).and_then(|rest| rest.strip_prefix('/'));
                     rest.is_some_and(|rest| is_deep || !rest.contains('/'))
                 });
@@ -203,7 +208,6 @@ impl Room {
                 Ok(json!({ "Parameters": shown.collect::<Vec<_>>() }))
             }
             "DescribeParameters" => {
-                let all = state.parameters.get(&place.key).into_iter().flatten();
                 let wanted: Vec<&str> = members
                     .objects("ParameterFilters")
                     .chain(members.objects("Filters"))
@@ -211,7 +215,7 @@ impl Room {
                     .flatten()
                     .filter_map(Value::as_str)
                     .collect();
-                let named = all.filter(|(name, _)| {
+                let named = all.iter().filter(|(name, _)| {
                     wanted.is_empty() || wanted.iter().any(|wanted| name.contains(*wanted))
                 });
                 let shown = named.filter_map(|(name, parameter)| {
@@ -219,30 +223,41 @@ impl Room {
                     Some(json!({
                         "Name": name, "Type": parameter.kind, "Description": parameter.description,
                         "Version": version.number, "Tier": "Standard", "DataType": "text",
-                        "ARN": place.arn(name), "LastModifiedDate": seconds(version.modified),
+                        "ARN": arn(place, name), "LastModifiedDate": seconds(version.modified),
                     }))
                 });
                 Ok(json!({ "Parameters": shown.collect::<Vec<_>>() }))
             }
             "GetParameterHistory" => {
                 let name = members.needed("Name")?;
-                let parameter = state.parameters.get(&place.key).and_then(|all| all.get(name));
-                let parameter = parameter.ok_or_else(not_found)?;
-                let all = parameter.versions.iter();
-                let shown = all.map(|version| shown(place, name, parameter, version));
+                let parameter = all.get(name).ok_or_else(not_found)?;
+                let shown =
+                    parameter.versions.iter().map(|version| shown(place, name, parameter, version));
                 Ok(json!({ "Parameters": shown.collect::<Vec<_>>() }))
             }
             "ListTagsForResource" => {
                 let name = members.needed("ResourceId")?;
-                let parameter = state.parameters.get(&place.key).and_then(|all| all.get(name));
-                let tags = parameter.into_iter().flat_map(|parameter| &parameter.tags);
+                let tags = all.get(name).into_iter().flat_map(|parameter| &parameter.tags);
                 let tags = tags.map(|(key, value)| json!({ "Key": key, "Value": value }));
                 Ok(json!({ "TagList": tags.collect::<Vec<_>>() }))
             }
             _ => {
                 let mut next = state.clone();
-                let all = next.parameters.entry(place.key.clone()).or_default();
-                let answer = self.change(all, operation, members)?;
+                let before = all.clone();
+                let mut all = all;
+                let answer = self.change(&mut all, operation, members)?;
+                if let Some(name) =
+                    self.declared(place).keys().find(|name| !all.contains_key(*name))
+                {
+                    let message = format!(
+                        "{name} is declared by a template, or in the file of values: take it out there"
+                    );
+                    return Err(Refused::invalid(message));
+                }
+                let own = next.parameters.entry(place.key()).or_default();
+                own.retain(|name, _| all.contains_key(name));
+                // What is only declared stays where it is declared.
+                own.extend(all.into_iter().filter(|(name, value)| before.get(name) != Some(value)));
                 if next.parameters.values().map(BTreeMap::len).sum::<usize>() > PARAMETERS_MAX {
                     let message = format!("there are {PARAMETERS_MAX} parameters already");
                     return Err(Refused::new(400, "ParameterLimitExceeded", message));
@@ -252,6 +267,19 @@ impl Room {
                 Ok(answer)
             }
         }
+    }
+
+    /// What is declared at a place.
+    fn declared(&self, place: &Place) -> BTreeMap<String, Parameter> {
+        let declared = self.declared.read().unwrap_or_else(PoisonError::into_inner);
+        declared.get(&place.key()).cloned().unwrap_or_default()
+    }
+
+    /// All parameters of a place.
+    fn there(&self, state: &State, place: &Place) -> BTreeMap<String, Parameter> {
+        let mut all = self.declared(place);
+        all.extend(state.parameters.get(&place.key()).cloned().unwrap_or_default());
+        all
     }
 
     fn change(
@@ -342,9 +370,9 @@ fn check_name(name: &str) -> Answered<()> {
 }
 
 /// A parameter as answers have it, by its name, which may say a version.
-fn find(state: &State, place: &Place, named: &str) -> Option<Value> {
+fn find(all: &BTreeMap<String, Parameter>, place: &Place, named: &str) -> Option<Value> {
     let (name, version) = split(named);
-    if let Some(parameter) = state.parameters.get(&place.key).and_then(|all| all.get(name)) {
+    if let Some(parameter) = all.get(name) {
         return Some(shown(place, name, parameter, parameter.version(version)?));
     }
     let parameter = is_bootstrap(name).then(bootstrap)?;
@@ -354,7 +382,7 @@ fn find(state: &State, place: &Place, named: &str) -> Option<Value> {
 fn shown(place: &Place, name: &str, parameter: &Parameter, version: &Version) -> Value {
     json!({
         "Name": name, "Type": parameter.kind, "Value": version.value, "Version": version.number,
-        "LastModifiedDate": seconds(version.modified), "ARN": place.arn(name), "DataType": "text",
+        "LastModifiedDate": seconds(version.modified), "ARN": arn(place, name), "DataType": "text",
     })
 }
 

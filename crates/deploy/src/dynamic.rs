@@ -123,7 +123,8 @@ impl Resolver<'_> {
         }))
     }
 
-    fn secret_value(&mut self, wanted: &str) -> Result<Option<String>, Failed> {
+    /// The value of a secret, by its name or ARN: of these stacks, else of the file, else one that is made up.
+    pub(crate) fn secret_value(&mut self, wanted: &str) -> Result<Option<String>, Failed> {
         let mut generated = None;
         for (index, other) in self.world.units.iter().enumerate() {
             for (id, resource) in &other.template.resources {

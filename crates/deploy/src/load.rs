@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use stillwire_model::{
-    ApiDefinition, App, DeletionPolicy, FunctionDefinition, Output, Stack, SystemParameters,
+    ApiDefinition, App, DeletionPolicy, FunctionDefinition, Output, Stack, StoredValue,
+    SystemParameters,
 };
 
 use crate::assembly::{Given, Reading, StackSource};
@@ -62,6 +63,8 @@ pub struct Loaded {
     pub notices: Vec<Notice>,
     /// What is to be done once, when a stack is new.
     pub sdk_calls: Vec<SdkCall>,
+    /// What functions find in Parameter Store and in Secrets Manager.
+    pub values: Vec<StoredValue>,
 }
 
 /// Loads an assembly or template.
@@ -190,7 +193,7 @@ impl<'w> Loading<'w> {
             notice.location.stack.as_deref().is_none_or(|stack| names.contains(&stack))
         });
         notices.extend(self.resolver.notices);
-        let sdk_calls = built.sdk_calls;
+        let (sdk_calls, values) = (built.sdk_calls, built.values);
         Ok(Loaded {
             app: App { stacks },
             definitions,
@@ -199,6 +202,7 @@ impl<'w> Loading<'w> {
             stacks: about,
             notices,
             sdk_calls,
+            values,
         })
     }
 

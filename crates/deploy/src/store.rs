@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use stillwire_model::SystemParameters;
+use stillwire_model::{Keeper, SystemParameters};
 
 use crate::assets::read_text;
 use crate::node::{Node, Value};
@@ -86,6 +86,17 @@ impl Store {
             .and_then(|(name, number)| Some((name, Some(number.parse::<u64>().ok()?))));
         let (name, version) = numbered.unwrap_or((name, None));
         self.by_calls.as_ref()?.value(account, region, name, version)
+    }
+
+    /// All values of the file.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Keeper, &str, &str)> {
+        let kind = || Keeper::ParameterStore { kind: "SecureString".to_owned() };
+        let parameters = self.ssm.iter().map(move |(name, value)| (kind(), name, value));
+        let secrets =
+            self.secrets.iter().map(|(name, value)| (Keeper::SecretsManager, name, value));
+        parameters
+            .chain(secrets)
+            .map(|(keeper, name, value)| (keeper, name.as_str(), value.as_str()))
     }
 
     /// The value of a Parameter Store entry.

@@ -26,7 +26,7 @@ use hyper::body::Incoming;
 use stillwire_awswire::{CredentialScope, service_of_host};
 use stillwire_drain::Drain;
 use stillwire_listen::http::{BodyError, body};
-use stillwire_listen::{Accepted, Door, http as serving, is_own_host};
+use stillwire_listen::{Accepted, Door, http as serving, is_here, is_own_host};
 use stillwire_model::{
     ControlApi, IssuedKeys, LambdaApi, Metrics, ObjectApi, ServiceApi, ServiceCaller,
     account_of_key,
@@ -48,6 +48,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Front {
     rooms: Rooms,
     account: Arc<str>,
+    own_name: Option<Arc<str>>,
 }
 
 /// What the endpoint serves.
@@ -70,15 +71,16 @@ pub struct Rooms {
 }
 
 impl Front {
-    /// An endpoint that serves these rooms; `account` is who callers are told they are.
-    pub fn new(rooms: Rooms, account: &str) -> Self {
-        Self { rooms, account: account.into() }
+    /// An endpoint that serves these rooms; `account` is who callers are told they are, `own_name` what other machines know this
+    /// one as.
+    pub fn new(rooms: Rooms, account: &str, own_name: Option<&str>) -> Self {
+        Self { rooms, account: account.into(), own_name: own_name.map(Into::into) }
     }
 
     /// Serves requests at `door` until the drain begins.
     pub fn serve(self, door: Door, drain: &Drain) {
         let inner = drain.clone();
-        let accepting = door.open("aws connection", drain.clone(), move |accepted: Accepted| {
+        door.open("aws connection", drain, move |accepted: Accepted| {
             let (front, drain) = (self.clone(), inner.clone());
             async move {
                 let Accepted { stream, peer, place } = accepted;
@@ -87,13 +89,13 @@ impl Front {
                 drop(place);
             }
         });
-        drain.spawn("aws door", accepting);
     }
 
     async fn answer(self, request: Request<Incoming>, peer: SocketAddr) -> Response<Outgoing> {
         let (parts, incoming) = request.into_parts();
         let caller = Caller::of(&parts);
-        if !is_own_host(&caller.host) {
+        // Who comes from elsewhere has to sign, and no page can make a browser do that.
+        if is_here(peer) && !self.is_named_by(&caller.host) {
             tracing::warn!(host = caller.host, "refused: the request is for another host");
             let refusal = "this address serves local programs only\n";
             return text(StatusCode::FORBIDDEN, refusal).map(Outgoing::Whole);
@@ -108,6 +110,13 @@ impl Front {
         self.answer_whole(caller, parts, incoming, peer).await.map(Outgoing::Whole)
     }
 
+    /// Whether a `Host` header means this endpoint.
+    fn is_named_by(&self, host: &str) -> bool {
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let is_own = |own: &Arc<str>| own.eq_ignore_ascii_case(name);
+        is_own_host(host) || self.own_name.as_ref().is_some_and(is_own)
+    }
+
     /// Answers where a request is read to its end first.
     async fn answer_whole(
         &self,
@@ -119,7 +128,7 @@ impl Front {
         if parts.method == Method::GET && !caller.signed {
             match parts.uri.path() {
                 "/" => return dynamodb::health(&self.rooms.tables.region),
-                "/metrics" if peer.ip().is_loopback() => {
+                "/metrics" if is_here(peer) => {
                     return reply(200, METRICS_TYPE, self.rooms.metrics.text().into());
                 }
                 _ => {}

@@ -7,12 +7,16 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::Response;
 use http::request::Parts;
+use http::{HeaderValue, Response};
 use http_body_util::Full;
 use serde_json::json;
-use stillwire_awswire::{Expected, Payload, RawRequest, Secret, SignatureError, Xml, verify};
+use stillwire_awswire::{
+    Expected, Payload, RawRequest, Secret, SignatureError, Xml, query_refusal, verify,
+};
+use stillwire_listen::is_here;
 use stillwire_model::{FunctionKeys, IssuedKey, IssuedKeys, LOCAL_KEYS};
+use uuid::Uuid;
 
 use crate::{Caller, Rooms, reply};
 
@@ -24,15 +28,34 @@ pub(crate) fn permit(
     body: &[u8],
     peer: SocketAddr,
 ) -> Result<(), Box<Response<Full<Bytes>>>> {
-    if peer.ip().is_loopback() {
+    if is_here(peer) {
         return Ok(());
     }
     let service = caller.service().unwrap_or_default();
     check(rooms, service, parts, Payload::Body(body), Where::Elsewhere).map_err(|error| {
         tracing::warn!(%peer, service, code = error.code(), "refused: not signed by a known key");
-        let body = json!({ "__type": error.code(), "message": error.to_string() }).to_string();
-        Box::new(reply(403, "application/x-amz-json-1.1", body.into()))
+        Box::new(refusal(caller, &error))
     })
+}
+
+/// The refusal, as SDKs read it of this service: by the protocol that it speaks.
+///
+/// Source: observed of STS (403 and XML with names of its own), DynamoDB (400 and JSON) and Lambda (403, the name in a header).
+fn refusal(caller: &Caller, error: &SignatureError) -> Response<Full<Bytes>> {
+    let (code, message) = (error.code(), error.to_string());
+    if caller.content_type.starts_with("application/x-www-form-urlencoded") {
+        let request_id = Uuid::new_v4().to_string();
+        let body = query_refusal((403, error.query_code(), &message), "", &request_id);
+        return reply(403, "text/xml", body.into());
+    }
+    if !caller.target.is_empty() {
+        let body = json!({ "__type": code, "message": message }).to_string();
+        return reply(400, "application/x-amz-json-1.1", body.into());
+    }
+    let mut response =
+        reply(403, "application/json", json!({ "message": message }).to_string().into());
+    response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(code));
+    response
 }
 
 /// The same for requests to S3, whose content is not read yet. The sum that they sign is compared when it is.
@@ -41,7 +64,7 @@ pub(crate) fn permit_unread(
     parts: &Parts,
     peer: SocketAddr,
 ) -> Result<(), Box<Response<Full<Bytes>>>> {
-    if peer.ip().is_loopback() {
+    if is_here(peer) {
         return Ok(());
     }
     let empty = Payload::Body(b"");

@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use stillwire_awswire::{
     ErrorBody, Expected, Payload, RawRequest, Secret, ServiceError, SignatureError, verify,
 };
+use stillwire_listen::is_here;
 use stillwire_model::{Api, FunctionKeys, LOCAL_KEYS, StageName};
 use stillwire_policy::Policy;
 use stillwire_websocket::RequestHead;
@@ -104,13 +106,14 @@ impl Keys {
         Err(NotAuthorized { user, action, resource })
     }
 
-    /// Checks that a request was signed with a key that is known; gives the access key.
+    /// Checks that a request was signed with a key that is known, for a region at a time in milliseconds since the Unix epoch;
+    /// gives the access key. The keys of functions, whose secret everybody can read, count only for programs of this machine.
     pub(crate) fn check(
         &self,
         head: &RequestHead,
         body: &[u8],
-        region: &str,
-        epoch_millis: u64,
+        peer: SocketAddr,
+        (region, epoch_millis): (&str, u64),
     ) -> Result<String, SignatureError> {
         let (path, query) = head.path_and_query();
         let request = RawRequest {
@@ -126,14 +129,14 @@ impl Keys {
         };
         let now = i64::try_from(epoch_millis / 1000).unwrap_or(i64::MAX);
         let expected = Expected { region: Some(region), ..Expected::new(SERVICE, now) };
-        let verified = verify(&request, &expected, &|key| self.secret(key))?;
+        let verified = verify(&request, &expected, &|key| self.secret(key, peer))?;
         Ok(verified.scope.access_key)
     }
 
-    fn secret(&self, access_key: &str) -> Option<Secret> {
+    fn secret(&self, access_key: &str, peer: SocketAddr) -> Option<Secret> {
         let of_function =
             || self.functions.as_ref().is_some_and(|keys| keys.function(access_key).is_some());
-        if access_key == LOCAL_KEYS.access_key || of_function() {
+        if is_here(peer) && (access_key == LOCAL_KEYS.access_key || of_function()) {
             return Some(Secret::new(LOCAL_KEYS.secret));
         }
         self.keys.get(access_key).map(|key| Secret::new(key.secret.as_str()))

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use serde_json::json;
 use stillwire_awswire::{ConnectionId, ErrorBody, ServiceError, iso_millis};
+use stillwire_listen::is_here;
 use stillwire_model::{Api, StageName};
 
 use crate::actions::MANAGE_CONNECTIONS;
@@ -47,7 +48,8 @@ fn respond(
 ) -> Result<Answer, ServiceError> {
     let method = request.head.method.as_str();
     let found = site::find(request.head, site, &shared.table.load());
-    let found = found.filter(|found| found.is_named).ok_or_else(|| forbidden("Forbidden"))?;
+    let found = found.filter(|found| found.is_named || !is_here(request.peer));
+    let found = found.ok_or_else(|| forbidden("Forbidden"))?;
     let id = match found.rest.as_slice() {
         [marker, id] if marker == "@connections" => id,
         [] if method == "GET" => return Ok(refusal(426, request_id)),
@@ -66,7 +68,7 @@ fn operate(
     Found { api, place, .. }: &Found,
     shared: &Shared,
 ) -> Result<Answer, ServiceError> {
-    if shared.signed.contains(&place.stage) {
+    if shared.signed.contains(&place.stage) || !is_here(request.peer) {
         check_caller(request, id, &api.load(), &place.stage, shared)?;
     }
     let id = ConnectionId::parse(id)
@@ -103,7 +105,7 @@ fn check_caller(
     shared: &Shared,
 ) -> Result<(), ServiceError> {
     let now = shared.clock.epoch_millis();
-    let checked = shared.keys.check(request.head, &request.body, &api.region, now);
+    let checked = shared.keys.check(request.head, &request.body, request.peer, (&api.region, now));
     let access_key =
         checked.map_err(|error| ServiceError::rest(403, error.code(), caller::message(&error)))?;
     let method = &request.head.method;

@@ -6,6 +6,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
 
+use stillwire_listen::is_here;
 use stillwire_model::{Api, ApiKeySource, Authorization, MappingSource, RouteKey};
 use stillwire_websocket::{DeflateConfig, Negotiated, Upgrade, UpgradeError};
 use tokio::sync::mpsc;
@@ -144,7 +145,7 @@ fn examine(
         found.filter(|found| found.rest.is_empty()).ok_or(403_u16)?;
     let api = Arc::clone(live.load().at_stage(&place.stage));
     let upgrade = Upgrade::check(&arrival.head).map_err(UpgradeError::status)?;
-    if !is_named {
+    if !is_named && is_here(arrival.peer) {
         return Err(403);
     }
     let compression = shared.limits.of(&place.stage).compression;
@@ -235,8 +236,8 @@ async fn ask(
             }
         }
         Authorization::Iam => {
-            let checked =
-                shared.keys.check(&arrival.head, b"", &api.region, shared.clock.epoch_millis());
+            let here_and_now = (api.region.as_str(), shared.clock.epoch_millis());
+            let checked = shared.keys.check(&arrival.head, b"", arrival.peer, here_and_now);
             fate.authenticate = Some(Verdict::of(checked.as_ref()));
             let access_key = checked.map_err(|error| {
                 tracing::warn!(stage = %peer.stage(), %error, "refused: its signature does not let it in");

@@ -46,6 +46,15 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     listen().map_err(|source| BindError { address, source })
 }
 
+/// The number of a port that is taken.
+///
+/// # Errors
+/// When the kernel does not tell.
+pub fn port_of(listeners: &[TcpListener]) -> io::Result<u16> {
+    let first = listeners.first().ok_or(io::ErrorKind::NotFound)?;
+    Ok(first.local_addr()?.port())
+}
+
 /// Gives the connections of a listener what they would else be given one by one: Linux lets them inherit it.
 ///
 /// Small writes go out at once; a peer that vanished is noticed by probes when idle, and after 30 s while bytes are
@@ -102,8 +111,8 @@ pub struct Accepted {
 /// A listening port and what it needs to accept.
 #[derive(Debug)]
 pub struct Door {
-    /// The port.
-    pub listener: TcpListener,
+    /// The port, at each address of this machine at which it is open.
+    pub listeners: Vec<TcpListener>,
     /// How to speak TLS.
     pub tls: Arc<ServerConfig>,
     /// The bound on open connections.
@@ -111,8 +120,41 @@ pub struct Door {
 }
 
 impl Door {
+    /// The number of its port.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn port(&self) -> io::Result<u16> {
+        port_of(&self.listeners)
+    }
+
     /// Accepts until the drain begins; every connection is served by `serve` in a task of its own.
-    pub async fn open<F>(
+    pub fn open<F>(
+        self,
+        name: &'static str,
+        drain: &Drain,
+        serve: impl Fn(Accepted) -> F + Clone + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let tls = TlsAcceptor::from(self.tls);
+        for listener in self.listeners {
+            let accepting =
+                Accepting { listener, tls: tls.clone(), capacity: self.capacity.clone() };
+            drain.spawn("door", accepting.run(name, drain.clone(), serve.clone()));
+        }
+    }
+}
+
+/// A door at one address.
+struct Accepting {
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    capacity: Capacity,
+}
+
+impl Accepting {
+    async fn run<F>(
         self,
         name: &'static str,
         drain: Drain,
@@ -120,7 +162,6 @@ impl Door {
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
-        let tls = TlsAcceptor::from(Arc::clone(&self.tls));
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -135,11 +176,13 @@ impl Door {
                     continue;
                 }
             };
+            // One of IPv4 is one of IPv4, whatever the door speaks.
+            let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
             let Some(place) = self.capacity.try_take() else {
                 drain.spawn("refuse", refuse(stream));
                 continue;
             };
-            let (tls, serve) = (tls.clone(), serve.clone());
+            let (tls, serve) = (self.tls.clone(), serve.clone());
             let closing = drain.clone();
             drain.spawn(name, async move {
                 let opened = tokio::select! {

@@ -12,6 +12,6 @@ mod door;
 pub mod http;
 mod stream;
 
-pub use authority::{Authority, AuthorityError, is_own_host, system_bundle};
-pub use door::{Accepted, BindError, Capacity, Door, Place, bind, inherit_socket_options};
+pub use authority::{Authority, AuthorityError, is_here, is_own_host, system_bundle};
+pub use door::{Accepted, BindError, Capacity, Door, Place, bind, inherit_socket_options, port_of};
 pub use stream::Stream;

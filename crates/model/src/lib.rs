@@ -21,6 +21,7 @@ mod stack;
 mod stage;
 mod table;
 mod usage;
+mod value;
 
 pub use api::{
     Api, Authorization, Authorizer, IdentitySource, InvalidApi, InvalidIdentitySource,
@@ -69,3 +70,4 @@ pub use table::{DeletionPolicy, Table};
 pub use usage::{
     ApiKey, ApiKeySource, ApiKeys, InvalidApiKeySource, InvalidQuota, Period, Quota, UsagePlan,
 };
+pub use value::{Keeper, StoredValue};

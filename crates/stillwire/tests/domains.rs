@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
-use stillwire_testkit::{App, Client, Stillwire, raw};
+use stillwire_testkit::{App, Client, Stillwire, eventually, raw};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_stillwire");
 
@@ -166,4 +166,34 @@ fn a_stage_has_the_same_connections_however_its_clients_came() {
     assert_eq!((status, body), (403, json!({ "message": expected }).to_string()));
     // A page whose name was made to lead here is nobody's.
     assert_eq!(post(&domain, "evil.example.net", &format!("/{}", path(&known))).0, 403);
+}
+
+#[test]
+fn functions_trust_a_domain_that_is_new_while_the_app_runs() {
+    let app = App::new()
+        .function("all", HANDLER)
+        .route("$connect", "all")
+        .two_way_route("$default", "all")
+        .resource("Root", mapping(json!("ws.example.com"), "", "test"));
+    let template = app.template();
+    let stillwire = Stillwire::dev(PROGRAM, &template);
+    let (mut client, _) = open(&stillwire.url("test", "ws"), &[]);
+    let text = std::fs::read_to_string(&template).unwrap();
+    std::fs::write(&template, text.replace("ws.example.com", "new.example.net")).unwrap();
+    stillwire.wait_for_log("applied in");
+    // Environments learn names when they start.
+    let handler = app.file("all", "all.py");
+    std::fs::write(&handler, format!("{HANDLER}\n# saved\n")).unwrap();
+    let url = "https://new.example.net";
+    let outcome = eventually("the new name is known", || {
+        client.send(&json!({ "urls": [url] }).to_string());
+        let said = loop {
+            let text = client.text();
+            if text != url {
+                break serde_json::from_str::<Value>(&text).unwrap();
+            }
+        };
+        (said[url] == "ok").then(|| said[url].clone())
+    });
+    assert_eq!(outcome, "ok");
 }

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Place, group_name, group_of};
+use super::{group_arn, group_name, group_of};
 use crate::error::{Answered, Refused};
 use crate::json::Members;
+use crate::place::Place;
 
 /// Groups that are made, in all places. Choice: an app has some for each function.
 const GROUPS_MAX: usize = 10_000;
@@ -52,7 +53,7 @@ const DAYS: [u64; 23] = [
 
 impl State {
     pub(super) fn has(&self, place: &Place, group: &str) -> bool {
-        self.groups.get(&place.key).is_some_and(|groups| groups.contains_key(group))
+        self.groups.get(&place.key()).is_some_and(|groups| groups.contains_key(group))
     }
 
     /// Carries out an operation on groups; `written` are those that functions write to.
@@ -63,7 +64,7 @@ impl State {
         written: &[String],
         now: u64,
     ) -> Answered<Value> {
-        let groups = self.groups.entry(place.key.clone()).or_default();
+        let groups = self.groups.entry(place.key()).or_default();
         match operation {
             "CreateLogGroup" => {
                 let name = members.needed("logGroupName")?;
@@ -169,8 +170,8 @@ fn describe(
     let shown = page.iter().map(|name| {
         let group = groups.get(*name);
         let mut shown = json!({
-            "logGroupName": name, "arn": format!("{}:*", place.arn(name)),
-            "logGroupArn": place.arn(name), "storedBytes": 0, "metricFilterCount": 0,
+            "logGroupName": name, "arn": format!("{}:*", group_arn(place, name)),
+            "logGroupArn": group_arn(place, name), "storedBytes": 0, "metricFilterCount": 0,
             "creationTime": group.map_or(0, |group| group.created),
             "logGroupClass": group.and_then(|group| group.class.as_deref()).unwrap_or("STANDARD"),
         });

@@ -12,12 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use stillwire_keep::StateFile;
-use stillwire_model::{
-    BoxFuture, Clock, LoggedLines, ServiceApi, ServiceCaller, ServiceReply, ServiceRequest,
-};
+use stillwire_model::{BoxFuture, Clock, LoggedLines, ServiceApi, ServiceReply, ServiceRequest};
 
 use crate::error::{Answered, Refused};
 use crate::json::{self, Members};
+use crate::place::Place;
 use groups::State;
 
 /// The version of the file's form.
@@ -33,13 +32,6 @@ struct Room {
     store: StateFile,
     lines: Arc<dyn LoggedLines>,
     clock: Arc<dyn Clock>,
-}
-
-/// Where a caller's groups are.
-struct Place {
-    key: String,
-    account: String,
-    region: String,
 }
 
 impl Logs {
@@ -61,28 +53,9 @@ impl Logs {
 impl ServiceApi for Logs {
     fn call(&self, request: ServiceRequest) -> BoxFuture<'static, ServiceReply> {
         let room = Arc::clone(&self.0);
-        Box::pin(async move {
-            // Reading logs and keeping groups wait for the disk.
-            let answering = move || {
-                let place = Place::of(&request.caller);
-                json::answer(&request, |operation, members| {
-                    room.operate(&place, operation, members)
-                })
-            };
-            let answered = tokio::task::spawn_blocking(answering).await;
-            answered.unwrap_or_else(|error| json::failed(&error))
+        json::answer_from_disk(request, move |place, operation, members| {
+            room.operate(place, operation, members)
         })
-    }
-}
-
-impl Place {
-    fn of(caller: &ServiceCaller) -> Self {
-        let (account, region) = (caller.account.to_string(), caller.region.to_string());
-        Self { key: format!("{account}/{region}"), account, region }
-    }
-
-    fn arn(&self, group: &str) -> String {
-        format!("arn:aws:logs:{}:{}:log-group:{group}", self.region, self.account)
     }
 }
 
@@ -114,6 +87,10 @@ impl Room {
             || self.lines.groups(&place.account, &place.region).iter().any(|one| one == group);
         if is_there { Ok(()) } else { Err(groups::no_group()) }
     }
+}
+
+fn group_arn(place: &Place, group: &str) -> String {
+    place.arn("logs", &format!("log-group:{group}"))
 }
 
 /// The group that a request names, by its name or ARN.

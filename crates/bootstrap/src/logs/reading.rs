@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use stillwire_model::LoggedLine;
 
 use super::filter::Filter;
-use super::{Place, Room, group_of};
+use super::{Room, group_arn, group_of};
 use crate::error::{Answered, Refused};
 use crate::json::Members;
+use crate::place::Place;
 
 /// The most lines of an answer. Source: `FilterLogEvents`, `limit`.
 const PAGE_MAX: u64 = 10_000;
@@ -109,7 +110,7 @@ pub(super) fn streams(room: &Room, place: &Place, members: &Members) -> Answered
             json!({
                 "logStreamName": STREAM, "creationTime": line.time,
                 "firstEventTimestamp": line.time,
-                "arn": format!("{}:log-stream:{STREAM}", place.arn(group)), "storedBytes": 0,
+                "arn": format!("{}:log-stream:{STREAM}", group_arn(place, group)), "storedBytes": 0,
             })
         })
         .collect();

@@ -79,7 +79,9 @@ pub(super) fn of(kind: &str) -> Fate {
         "AWS::Lambda::EventInvokeConfig" => {
             (Action::Runs, "how often events are tried again, and where records of them go")
         }
-        "AWS::SSM::Parameter" => (Action::ValueOnly, "read by parameters of these templates"),
+        "AWS::SSM::Parameter" => {
+            (Action::ValueOnly, "read by functions, and by parameters of these templates")
+        }
         kind if SKIPPED.contains(&kind) => (Action::Skipped, "no meaning at run time here"),
         kind if is_cdk_helper(kind) => (Action::Skipped, "no meaning at run time here"),
         kind if is_custom(kind) => (Action::NotRun, "custom resources are not run here"),

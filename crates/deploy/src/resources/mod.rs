@@ -10,6 +10,7 @@ mod permission;
 mod retention;
 mod role;
 mod sdk_call;
+mod stored_value;
 mod table;
 mod usage;
 
@@ -21,7 +22,9 @@ pub(crate) use self::sdk_call::parameter_of;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use stillwire_model::{Api, Domain, EventSourceMapping, Function, Role, Table, function_of_uri};
+use stillwire_model::{
+    Api, Domain, EventSourceMapping, Function, Role, StoredValue, Table, function_of_uri,
+};
 
 use crate::node::{Node, Position};
 use crate::problem::{Location, Problem};
@@ -114,6 +117,7 @@ pub(crate) struct Built {
     /// Names that two resources share: stack, logical id and the message.
     pub(crate) clashes: Vec<(usize, String, String)>,
     pub(crate) sdk_calls: Vec<SdkCall>,
+    pub(crate) values: Vec<StoredValue>,
 }
 
 /// What one stack runs.
@@ -193,6 +197,7 @@ pub(crate) fn build<'w>(
     let keys = usage::build(resolver, pieces, &mut built);
     api::build(resolver, pieces, &keys, &mut built);
     domain::build(resolver, pieces, &mut built);
+    stored_value::build(resolver, pieces, &mut built);
     built
 }
 

@@ -7,7 +7,9 @@ const net = require('net');
 
 const AWS_DOMAINS = ['amazonaws.com', 'amazonaws.com.cn', 'api.aws', 'amazonaws.eu'];
 
-/** `hosts` are names with an address and port of ours; every other name of AWS leads to `aws`. */
+/**
+ * `hosts` are names with an address and port of ours; every other name of AWS leads to `aws`. Port 0 leaves the port as it is.
+ */
 function mapNames(hosts, [awsAddress, awsPort]) {
   const table = new Map(hosts.map(([name, address, port]) => [name.toLowerCase(), { address, port }]));
   const exempt = new Set();
@@ -39,17 +41,17 @@ function mapNames(hosts, [awsAddress, awsPort]) {
       if (target) {
         const copy = first.slice();
         for (const symbol of Object.getOwnPropertySymbols(first)) copy[symbol] = first[symbol];
-        copy[0] = { ...first[0], host: target.address, port: target.port };
+        copy[0] = { ...first[0], host: target.address, port: target.port || first[0].port };
         return connect.call(this, copy, ...args.slice(1));
       }
     } else if (first !== null && typeof first === 'object') {
       const target = mapped(first.host);
       if (target) {
-        return connect.call(this, { ...first, host: target.address, port: target.port }, ...args.slice(1));
+        return connect.call(this, { ...first, host: target.address, port: target.port || first.port }, ...args.slice(1));
       }
     } else {
       const target = mapped(second);
-      if (target) return connect.call(this, target.port, target.address, ...args.slice(2));
+      if (target) return connect.call(this, target.port || first, target.address, ...args.slice(2));
     }
     return connect.apply(this, args);
   };

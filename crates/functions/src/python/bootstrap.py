@@ -369,8 +369,8 @@ def map_hosts(hosts, aws):
         target = mapped(host)
         if target is None:
             return getaddrinfo(host, port, family, type, proto, flags)
-        # Whatever family was asked for: the address given is the one that answers.
-        return getaddrinfo(target[0], target[1], 0, type, proto, 0)
+        # Whatever family was asked for: the address given is the one that answers. Port 0 leaves the port as it is.
+        return getaddrinfo(target[0], target[1] or port, 0, type, proto, 0)
 
     def mapped_gethostbyname(host):
         target = mapped(host)

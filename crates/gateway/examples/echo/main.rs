@@ -69,8 +69,11 @@ fn run() -> Result<(), Box<dyn Error>> {
     runtime.enable_all().build()?.block_on(async {
         let listener = stillwire_listen::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
         println!("{}", listener.local_addr()?);
-        let door =
-            Door { listener, tls: tls_config(tls.as_deref())?, capacity: Capacity::new(1 << 20) };
+        let door = Door {
+            listeners: vec![listener],
+            tls: tls_config(tls.as_deref())?,
+            capacity: Capacity::new(1 << 20),
+        };
         let drain = Drain::new();
         let service = EchoService::new(limits);
         let addresses = Addresses::new().ok_or("no random source")?;

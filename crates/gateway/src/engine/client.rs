@@ -48,7 +48,7 @@ enum Phase<S: Service> {
     /// It asked to become a WebSocket. What it sends meanwhile waits.
     Asked(Vec<u8>),
     /// It sends plain requests.
-    Plain(Box<(Plain, Arc<Entrance<S::Site>>)>),
+    Plain(Box<Asking<S::Site>>),
     /// It is a WebSocket.
     Open(Connection<S::Session>),
     /// It has its last answer, and is waited for until then; the flag says that we have finished.
@@ -58,6 +58,13 @@ enum Phase<S: Service> {
 struct Opening<T> {
     head: Vec<u8>,
     until: Millis,
+    peer: SocketAddr,
+    entrance: Arc<Entrance<T>>,
+}
+
+/// A client that sends plain requests.
+struct Asking<T> {
+    plain: Plain,
     peer: SocketAddr,
     entrance: Arc<Entrance<T>>,
 }
@@ -159,10 +166,10 @@ impl<S: Service> Client<S> {
             Phase::Opening(_) if closing => Some(0),
             Phase::Opening(opening) => Some(opening.until),
             Phase::Asked(_) => None, // the service has its own deadlines
-            Phase::Plain(plain) if closing && plain.0.is_idle() => Some(0),
+            Phase::Plain(asking) if closing && asking.plain.is_idle() => Some(0),
             Phase::Plain(plain) => {
                 let stalled = taken_at.map_or(Millis::MAX, |at| at + OPENING_TIMEOUT);
-                Some(plain.0.until.min(stalled))
+                Some(plain.plain.until.min(stalled))
             }
             Phase::Parting(until, _) => Some(*until),
         }
@@ -214,7 +221,7 @@ impl<S: Service> Client<S> {
     pub(crate) fn unfinished(&self) -> Option<(Millis, usize)> {
         match &self.phase {
             Phase::Open(connection) => connection.unfinished(),
-            Phase::Plain(plain) => plain.0.unfinished(),
+            Phase::Plain(plain) => plain.plain.unfinished(),
             _ => None,
         }
     }
@@ -327,7 +334,7 @@ impl<S: Service> Client<S> {
                 Ok(())
             }
             Phase::Plain(plain) => {
-                plain.0.receive(bytes);
+                plain.plain.receive(bytes);
                 Ok(())
             }
             Phase::Open(connection) => {
@@ -366,7 +373,8 @@ impl<S: Service> Client<S> {
             }
             Ok(Some((head, rest))) => {
                 let plain = Plain::new(Box::new(head), rest, scene.now);
-                self.phase = Phase::Plain(Box::new((plain, Arc::clone(&opening.entrance))));
+                let (peer, entrance) = (opening.peer, Arc::clone(&opening.entrance));
+                self.phase = Phase::Plain(Box::new(Asking { plain, peer, entrance }));
                 Ok(())
             }
             Err(error) => {
@@ -380,8 +388,8 @@ impl<S: Service> Client<S> {
     /// Answers all requests that are there; true when it waits for more of one.
     fn answer_requests(&mut self, scene: &mut Scene<'_, S>) -> Result<bool, Lost> {
         loop {
-            let Phase::Plain(plain) = &mut self.phase else { return self.part(scene) };
-            let (plain, entrance) = plain.as_mut();
+            let Phase::Plain(asking) = &mut self.phase else { return self.part(scene) };
+            let Asking { plain, peer, entrance } = asking.as_mut();
             if self.socket.unsent() > 0 {
                 return Ok(false); // it takes its answers first
             }
@@ -398,8 +406,8 @@ impl<S: Service> Client<S> {
                 Step::Request(head, body) => {
                     let last =
                         scene.closing || !head.http_1_1 || head.has_token("connection", "close");
-                    let mut answer =
-                        scene.service.request(&entrance.site, Request { head: &head, body });
+                    let request = Request { head: &head, body, peer: *peer };
+                    let mut answer = scene.service.request(&entrance.site, request);
                     if head.method == "HEAD" {
                         answer.body = Bytes::new(); // it has none, whatever it says
                     }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 
 use mio::net::{TcpListener, TcpStream};
@@ -64,6 +64,8 @@ pub(crate) fn accept<T>(door: &mut Accepting<T>, now: Millis, accepted: &mut Vec
         match door.capacity.try_take() {
             Some(place) => {
                 let entrance = Arc::clone(&door.entrance);
+                // One of IPv4 is one of IPv4, whatever the door speaks.
+                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                 accepted.push(Newcomer { stream, peer, place, entrance });
             }
             None => refuse(stream),

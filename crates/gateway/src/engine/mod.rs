@@ -82,14 +82,17 @@ impl<S: Service> Engine<S> {
     /// # Errors
     /// When the kernel refuses the port's settings.
     pub fn open(&self, door: Door, site: Arc<S::Site>) -> io::Result<()> {
-        let Door { listener, tls, capacity } = door;
-        let listener = listener.into_std()?;
-        stillwire_listen::inherit_socket_options(&listener)?;
-        let listener = mio::net::TcpListener::from_std(listener);
+        let Door { listeners, tls, capacity } = door;
         let entrance = Arc::new(Entrance { site, tls });
-        // One shard accepts for all; clients are dealt out in turns.
-        if let Some(mailbox) = self.0.mailboxes.first() {
-            mailbox.send(Command::Open { listener, capacity, entrance });
+        for listener in listeners {
+            let listener = listener.into_std()?;
+            stillwire_listen::inherit_socket_options(&listener)?;
+            let listener = mio::net::TcpListener::from_std(listener);
+            let (capacity, entrance) = (capacity.clone(), Arc::clone(&entrance));
+            // One shard accepts for all; clients are dealt out in turns.
+            if let Some(mailbox) = self.0.mailboxes.first() {
+                mailbox.send(Command::Open { listener, capacity, entrance });
+            }
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::io::Write as _;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use stillwire_websocket::{HeadError, RequestHead};
@@ -28,6 +29,8 @@ pub struct Request<'a> {
     pub head: &'a RequestHead,
     /// Its body.
     pub body: Bytes,
+    /// Where it comes from.
+    pub peer: SocketAddr,
 }
 
 /// The answer to a plain request, or to a handshake that is refused.

@@ -65,7 +65,7 @@ pub(crate) fn open_at(
     shards: usize,
     drain: &Drain,
 ) -> Engine<EchoService> {
-    let door = Door { listener, tls, capacity: Capacity::new(connections_max) };
+    let door = Door { listeners: vec![listener], tls, capacity: Capacity::new(connections_max) };
     let service = Arc::new(EchoService::new(limits));
     let engine = Engine::start(service, Addresses::new().unwrap(), shards, drain).unwrap();
     engine.open(door, Arc::new(())).unwrap();

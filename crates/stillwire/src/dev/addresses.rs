@@ -7,42 +7,52 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use stillwire_listen::bind;
+use stillwire_listen::port_of;
 use stillwire_model::{Api, ApiId, ApiMappingKey, App, Domain, DomainName, StageName};
 use tokio::net::TcpListener;
 
 use crate::dev::data_dir::DataDir;
 use crate::dev::loopback;
+use crate::dev::reach::Reach;
 use crate::report::hinted;
 
 /// Where everything answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Addresses {
+    reach: Reach,
     apis: BTreeMap<ApiId, u16>,
     domains: BTreeMap<DomainName, u16>,
     aws: u16,
 }
 
+/// A taken port, at every address at which it is open.
+pub(crate) type Taken = Vec<TcpListener>;
+
 /// The taken ports, not yet served: those of the APIs and of the domains in the app's order.
 #[derive(Debug)]
 pub(crate) struct Doors {
-    pub(crate) apis: Vec<TcpListener>,
-    pub(crate) domains: Vec<TcpListener>,
-    pub(crate) aws: TcpListener,
+    pub(crate) apis: Vec<Taken>,
+    pub(crate) domains: Vec<Taken>,
+    pub(crate) aws: Taken,
 }
 
 impl Addresses {
     /// Takes a port for every API, every custom domain and the AWS endpoint, before any work starts.
     ///
     /// Each keeps the port it had; new ones get the next that is nobody's. With `first` 0 all are free ones.
-    pub(crate) fn take(app: &App, first: u16, data: &DataDir) -> Result<(Self, Doors)> {
+    pub(crate) fn take(
+        app: &App,
+        reach: Reach,
+        first: u16,
+        data: &DataDir,
+    ) -> Result<(Self, Doors)> {
         let record = data.path().join("ports.json");
         let apis = app.apis().map(|api| api.id.as_str());
         let names: Vec<&str> =
             apis.chain(app.domains().map(|domain| domain.name.as_str())).collect();
         let planned = plan(&names, first, &read(&record, first));
-        let aws = take_port(first.saturating_sub(1), first)?;
-        let listeners = planned.iter().map(|(_, port)| take_port(*port, first));
+        let aws = take_port(&reach, first.saturating_sub(1), first)?;
+        let listeners = planned.iter().map(|(_, port)| take_port(&reach, *port, first));
         let mut listeners = listeners.collect::<Result<Vec<_>>>()?;
         if first != 0 {
             write(&record, first, &planned).context("cannot remember the ports")?;
@@ -51,7 +61,8 @@ impl Addresses {
         let taken = Self {
             apis: ports(app.apis().map(|api| api.id.clone()), &listeners)?,
             domains: ports(app.domains().map(|domain| domain.name.clone()), &domains)?,
-            aws: aws.local_addr()?.port(),
+            aws: port_of(&aws)?,
+            reach,
         };
         Ok((taken, Doors { apis: listeners, domains, aws }))
     }
@@ -61,21 +72,26 @@ impl Addresses {
         self.apis.insert(id.clone(), port);
     }
 
-    /// What is served of `app` and where, as `host_of_domain` tells it of domains, is all there is.
-    pub(crate) fn keep_only(
-        &mut self,
-        app: &App,
-        port_of_domain: &dyn Fn(&DomainName) -> Option<u16>,
-    ) {
+    /// What is served of `app` is all there is; of domains, what is in `domains`.
+    pub(crate) fn keep_only(&mut self, app: &App, domains: BTreeMap<DomainName, u16>) {
         self.apis.retain(|id, _| app.apis().any(|api| api.id == *id));
-        let domains = app.domains().map(|domain| &domain.name);
-        let domains = domains.filter_map(|name| Some((name.clone(), port_of_domain(name)?)));
-        self.domains = domains.collect();
+        self.domains = domains;
+        self.domains.retain(|name, _| app.domains().any(|domain| domain.name == *name));
     }
 
-    /// `localhost:PORT` of an API.
+    /// The port of an API.
+    pub(crate) fn port_of(&self, id: &ApiId) -> Option<u16> {
+        self.apis.get(id).copied()
+    }
+
+    /// The ports of the custom domains.
+    pub(crate) fn domains(&self) -> &BTreeMap<DomainName, u16> {
+        &self.domains
+    }
+
+    /// `HOST:PORT` of an API, as clients and functions are told it.
     pub(crate) fn host_of(&self, id: &ApiId) -> Option<String> {
-        self.apis.get(id).map(|port| format!("localhost:{port}"))
+        self.apis.get(id).map(|port| self.reach.at(*port))
     }
 
     /// An API's stage as a URL of this scheme.
@@ -84,9 +100,14 @@ impl Addresses {
         format!("{scheme}://{host}/{stage}")
     }
 
-    /// `localhost:PORT` of a custom domain.
+    /// An API's stage as a URL for programs of this machine.
+    pub(crate) fn local_url(&self, api: &Api, stage: &StageName) -> Option<String> {
+        self.apis.get(&api.id).map(|port| format!("http://localhost:{port}/{stage}"))
+    }
+
+    /// `HOST:PORT` of a custom domain.
     pub(crate) fn host_of_domain(&self, name: &DomainName) -> Option<String> {
-        self.domains.get(name).map(|port| format!("localhost:{port}"))
+        self.domains.get(name).map(|port| self.reach.at(*port))
     }
 
     /// What a custom domain maps as a URL of this scheme.
@@ -100,35 +121,41 @@ impl Addresses {
         loopback(self.aws)
     }
 
-    /// The AWS endpoint as a URL.
+    /// The AWS endpoint as a URL for programs of this machine.
     pub(crate) fn aws_url(&self) -> String {
         format!("http://localhost:{}", self.aws)
     }
 
+    /// The AWS endpoint as a URL for other machines, where they are let in.
+    pub(crate) fn aws_url_elsewhere(&self) -> Option<String> {
+        self.reach.name().map(|_| format!("http://{}", self.reach.at(self.aws)))
+    }
+
     /// The names that APIs and custom domains have on AWS, which code may spell out, and where they are here.
     pub(crate) fn hosts(&self, app: &App) -> Vec<(String, SocketAddr)> {
-        let apis = app.apis().filter_map(|api| {
-            let suffix =
-                if api.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
-            let name = format!("{}.execute-api.{}.{suffix}", api.id, api.region);
-            Some((name, loopback(*self.apis.get(&api.id)?)))
-        });
-        let domains = self.domains.iter().map(|(name, port)| (name.to_string(), loopback(*port)));
-        apis.chain(domains).collect()
+        let apis = app.apis().filter_map(|api| Some((aws_name(api), self.port_of(&api.id)?)));
+        let domains = self.domains.iter().map(|(name, port)| (name.to_string(), *port));
+        self.reach.hosts(apis.chain(domains))
     }
 }
 
+/// The name that an API has on AWS.
+pub(crate) fn aws_name(api: &Api) -> String {
+    let suffix = if api.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+    format!("{}.execute-api.{}.{suffix}", api.id, api.region)
+}
+
 /// Takes a port for one more API or domain, while others are served: the one it had, else the next that is free.
-pub(crate) fn take_another(name: &str, first: u16, record: &Path) -> Result<TcpListener> {
+pub(crate) fn take_another(name: &str, reach: &Reach, first: u16, record: &Path) -> Result<Taken> {
     let mut known = read(record, first);
     loop {
         let planned = plan(&[name], first, &known);
         let Some((_, port)) = planned.first() else { bail!("all ports are taken") };
-        match bind(loopback(*port)) {
-            Ok(listener) if first == 0 => return Ok(listener),
-            Ok(listener) => {
+        match reach.take(*port) {
+            Ok(taken) if first == 0 => return Ok(taken),
+            Ok(taken) => {
                 write(record, first, &planned).context("cannot remember the port")?;
-                return Ok(listener);
+                return Ok(taken);
             }
             Err(error) if error.source.kind() == io::ErrorKind::AddrInUse && first != 0 => {
                 // Another program has it, which is nobody's fault; the next one will do.
@@ -143,9 +170,9 @@ pub(crate) fn take_another(name: &str, first: u16, record: &Path) -> Result<TcpL
 /// The ports that were taken, by what they are for.
 fn ports<K: Ord>(
     keys: impl Iterator<Item = K>,
-    listeners: &[TcpListener],
+    listeners: &[Taken],
 ) -> io::Result<BTreeMap<K, u16>> {
-    keys.zip(listeners).map(|(key, taken)| Ok((key, taken.local_addr()?.port()))).collect()
+    keys.zip(listeners).map(|(key, taken)| Ok((key, port_of(taken)?))).collect()
 }
 
 /// Gives every API and domain a port: the one it had, else the next from `first` on that no other has.
@@ -159,8 +186,8 @@ fn plan(names: &[&str], first: u16, known: &BTreeMap<String, u16>) -> Vec<(Strin
     names.iter().filter_map(|name| Some(((*name).to_owned(), port_of(name)?))).collect()
 }
 
-fn take_port(port: u16, first: u16) -> Result<TcpListener> {
-    bind(loopback(port)).map_err(|error| {
+fn take_port(reach: &Reach, port: u16, first: u16) -> Result<Taken> {
+    reach.take(port).map_err(|error| {
         if error.source.kind() == io::ErrorKind::AddrInUse {
             let other = if first >= 60_000 { 7900 } else { first.saturating_add(100) };
             return hinted(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use stillwire_deploy::{Loaded, SdkCall};
-use stillwire_model::{ApiDefinition, App, DomainDefinition, FunctionDefinition};
+use stillwire_model::{ApiDefinition, App, DomainDefinition, FunctionDefinition, StoredValue};
 
 use crate::report::hinted;
 
@@ -19,17 +19,20 @@ pub(crate) struct Declared {
     pub(crate) functions: Vec<FunctionDefinition>,
     /// What is to be done once, when a stack is new.
     pub(crate) sdk_calls: Vec<SdkCall>,
+    /// What functions find in Parameter Store and in Secrets Manager.
+    pub(crate) values: Vec<StoredValue>,
 }
 
 impl Declared {
     /// What the app and the deployed stacks declare together.
     pub(crate) fn by<'a>(loaded: impl IntoIterator<Item = &'a Loaded>) -> Result<Self> {
         let mut all = Self::default();
-        for Loaded { app, definitions, functions, sdk_calls, .. } in loaded {
+        for Loaded { app, definitions, functions, sdk_calls, values, .. } in loaded {
             all.app.stacks.extend(app.stacks.iter().cloned());
             all.apis.extend(definitions.iter().cloned());
             all.functions.extend(functions.iter().cloned());
             all.sdk_calls.extend(sdk_calls.iter().cloned());
+            all.values.extend(values.iter().cloned());
         }
         all.check_names()?;
         Ok(all)

@@ -7,12 +7,12 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, Result};
 use stillwire_assets::Assets;
-use stillwire_bootstrap::{Iam, Logs, Parameters, Repositories, Sts};
+use stillwire_bootstrap::{Iam, Logs, Parameters, Repositories, Secrets, Sts};
 use stillwire_cloudformation::{CloudFormation, Kept, Ports};
 use stillwire_drain::Drain;
 use stillwire_model::{
     BoxFuture, LoggedLines, ServiceApi, StackHost, StackName, StackObjects, StackProblem,
-    StackReading, StackRequest, TemplateSummary,
+    StackReading, StackRequest, StoredValue, TemplateSummary,
 };
 
 use crate::clock::SystemClock;
@@ -35,8 +35,24 @@ pub(crate) struct Services {
     pub(crate) whole: BTreeMap<&'static str, Arc<dyn ServiceApi>>,
     pub(crate) assets: Assets,
     pub(crate) sts: Sts,
+    pub(crate) values: Values,
     stacks: CloudFormation,
     host: Arc<Late>,
+}
+
+/// Where functions read values by name.
+#[derive(Debug, Clone)]
+pub(crate) struct Values {
+    parameters: Parameters,
+    secrets: Secrets,
+}
+
+impl Values {
+    /// These are all that are declared, from now on.
+    pub(crate) fn declare(&self, values: &[StoredValue]) {
+        self.parameters.declare(values);
+        self.secrets.declare(values);
+    }
 }
 
 impl Deployments {
@@ -89,15 +105,17 @@ impl Deployments {
         let stacks = CloudFormation::start(self.stacks, ports);
         let sts = Sts::new(clock.clone());
         let groups = (!in_memory).then(|| data.path().join("deployments/log-groups.json"));
-        let whole: [(_, Arc<dyn ServiceApi>); 6] = [
+        let values = Values { parameters: self.parameters, secrets: Secrets::default() };
+        let whole: [(_, Arc<dyn ServiceApi>); 7] = [
             ("cloudformation", Arc::new(stacks.clone())),
             ("sts", Arc::new(sts.clone())),
             ("iam", Arc::new(self.iam)),
-            ("ssm", Arc::new(self.parameters)),
+            ("ssm", Arc::new(values.parameters.clone())),
+            ("secretsmanager", Arc::new(values.secrets.clone())),
             ("logs", Arc::new(Logs::open(groups, lines, clock)?)),
             ("ecr", Arc::new(Repositories)),
         ];
-        Ok(Services { whole: whole.into(), assets: self.assets, sts, stacks, host })
+        Ok(Services { whole: whole.into(), assets: self.assets, sts, values, stacks, host })
     }
 }
 

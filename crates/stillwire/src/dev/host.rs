@@ -7,28 +7,41 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stillwire_deploy::build_api;
+use stillwire_functions::Functions;
 use stillwire_gateway::Gateway;
 use stillwire_listen::{Authority, Capacity, Door};
 use stillwire_model::{
     Api, ApiDefinition, ApiHost, ApiId, ApiKeys, App, Domain, DomainDefinition, DomainName,
 };
 
-use crate::dev::addresses::{Addresses, take_another};
+use crate::dev::addresses::{Addresses, aws_name, take_another};
 use crate::dev::functions::Known;
+use crate::dev::reach::Reach;
 
 /// What it takes to serve an API.
 pub(crate) struct Host {
     gateway: Gateway,
     authority: Arc<Authority>,
     capacity: Capacity,
+    /// They are told which names lead here.
+    functions: Functions,
     /// The functions that APIs may call.
-    functions: Known,
+    known: Known,
     /// What the app declares.
     declared: Mutex<Declared>,
-    /// Where ports are remembered, and the first of them.
-    ports: (PathBuf, u16),
+    ports: Ports,
     /// What is served.
     served: Mutex<Served>,
+}
+
+/// How more ports are taken.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    pub(crate) reach: Reach,
+    /// The first of them.
+    pub(crate) first: u16,
+    /// Where they are remembered.
+    pub(crate) record: PathBuf,
 }
 
 /// What an app declares, as far as APIs that are built by calls meet it.
@@ -49,11 +62,11 @@ impl Declared {
     }
 }
 
-/// `localhost:PORT` of what is served.
+/// The ports of what is served; those of APIs with the names that they have on AWS.
 #[derive(Debug)]
 struct Served {
-    apis: BTreeMap<ApiId, String>,
-    domains: BTreeMap<DomainName, String>,
+    apis: BTreeMap<ApiId, (String, u16)>,
+    domains: BTreeMap<DomainName, u16>,
 }
 
 impl fmt::Debug for Host {
@@ -66,21 +79,21 @@ impl Host {
     /// Serves beside the APIs and custom domains of `app`, which are served already.
     pub(crate) fn new(
         gateway: Gateway,
-        (app, functions): (&App, Known),
+        app: &App,
+        (functions, known): (Functions, Known),
         addresses: &Addresses,
         (authority, capacity): (Arc<Authority>, Capacity),
-        ports: (PathBuf, u16),
+        ports: Ports,
     ) -> Self {
-        let apis = app.apis().filter_map(|api| Some((api.id.clone(), addresses.host_of(&api.id)?)));
-        let domains = app.domains().map(|domain| &domain.name);
-        let domains =
-            domains.filter_map(|name| Some((name.clone(), addresses.host_of_domain(name)?)));
-        let served = Served { apis: apis.collect(), domains: domains.collect() };
+        let at = |api: &Api| Some((aws_name(api), addresses.port_of(&api.id)?));
+        let apis = app.apis().filter_map(|api| Some((api.id.clone(), at(api)?)));
+        let served = Served { apis: apis.collect(), domains: addresses.domains().clone() };
         Self {
             gateway,
             authority,
             capacity,
             functions,
+            known,
             declared: Mutex::new(Declared::by(app)),
             ports,
             served: Mutex::new(served),
@@ -101,37 +114,52 @@ impl Host {
     }
 
     /// Serves an API at a door that was taken for it.
-    pub(crate) fn open(&self, api: Arc<Api>, host: &str, door: Door) -> io::Result<()> {
-        let id = api.id.clone();
-        self.gateway.serve(api, host, door)?;
+    pub(crate) fn open(&self, api: Arc<Api>, door: Door) -> io::Result<()> {
+        let (id, name, port) = (api.id.clone(), aws_name(&api), door.port()?);
+        let host = self.ports.reach.at(port);
+        self.gateway.serve(api, &host, door)?;
         tracing::info!(api = %id, host, "serves an API");
-        self.served().apis.insert(id, host.to_owned());
+        self.served().apis.insert(id, (name, port));
+        self.tell_names();
         Ok(())
     }
 
     fn open_domain(&self, domain: Arc<Domain>) -> anyhow::Result<()> {
-        let name = domain.name.clone();
-        let (host, door) = self.door(name.as_str())?;
+        let (name, door) = (domain.name.clone(), self.door(domain.name.as_str())?);
+        let port = door.port()?;
+        let host = self.ports.reach.at(port);
         self.gateway.serve_domain(domain, &host, door)?;
-        tracing::info!(domain = %name, host, "serves a custom domain that the control plane built");
-        self.served().domains.insert(name, host);
+        tracing::info!(domain = %name, host, "serves a custom domain");
+        self.served().domains.insert(name, port);
         Ok(())
     }
 
-    /// A port for what has this name, and the host by which it is reached there.
-    pub(crate) fn door(&self, name: &str) -> anyhow::Result<(String, Door)> {
-        let (record, first) = &self.ports;
-        let listener = take_another(name, *first, record)?;
-        let host = format!("localhost:{}", listener.local_addr()?.port());
+    /// A port for what has this name.
+    pub(crate) fn door(&self, name: &str) -> anyhow::Result<Door> {
+        let Ports { reach, first, record } = &self.ports;
+        let listeners = take_another(name, reach, *first, record)?;
         let tls = Arc::clone(&self.authority.tls);
-        Ok((host, Door { listener, tls, capacity: self.capacity.clone() }))
+        Ok(Door { listeners, tls, capacity: self.capacity.clone() })
+    }
+
+    /// The ports of custom domains that are served.
+    pub(crate) fn domains(&self) -> BTreeMap<DomainName, u16> {
+        self.served().domains.clone()
+    }
+
+    /// Tells functions that start from now on which names lead here.
+    fn tell_names(&self) {
+        let served = self.served();
+        let apis = served.apis.values().map(|(name, port)| (name.clone(), *port));
+        let domains = served.domains.iter().map(|(name, port)| (name.to_string(), *port));
+        self.functions.set_hosts(&self.ports.reach.hosts(apis.chain(domains)));
     }
 }
 
 impl ApiHost for Host {
     fn publish(&self, definition: &ApiDefinition) -> Result<(), Vec<String>> {
         let keys = Arc::clone(&self.declared().keys);
-        let mut api = build_api(definition, &self.functions.all(), &keys)?;
+        let mut api = build_api(definition, &self.known.all(), &keys)?;
         if let Some(own) = self.declared().apis.get(&api.id) {
             api.stack = Arc::clone(&own.stack);
             api.logical_id = Arc::clone(&own.logical_id);
@@ -140,9 +168,8 @@ impl ApiHost for Host {
         if self.gateway.deploy(Arc::clone(&api)) {
             return Ok(());
         }
-        let opened = self
-            .door(api.id.as_str())
-            .and_then(|(host, door)| Ok(self.open(Arc::clone(&api), &host, door)?));
+        let opened =
+            self.door(api.id.as_str()).and_then(|door| Ok(self.open(Arc::clone(&api), door)?));
         opened.map_err(|error| vec![format!("there is no port for this API: {error:#}")])
     }
 
@@ -162,7 +189,12 @@ impl ApiHost for Host {
         if !problems.is_empty() {
             return Err(problems);
         }
-        // First what can fail.
+        // First what can fail. Functions that are told of a domain are to trust it already.
+        let names = domains.iter().map(|domain| domain.name.to_string());
+        let names: Vec<_> = names.chain(self.ports.reach.name().map(str::to_owned)).collect();
+        if let Err(error) = self.authority.vouch_for(&names) {
+            return Err(vec![format!("nobody can vouch for these domains: {error}")]);
+        }
         for domain in &domains {
             if !self.gateway.deploy_domain(domain) {
                 self.open_domain(Arc::clone(domain)).map_err(|error| {
@@ -171,17 +203,20 @@ impl ApiHost for Host {
             }
         }
         let is_wanted = |name: &DomainName| domains.iter().any(|domain| domain.name == *name);
-        for (name, _) in self.served().domains.extract_if(.., |name, _| !is_wanted(name)) {
+        let gone: Vec<_> =
+            self.served().domains.extract_if(.., |name, _| !is_wanted(name)).collect();
+        for (name, _) in gone {
             self.gateway.withdraw_domain(&name);
         }
+        self.tell_names();
         Ok(())
     }
 
     fn domain_endpoint(&self, name: &str) -> Option<String> {
-        self.served().domains.get(name).cloned()
+        self.served().domains.get(name).map(|port| self.ports.reach.at(*port))
     }
 
     fn endpoint(&self, id: &ApiId) -> Option<String> {
-        self.served().apis.get(id).map(|host| format!("ws://{host}"))
+        self.served().apis.get(id).map(|(_, port)| format!("ws://{}", self.ports.reach.at(*port)))
     }
 }

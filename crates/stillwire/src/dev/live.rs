@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::dev::addresses::Addresses;
 use crate::dev::change;
 use crate::dev::declared::Declared;
+use crate::dev::deployments::Values;
 use crate::dev::functions::{FunctionHouse, as_deployed};
 use crate::dev::host::Host;
 use crate::dev::screen::Screen;
@@ -47,6 +48,7 @@ pub(crate) struct Rooms {
     pub(crate) control: ControlPlane,
     pub(crate) host: Arc<Host>,
     pub(crate) tables: Tables,
+    pub(crate) values: Values,
     pub(crate) roles: Option<Roles>,
     pub(crate) elsewhere: Option<Elsewhere>,
     pub(crate) authority: Arc<Authority>,
@@ -92,7 +94,7 @@ struct Next {
     declared: Declared,
     addresses: Addresses,
     /// The doors of APIs that are new.
-    doors: Vec<(Arc<Api>, String, Door)>,
+    doors: Vec<(Arc<Api>, Door)>,
 }
 
 impl Live {
@@ -197,10 +199,11 @@ impl Live {
         let calls: Vec<_> =
             calls.filter(|call| !current.declared.sdk_calls.contains(call)).collect();
         sdk_calls::make(&calls, &rooms.tables, record, screen).await?;
-        let opened: Vec<ApiId> = doors.iter().map(|(api, ..)| api.id.clone()).collect();
+        let opened: Vec<ApiId> = doors.iter().map(|(api, _)| api.id.clone()).collect();
+        rooms.values.declare(&declared.values);
         let open = || {
-            for (api, host, door) in doors {
-                rooms.host.open(api, &host, door)?;
+            for (api, door) in doors {
+                rooms.host.open(api, door)?;
             }
             // Changes of functions wait for the disk.
             block_in_place(|| self.change_functions(current, &declared, &addresses, there))
@@ -209,6 +212,7 @@ impl Live {
             for id in &opened {
                 rooms.host.withdraw(id);
             }
+            rooms.values.declare(&current.declared.values);
             return Err(error);
         }
         // From here on nothing is refused.
@@ -243,7 +247,7 @@ impl Live {
         let exported = source.as_ref().map(exports).unwrap_or_default();
         *self.exported.lock().unwrap_or_else(PoisonError::into_inner) = exported;
         (current.source, current.deployed) = (source, deployed);
-        self.announce(current, &before, changed_domains.is_some())
+        self.announce(current, &before)
     }
 
     /// What is to run, checked, with the ports that it needs.
@@ -256,32 +260,28 @@ impl Live {
         let mut addresses = current.addresses.clone();
         let mut taken = Vec::new();
         for api in declared.app.apis() {
-            if addresses.host_of(&api.id).is_none() {
-                let (host, door) = self.rooms.host.door(api.id.as_str())?;
-                addresses.add(&api.id, door.listener.local_addr()?.port());
-                taken.push((api.id.clone(), host, door));
+            if addresses.port_of(&api.id).is_none() {
+                let door = self.rooms.host.door(api.id.as_str())?;
+                addresses.add(&api.id, door.port()?);
+                taken.push((api.id.clone(), door));
             }
         }
         rewrite_addresses(&mut declared.app, &|id| addresses.host_of(id));
         debug::find(&mut declared.app, &self.circumstances.debug)?;
         declared.functions = as_deployed(declared.functions, &declared.app);
-        let with_api = |(id, host, door)| {
+        let with_api = |(id, door)| {
             let api = declared.app.apis().find(|api| api.id == id)?;
-            Some((Arc::clone(api), host, door))
+            Some((Arc::clone(api), door))
         };
         let doors = taken.into_iter().filter_map(with_api).collect();
         Ok(Next { declared, addresses, doors })
     }
 
     /// Tells everybody who looks where things are now.
-    fn announce(&self, current: &mut Current, before: &Declared, domains: bool) -> Result<()> {
+    fn announce(&self, current: &mut Current, before: &Declared) -> Result<()> {
         let rooms = &self.rooms;
         let Current { declared, addresses, note, .. } = current;
-        let port_of = |name: &_| rooms.host.domain_endpoint(name)?.rsplit_once(':')?.1.parse().ok();
-        addresses.keep_only(&declared.app, &|name| port_of(name.as_str()));
-        if domains {
-            rooms.functions.set_hosts(&addresses.hosts(&declared.app));
-        }
+        addresses.keep_only(&declared.app, rooms.host.domains());
         for api in declared.app.apis() {
             let old = before.app.apis().find(|old| old.id == api.id);
             if old.is_none_or(|old| api.stages.keys().ne(old.stages.keys())) {

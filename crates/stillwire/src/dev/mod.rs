@@ -6,7 +6,7 @@
 //! | `synthesis`, `declared` | what is read: the app, from its source or assembly; all that is declared |
 //! | `watch`, `follow`, `change`, `live` | a source changes: that is noticed, read, told, and what runs becomes what it says |
 //! | `deployments`, `stacks`, `logged` | what deploy tools speak to; the stacks that they send; logs as they read them |
-//! | `addresses`, `host` | which API is where; APIs that are served besides |
+//! | `addresses`, `reach`, `host` | which API is where; APIs that are served besides |
 //! | `functions`, `variables`, `elsewhere`, `debug` | what functions get, and where they run |
 //! | `tables`, `data_dir` | where tables and other state are kept |
 //! | `screen`, `logs`, `function_logs`, `log_files`, `ready` | what people and programs see |
@@ -26,6 +26,7 @@ mod live;
 mod log_files;
 mod logged;
 mod logs;
+mod reach;
 mod ready;
 mod rooms;
 mod screen;

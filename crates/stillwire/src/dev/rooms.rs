@@ -18,18 +18,18 @@ use stillwire_listen::{Authority, Capacity, Door, system_bundle};
 use stillwire_model::limits::FUNCTION_PROCESSES_MAX;
 use stillwire_model::{App, Clock as _, FunctionArn, Invoke};
 use stillwire_outbound::Outbound;
-use tokio::net::TcpListener;
 
 use crate::cli::HouseArgs;
 use crate::clock::SystemClock;
 use crate::config::{self, Config};
-use crate::dev::addresses::Addresses;
+use crate::dev::addresses::{Addresses, Taken};
 use crate::dev::data_dir::DataDir;
 use crate::dev::declared::Declared;
 use crate::dev::elsewhere;
 use crate::dev::function_logs::FunctionLog;
 use crate::dev::functions::{FunctionHouse, Known};
 use crate::dev::logs::Terminal;
+use crate::dev::reach::Reach;
 use crate::dev::screen::Screen;
 use crate::dev::synthesis::Source;
 use crate::dev::tables::Tables;
@@ -87,8 +87,8 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    pub(super) fn door(&self, listener: TcpListener, capacity: &Capacity) -> Door {
-        Door { listener, tls: Arc::clone(&self.authority.tls), capacity: capacity.clone() }
+    pub(super) fn door(&self, listeners: Taken, capacity: &Capacity) -> Door {
+        Door { listeners, tls: Arc::clone(&self.authority.tls), capacity: capacity.clone() }
     }
 }
 
@@ -155,28 +155,31 @@ pub(super) fn event_sources(
 pub(super) fn serve(
     gateway: &Gateway,
     place: &Place<'_>,
-    (apis, domains): (Vec<TcpListener>, Vec<TcpListener>),
+    (apis, domains): (Vec<Taken>, Vec<Taken>),
     capacity: &Capacity,
 ) -> Result<()> {
     let Place { declared, addresses, .. } = place;
-    for (api, listener) in declared.app.apis().zip(apis) {
+    for (api, taken) in declared.app.apis().zip(apis) {
         let host = addresses.host_of(&api.id).unwrap_or_default();
-        gateway.serve(Arc::clone(api), &host, place.door(listener, capacity))?;
+        gateway.serve(Arc::clone(api), &host, place.door(taken, capacity))?;
     }
-    for (domain, listener) in declared.app.domains().zip(domains) {
+    for (domain, taken) in declared.app.domains().zip(domains) {
         let host = addresses.host_of_domain(&domain.name).unwrap_or_default();
-        gateway.serve_domain(Arc::clone(domain), &host, place.door(listener, capacity))?;
+        gateway.serve_domain(Arc::clone(domain), &host, place.door(taken, capacity))?;
     }
     Ok(())
 }
 
-/// The local authority, which vouches for the custom domains of the app too.
-pub(super) fn authority(settings: &Settings, app: &App, data: &DataDir) -> Result<Arc<Authority>> {
-    let mut authority = Authority::open(&settings.state_dir, SystemClock.epoch_millis())?;
-    let names: Vec<_> = app.domains().map(|domain| domain.name.to_string()).collect();
-    if !names.is_empty() {
-        authority.vouch_for(names, data.path().join("ca-bundle.pem"))?;
+/// The local authority, which vouches for the custom domains of the app too, and for the name of this machine.
+pub(super) fn authority(base: &Base<'_>, reach: &Reach, app: &App) -> Result<Arc<Authority>> {
+    let authority = Authority::open(&base.settings.state_dir, SystemClock.epoch_millis())?;
+    authority.trust_in(base.data.path())?;
+    if let Some((certificate, key)) = base.own.listen.certificate() {
+        authority.present(certificate, key)?;
     }
+    let domains = app.domains().map(|domain| domain.name.to_string());
+    let names: Vec<_> = domains.chain(reach.name().map(str::to_owned)).collect();
+    authority.vouch_for(&names)?;
     Ok(Arc::new(authority))
 }
 

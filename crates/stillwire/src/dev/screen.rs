@@ -185,7 +185,10 @@ impl Screen {
         let mut counts = vec![
             count(app.functions().count(), "function"),
             format!("{} {tables}", count(app.tables().count(), "table")),
-            format!("AWS endpoint {}", addresses.aws_url()),
+            format!(
+                "AWS endpoint {}",
+                addresses.aws_url_elsewhere().unwrap_or_else(|| addresses.aws_url())
+            ),
         ];
         let sources = app.event_sources().count();
         if sources > 0 {

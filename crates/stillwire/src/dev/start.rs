@@ -23,11 +23,12 @@ use crate::dev::declared::Declared;
 use crate::dev::deployments::Deployments;
 use crate::dev::follow::Follower;
 use crate::dev::functions::{self, Surroundings, as_deployed};
-use crate::dev::host::Host;
+use crate::dev::host::{Host, Ports as HostPorts};
 use crate::dev::live::{Circumstances, Current, Live, Rooms, exports};
 use crate::dev::log_files::LogFiles;
 use crate::dev::logged::Logged;
 use crate::dev::logs::Terminal;
+use crate::dev::reach::Reach;
 use crate::dev::rooms::{
     Base, Place, Started, authority, event_sources, gateway_config, raise_descriptor_limit, serve,
     start_functions,
@@ -83,8 +84,9 @@ pub(super) async fn start(
     let (sent, deployed) = Sent::restore(&deployments.deployed(), &holdings, &exported, screen);
     let mut declared = Declared::by(loaded.iter().chain(&deployed))?;
 
-    let authority = authority(settings, &declared.app, &base.data)?;
-    let (addresses, doors) = Addresses::take(&declared.app, args.port, &base.data)?;
+    let reach = Reach::of(&base.own.listen);
+    let authority = authority(&base, &reach, &declared.app)?;
+    let (addresses, doors) = Addresses::take(&declared.app, reach.clone(), args.port, &base.data)?;
     rewrite_addresses(&mut declared.app, &|id| addresses.host_of(id));
     let debug = wanted.app().map(|args| args.debug.clone()).unwrap_or_default();
     let debugged = debug::find(&mut declared.app, &debug)?;
@@ -132,10 +134,11 @@ pub(super) async fn start(
     serve(&gateway, &place, (doors.apis, doors.domains), &capacity)?;
     let host = Arc::new(Host::new(
         gateway.clone(),
-        (&declared.app, known.clone()),
+        &declared.app,
+        (functions.clone(), known.clone()),
         &addresses,
         (Arc::clone(&authority), capacity),
-        (base.data.path().join("ports.json"), args.port),
+        HostPorts { record: base.data.path().join("ports.json"), first: args.port, reach },
     ));
     let control = ControlPlane::start(
         Kept::read(base.kept("control-plane.json"))?,
@@ -146,6 +149,7 @@ pub(super) async fn start(
     );
     let logged = Logged { functions: known.clone(), data: base.data.path().to_owned() };
     let services = deployments.serve(&base.data, args.in_memory, Arc::new(logged), &base.drain)?;
+    services.values.declare(&declared.values);
     let behind = FrontRooms {
         tables: tables::front(&tables, &base.own, (known, roles.clone()), &home.region)?,
         services: services.whole.clone(),
@@ -157,7 +161,8 @@ pub(super) async fn start(
     };
     // Functions reach their table and their clients however many clients there are.
     let for_functions = Capacity::new(REQUESTS_RESERVED);
-    Front::new(behind, &home.account).serve(place.door(doors.aws, &for_functions), &base.drain);
+    Front::new(behind, &home.account, base.own.listen.host.as_deref())
+        .serve(place.door(doors.aws, &for_functions), &base.drain);
 
     // Everything answers once the functions can start. What they lack is installed first, and told as it goes.
     functions.prepare().await;
@@ -177,6 +182,7 @@ pub(super) async fn start(
         control,
         host,
         tables: tables.clone(),
+        values: services.values.clone(),
         roles,
         elsewhere,
         authority,

@@ -56,7 +56,7 @@ fn common(
     settings: &Settings,
 ) -> BTreeMap<String, String> {
     let aws = addresses.aws_url();
-    let bundle = authority.bundle.display().to_string();
+    let bundle = authority.bundle().display().to_string();
     let own = [
         // Whatever has no address of its own gets a clear answer here, and never reaches AWS.
         ("AWS_ENDPOINT_URL", aws.clone()),
@@ -65,7 +65,7 @@ fn common(
         ("AWS_CA_BUNDLE", bundle.clone()),
         ("REQUESTS_CA_BUNDLE", bundle.clone()),
         ("SSL_CERT_FILE", bundle),
-        ("NODE_EXTRA_CA_CERTS", authority.certificate.display().to_string()),
+        ("NODE_EXTRA_CA_CERTS", authority.own_certificates().display().to_string()),
     ];
     let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
     own.chain(settings.services.clone()).collect()
@@ -74,10 +74,7 @@ fn common(
 /// The one stage that the functions of a stack can mean when they name no endpoint.
 fn only_stage(stack: &Stack, addresses: &Addresses) -> Option<String> {
     match stack.apis.as_slice() {
-        [api] if api.stages.len() == 1 => {
-            let stage = api.stages.keys().next()?;
-            Some(addresses.url("http", api, stage))
-        }
+        [api] if api.stages.len() == 1 => addresses.local_url(api, api.stages.keys().next()?),
         _ => None,
     }
 }

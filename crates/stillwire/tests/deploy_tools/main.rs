@@ -13,6 +13,7 @@ mod aws_cli;
 mod cdk;
 mod commands;
 mod docs;
+mod elsewhere;
 mod sam;
 mod small_services;
 mod support;

@@ -17,7 +17,10 @@ pub(super) struct Difference {
 
 /// Whether the same runs, whatever the templates look like.
 pub(super) fn is_same(old: Option<&Loaded>, new: &Loaded) -> bool {
-    old.is_some_and(|old| old.functions == new.functions && old.definitions == new.definitions)
+    old.is_some_and(|old| {
+        (&old.functions, &old.definitions, &old.values)
+            == (&new.functions, &new.definitions, &new.values)
+    })
 }
 
 /// Which APIs differ.

@@ -57,7 +57,6 @@ impl Live {
         let settings = &self.circumstances.settings;
         let variables =
             Variables::new(&next.app, addresses, &rooms.authority, settings, &rooms.tables);
-        rooms.functions.set_hosts(&addresses.hosts(&next.app));
         rooms.house.settle(variables, there.keys().cloned().collect());
         if let Some(elsewhere) = &rooms.elsewhere {
             elsewhere.replace(there);
