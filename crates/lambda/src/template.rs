@@ -35,7 +35,7 @@ pub(crate) fn function(definition: &FunctionDefinition, now: &str, epoch_millis:
         memory_mb: function.memory_mb,
         timeout_seconds: u32::try_from(function.timeout.as_secs()).unwrap_or(u32::MAX),
         environment: function.environment.clone(),
-        members: members.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        members: members.map(|(name, value)| (name.clone(), as_shown(name, value))).collect(),
         code: StoredCode::Template(function.code.clone()),
         layers: function.layers.clone(),
         modified: now.to_owned(),
@@ -94,6 +94,18 @@ pub(crate) fn function(definition: &FunctionDefinition, now: &str, epoch_millis:
         }
     }
     read
+}
+
+/// A property as answers have it: mostly as the template does.
+///
+/// Source: service model `lambda`, `LayersList`: a layer is a structure, in templates its ARN.
+fn as_shown(name: &str, value: &Value) -> Value {
+    match (name, value) {
+        ("Layers", Value::Array(layers)) => {
+            layers.iter().map(|arn| json!({ "Arn": arn, "CodeSize": 0 })).collect()
+        }
+        _ => value.clone(),
+    }
 }
 
 impl Function {

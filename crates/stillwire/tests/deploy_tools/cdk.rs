@@ -208,3 +208,76 @@ fn bootstrapping_has_nothing_to_do() {
     let buckets = house.ask(&["s3api", "list-buckets", "--query", "Buckets[].Name"]);
     assert!(buckets.is_null() || buckets == json!([]), "{buckets}");
 }
+
+#[test]
+fn a_nested_stack_is_deployed_with_its_parent() {
+    let (house, app) = (House::new(), example("cdk-chat-ts"));
+    let folder = app.path();
+    let all = ["-a", "cdk.out", "--all"];
+    deploy(&house, folder, &all).well().wrote("Url = wss://localhost:");
+    // Each comes into its room, and the parent's function finds the nested stack's table and its index.
+    let url = house.url("live");
+    let enter = |name: &str| Client::open(&format!("{url}?room=lobby&name={name}"), &[]).unwrap();
+    let (mut ada, mut bob) = (enter("ada"), enter("bob"));
+    bob.send(&json!({ "action": "say", "text": "hi" }).to_string());
+    for client in [&mut ada, &mut bob] {
+        assert_eq!(client.json(), json!({ "room": "lobby", "from": "bob", "text": "hi" }));
+    }
+    assert!(Client::open(&format!("{url}?room=cellar&name=eve"), &[]).is_err(), "no such room");
+
+    let query = "Stacks[].[StackName,StackStatus,ParentId!=null]";
+    let stacks = house.ask(&["cloudformation", "describe-stacks", "--query", query]);
+    let nested = stacks.as_array().unwrap().iter().filter(|stack| stack[2] == true).count();
+    assert_eq!((stacks.as_array().unwrap().len(), nested), (2, 1), "{stacks}");
+    deploy(&house, folder, &all).well().wrote("(no changes)");
+    house.cdk(folder, &["diff", "-a", "cdk.out"]).well().wrote("no differences");
+
+    house.cdk(folder, &["destroy", "-a", "cdk.out", "--all", "--force"]).well();
+    let left = house.ask(&["cloudformation", "describe-stacks", "--query", "Stacks[].StackName"]);
+    assert_eq!(left, json!([]));
+    assert_eq!(house.ask(&["dynamodb", "list-tables"])["TableNames"], json!([]));
+}
+
+/// The fixture of the template reader: stacks that export to each other, custom resources, and much that is not run here.
+#[test]
+fn one_of_everything_is_deployed() {
+    let house = House::new();
+    let assembly = tools::workspace().join("crates/deploy/tests/fixtures/cdk-kitchen-sink/cdk.out");
+    let assembly = assembly.to_str().unwrap();
+    // What the app reads without declaring it has to be there, here as on AWS.
+    let put = ["ssm", "put-parameter", "--name", "/sink/motd", "--type", "String"];
+    house.ask(&[put.as_slice(), &["--value", "be kind"]].concat());
+    let arguments = ["-a", assembly, "--all"];
+    let done =
+        deploy(&house, house.home(), &arguments).well().wrote("Sink.Endpoint = wss://localhost:");
+    assert!(!done.text.contains("OnlyVerbose"), "{}", done.text);
+
+    let function =
+        house.ask(&["lambda", "get-function-configuration", "--function-name", "sink-echo"]);
+    let variables = &function["Environment"]["Variables"];
+    let has = |name: &str, value: &str| assert_eq!(variables[name], value, "{variables}");
+    has("MOTD", "be kind");
+    has("FROM_STORE", "be kind");
+    has("LEVEL", "info");
+    has("FIRST_PART", "us");
+    assert!(
+        variables["GLOBAL_TABLE"].as_str().unwrap().starts_with("Shared-Global"),
+        "{variables}"
+    );
+    // The custom resource that seeds a table has run; those that only AWS needs have not.
+    let key = r#"{"room":{"S":"lobby"},"id":{"N":"0"}}"#;
+    let item = ["dynamodb", "get-item", "--table-name", "sink-table", "--key", key];
+    assert_eq!(house.ask(&item)["Item"]["room"]["S"], "lobby");
+    let secret = variables["SECRET_ARN"].as_str().unwrap();
+    let secret = house.ask(&["secretsmanager", "get-secret-value", "--secret-id", secret]);
+    assert_eq!(secret["SecretString"].as_str().unwrap().len(), 32);
+
+    let imports = ["cloudformation", "list-exports", "--query", "length(Exports)"];
+    assert_eq!(house.ask(&imports), 2);
+    deploy(&house, house.home(), &arguments).well().wrote("(no changes)");
+    // Who is imported from stays as long as its importer.
+    let refused =
+        house.cdk(house.home(), &["destroy", "-a", assembly, "Shared", "--exclusively", "--force"]);
+    assert_eq!(refused.code, Some(1), "{}", refused.text);
+    house.cdk(house.home(), &["destroy", "-a", assembly, "--all", "--force"]).well();
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stillwire_testkit::{Client, example};
+use stillwire_testkit::{Client, Got, example};
 
 use crate::support::House;
 
@@ -55,7 +55,8 @@ fn a_sam_app_is_built_deployed_and_deleted() {
     let mut one = Client::open(&url, &[]).expect("anybody may come");
     let mut other = Client::open(&url, &[]).expect("anybody may come");
     one.send(&json!({ "message": "sendmessage", "data": "hello" }).to_string());
-    assert_eq!(other.receive_within(Duration::from_secs(20)).map(|_| ()), Some(()), "a message");
+    let heard = other.receive_within(Duration::from_secs(20));
+    assert_eq!(heard, Some(Got::Text("hello".to_owned())));
 
     // Again there is nothing to do, which is an error to SAM unless it is told otherwise.
     let again: Vec<&str> =
