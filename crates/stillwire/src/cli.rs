@@ -97,9 +97,10 @@ pub(crate) struct ServeArgs {
 /// Where and how everything is held that runs.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct HouseArgs {
-    /// The port of the first API; further APIs follow it, the AWS endpoint is just below. 0 takes free ports.
-    #[arg(long, default_value_t = 7800)]
-    pub(crate) port: u16,
+    /// The port of the first API; further APIs follow it, the AWS endpoint is just below. 0 takes free ports [default: the one
+    /// that the app had, else 7800, or 7900, 8000 … where other apps run].
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
     /// Where tables and other state are kept [default: .stillwire beside the app; for `serve`, a folder of the user's].
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,

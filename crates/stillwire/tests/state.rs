@@ -214,3 +214,23 @@ fn a_cdk_out_folder_runs_as_well_as_the_app_beside_it() {
     let refused = stillwire.try_connect("prod", &[]).unwrap_err();
     assert_eq!(refused.status, 401);
 }
+
+#[test]
+fn apps_run_side_by_side_and_keep_their_ports() {
+    let app =
+        || App::new().function("all", "def handler(event, context): ...").route("$default", "all");
+    let apps = [app(), app()];
+    let start = |app: &App| {
+        let template = app.template();
+        let mut command = Stillwire::command(PROGRAM);
+        command.arg("dev").arg(&template).arg("--data-dir").arg(template.with_file_name("state"));
+        Stillwire::start(command)
+    };
+    let [one, other] = [start(&apps[0]), start(&apps[1])];
+    let urls = [one.url("test", "ws"), other.url("test", "ws")];
+    assert_ne!(urls[0], urls[1]);
+    // Where the first has been becomes free, and the second stays where it was all the same.
+    drop((one, other));
+    let other = start(&apps[1]);
+    assert_eq!(other.url("test", "ws"), urls[1]);
+}

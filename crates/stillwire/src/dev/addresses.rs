@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use stillwire_listen::port_of;
+use stillwire_listen::{BindError, port_of};
 use stillwire_model::{Api, ApiId, ApiMappingKey, App, Domain, DomainName, StageName};
 use tokio::net::TcpListener;
 
@@ -16,10 +16,20 @@ use crate::dev::loopback;
 use crate::dev::reach::Reach;
 use crate::report::hinted;
 
+/// The first port where nobody wants another.
+const FIRST: u16 = 7800;
+
+/// How far the first ports of apps are from each other that run side by side.
+const APART: u16 = 100;
+
+/// Apps that find a place by themselves.
+const APPS_MAX: u16 = 16;
+
 /// Where everything answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Addresses {
     reach: Reach,
+    first: u16,
     apis: BTreeMap<ApiId, u16>,
     domains: BTreeMap<DomainName, u16>,
     aws: u16,
@@ -39,32 +49,60 @@ pub(crate) struct Doors {
 impl Addresses {
     /// Takes a port for every API, every custom domain and the AWS endpoint, before any work starts.
     ///
-    /// Each keeps the port it had; new ones get the next that is nobody's. With `first` 0 all are free ones.
+    /// Each keeps the port it had; new ones get the next that is nobody's. `wanted` is the first of them; with 0 all are free
+    /// ones. Where nobody wants one, it is the one that the app had, or the first of those that no other app has.
     pub(crate) fn take(
         app: &App,
         reach: Reach,
-        first: u16,
+        wanted: Option<u16>,
         data: &DataDir,
     ) -> Result<(Self, Doors)> {
         let record = data.path().join("ports.json");
         let apis = app.apis().map(|api| api.id.as_str());
         let names: Vec<&str> =
             apis.chain(app.domains().map(|domain| domain.name.as_str())).collect();
-        let planned = plan(&names, first, &read(&record, first));
-        let aws = take_port(&reach, first.saturating_sub(1), first)?;
-        let listeners = planned.iter().map(|(_, port)| take_port(&reach, *port, first));
-        let mut listeners = listeners.collect::<Result<Vec<_>>>()?;
-        if first != 0 {
-            write(&record, first, &planned).context("cannot remember the ports")?;
-        }
-        let domains = listeners.split_off(app.apis().count());
-        let taken = Self {
-            apis: ports(app.apis().map(|api| api.id.clone()), &listeners)?,
-            domains: ports(app.domains().map(|domain| domain.name.clone()), &domains)?,
-            aws: port_of(&aws)?,
-            reach,
+        let candidates: Vec<u16> = match wanted {
+            Some(first) => vec![first],
+            None => first_of(&record)
+                .into_iter()
+                .chain((0..APPS_MAX).map(|app| FIRST + app * APART))
+                .collect(),
         };
-        Ok((taken, Doors { apis: listeners, domains, aws }))
+        let mut in_use = None;
+        for first in candidates {
+            let planned = plan(&names, first, &read(&record, first));
+            let (aws, mut listeners) = match take_all(&reach, first, &planned) {
+                Ok(taken) => taken,
+                Err(error) if error.source.kind() == io::ErrorKind::AddrInUse => {
+                    in_use = in_use.or(Some((first, error.address.port())));
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            if first != 0 {
+                write(&record, first, &planned).context("cannot remember the ports")?;
+            }
+            let domains = listeners.split_off(app.apis().count());
+            let taken = Self {
+                apis: ports(app.apis().map(|api| api.id.clone()), &listeners)?,
+                domains: ports(app.domains().map(|domain| domain.name.clone()), &domains)?,
+                aws: port_of(&aws)?,
+                first,
+                reach,
+            };
+            return Ok((taken, Doors { apis: listeners, domains, aws }));
+        }
+        let (first, port) = in_use.unwrap_or_default();
+        let other = if first >= 60_000 { 7900 } else { first.saturating_add(APART) };
+        Err(hinted(
+            format!("port {port} is in use by another program"),
+            format!("choose others with --port {other}, or any free ones with --port 0"),
+        ))
+    }
+
+    /// The first of the ports; 0 where all are any that are free.
+    pub(crate) fn first(&self) -> u16 {
+        self.first
     }
 
     /// One more API is served at this port.
@@ -186,17 +224,22 @@ fn plan(names: &[&str], first: u16, known: &BTreeMap<String, u16>) -> Vec<(Strin
     names.iter().filter_map(|name| Some(((*name).to_owned(), port_of(name)?))).collect()
 }
 
-fn take_port(reach: &Reach, port: u16, first: u16) -> Result<Taken> {
-    reach.take(port).map_err(|error| {
-        if error.source.kind() == io::ErrorKind::AddrInUse {
-            let other = if first >= 60_000 { 7900 } else { first.saturating_add(100) };
-            return hinted(
-                format!("port {port} is in use by another program"),
-                format!("choose others with --port {other}, or any free ones with --port 0"),
-            );
-        }
-        error.into()
-    })
+/// Takes the port of the AWS endpoint, which is just below the first, and all that are planned.
+fn take_all(
+    reach: &Reach,
+    first: u16,
+    planned: &[(String, u16)],
+) -> Result<(Taken, Vec<Taken>), BindError> {
+    let aws = reach.take(first.saturating_sub(1))?;
+    let all = planned.iter().map(|(_, port)| reach.take(*port)).collect::<Result<_, _>>()?;
+    Ok((aws, all))
+}
+
+/// The first port of the last time.
+fn first_of(record: &Path) -> Option<u16> {
+    let known: BTreeMap<String, u16> =
+        serde_json::from_str(&fs::read_to_string(record).ok()?).ok()?;
+    known.get("first").copied()
 }
 
 /// What was planned last time, if it was for the same first port.
@@ -234,6 +277,17 @@ mod tests {
         let known = read(&record, 7800);
         assert_eq!(known, BTreeMap::from([("a".to_owned(), 7800), ("b".to_owned(), 7801)]));
         assert_eq!(read(&record, 7900), BTreeMap::new());
+    }
+
+    #[test]
+    fn an_app_keeps_its_first_port() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = folder.path().join("ports.json");
+        assert_eq!(first_of(&record), None);
+        write(&record, 7900, &[]).unwrap();
+        assert_eq!(first_of(&record), Some(7900));
+        fs::write(&record, "nonsense").unwrap();
+        assert_eq!(first_of(&record), None);
     }
 
     #[test]

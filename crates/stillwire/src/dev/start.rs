@@ -138,7 +138,7 @@ pub(super) async fn start(
         (functions.clone(), known.clone()),
         &addresses,
         (Arc::clone(&authority), capacity),
-        HostPorts { record: base.data.path().join("ports.json"), first: args.port, reach },
+        HostPorts { record: base.data.path().join("ports.json"), first: addresses.first(), reach },
     ));
     let control = ControlPlane::start(
         Kept::read(base.kept("control-plane.json"))?,
