@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stillwire_model::{
-    BoxFuture, Clock, ObjectApi, ObjectReply, ObjectRequest, ServiceCaller, StackObjects,
+    BoxFuture, Clock, ObjectApi, ObjectReply, ObjectRequest, PinnedObject, ServiceCaller,
+    StackName, StackObjects,
 };
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ use crate::answer::Answer;
 use crate::error::{Answered, Refused};
 use crate::request::is_bucket_name;
 use crate::route;
-use crate::state::{BucketId, BucketRecord, State};
+use crate::state::{BucketId, BucketRecord, Pin, State};
 use crate::store::Store;
 use crate::uploads::Uploads;
 
@@ -67,6 +68,30 @@ impl StackObjects for Assets {
         let id = BucketId { account: account.to_owned(), name: bucket.to_owned() };
         let mut state = self.0.state();
         self.0.make_bucket(&mut state, &id, region).map_err(|refused| refused.message)
+    }
+
+    fn pin(&self, stack: &StackName, objects: &[PinnedObject]) -> Result<(), String> {
+        let pin = |object: &PinnedObject| {
+            let file = object.file.file_name()?.to_str()?.to_owned();
+            Some(Pin { bucket: object.bucket.clone(), key: object.key.clone(), file })
+        };
+        let pins: Vec<Pin> = objects.iter().filter_map(pin).collect();
+        let mut state = self.0.state();
+        let kept = self.0.store.keep_stack(stack, &pins);
+        kept.map_err(|error| format!("what {stack} is made of cannot be kept: {error}"))?;
+        state.pins.insert(stack.clone(), pins);
+        Ok(())
+    }
+
+    fn pinned(&self, stack: &StackName) -> Vec<PinnedObject> {
+        let state = self.0.state();
+        let pins = state.pins.get(stack).into_iter().flatten();
+        let object = |pin: &Pin| PinnedObject {
+            bucket: pin.bucket.clone(),
+            key: pin.key.clone(),
+            file: self.0.store.content(&pin.file),
+        };
+        pins.map(object).collect()
     }
 }
 

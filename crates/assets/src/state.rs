@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use stillwire_model::StackName;
 
 use crate::checksum::Algorithm;
 use crate::error::{Answered, Refused};
@@ -12,6 +13,8 @@ use crate::limits;
 #[derive(Debug, Default)]
 pub(crate) struct State {
     buckets: BTreeMap<BucketId, Bucket>,
+    /// What stacks are made of.
+    pub(crate) pins: BTreeMap<StackName, Vec<Pin>>,
     objects: usize,
     bytes: u64,
 }
@@ -21,6 +24,24 @@ pub(crate) struct State {
 pub(crate) struct BucketId {
     pub(crate) account: String,
     pub(crate) name: String,
+}
+
+/// What is kept of a stack: what it is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct StackRecord {
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) name: String,
+    pub(crate) pins: Vec<Pin>,
+}
+
+/// An object as it was when a stack was made of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pin {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    /// The name of the file that holds the content.
+    pub(crate) file: String,
 }
 
 /// A bucket with its objects, by their keys.
@@ -139,6 +160,7 @@ impl State {
     /// The files that objects are.
     pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
         let objects = self.buckets.values().flat_map(|bucket| bucket.objects.values());
-        objects.map(|object| object.file.as_str())
+        let pins = self.pins.values().flatten();
+        objects.map(|object| object.file.as_str()).chain(pins.map(|pin| pin.file.as_str()))
     }
 }

@@ -11,11 +11,12 @@ use aws_lc_rs::digest::{Context, SHA256};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stillwire_keep::StateFile;
+use stillwire_model::StackName;
 use tempfile::NamedTempFile;
 use uuid::Uuid;
 
 use crate::receive::hex;
-use crate::state::{BucketId, BucketRecord, Object, State};
+use crate::state::{BucketId, BucketRecord, Object, Pin, StackRecord, State};
 
 /// The version of the form of all files.
 const VERSION: u32 = 1;
@@ -26,6 +27,7 @@ pub(crate) struct Store {
     buckets: PathBuf,
     objects: PathBuf,
     contents: PathBuf,
+    stacks: PathBuf,
     incoming: PathBuf,
 }
 
@@ -36,6 +38,7 @@ impl Store {
             buckets: folder.join("buckets"),
             objects: folder.join("objects"),
             contents: folder.join("contents"),
+            stacks: folder.join("stacks"),
             incoming: folder.join("incoming"),
         };
         // What came in part when the last run ended.
@@ -43,13 +46,15 @@ impl Store {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        for folder in [&store.buckets, &store.objects, &store.contents, &store.incoming] {
+        for folder in
+            [&store.buckets, &store.objects, &store.contents, &store.stacks, &store.incoming]
+        {
             fs::create_dir_all(folder)?;
         }
         Ok(store)
     }
 
-    /// What is kept. Contents of no object are removed.
+    /// What is kept. Contents of no object and no stack are removed.
     pub(crate) fn read(&self) -> io::Result<State> {
         let mut state = State::default();
         for record in read_all::<BucketRecord>(&self.buckets)? {
@@ -57,6 +62,10 @@ impl Store {
         }
         for object in read_all::<Object>(&self.objects)? {
             state.put_object(object);
+        }
+        for StackRecord { account, region, name, pins } in read_all::<StackRecord>(&self.stacks)? {
+            let [account, region, name] = [account, region, name].map(Into::into);
+            state.pins.insert(StackName { account, region, name }, pins);
         }
         let used: BTreeSet<&str> = state.files().collect();
         for entry in fs::read_dir(&self.contents)?.flatten() {
@@ -98,6 +107,17 @@ impl Store {
     pub(crate) fn keep_object(&self, object: &Object) -> io::Result<()> {
         let id = BucketId { account: object.account.clone(), name: object.bucket.clone() };
         keep(object_file(&self.objects, &id, &object.key), object)
+    }
+
+    /// When this returns, it is on the disk what a stack is made of.
+    pub(crate) fn keep_stack(&self, stack: &StackName, pins: &[Pin]) -> io::Result<()> {
+        let StackName { account, region, name } = stack;
+        let file = self.stacks.join(format!("{}.json", sum(&[account, region, name])));
+        if pins.is_empty() {
+            return remove(&file);
+        }
+        let [account, region, name] = [account, region, name].map(|text| text.to_string());
+        keep(file, &StackRecord { account, region, name, pins: pins.to_vec() })
     }
 
     pub(crate) fn remove_bucket(&self, id: &BucketId) -> io::Result<()> {

@@ -16,7 +16,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use stillwire_assets::Assets;
 use stillwire_model::{
-    Clock, Content, ObjectApi as _, ObjectRequest, ServiceCaller, StackObjects as _,
+    Clock, Content, ObjectApi as _, ObjectRequest, PinnedObject, ServiceCaller, StackName,
+    StackObjects as _,
 };
 
 const ACCOUNT: &str = "999999999999";
@@ -211,4 +212,27 @@ async fn parts_become_an_object_once_all_are_there() {
     assert_eq!(get(&assets, "/code/k").await, (200, "hello world".to_owned()));
     let again = send(&assets, ("POST", &complete), &[], Pieces(vec![body], true)).await;
     assert_eq!(again.0, 404, "{}", again.1);
+}
+
+#[tokio::test]
+async fn what_a_stack_is_made_of_stays_as_long_as_the_stack() {
+    let folder = tempfile::tempdir().unwrap();
+    let assets = with_bucket(folder.path()).await;
+    send(&assets, ("PUT", "/code/k"), &[], Pieces(vec![b"one"], true)).await;
+    let [account, region, name] = [ACCOUNT, "us-east-1", "chat"].map(Into::into);
+    let stack = StackName { account, region, name };
+    let file = assets.find(ACCOUNT, "code", "k").unwrap();
+    let pinned = [PinnedObject { bucket: "code".to_owned(), key: "k".to_owned(), file }];
+    assets.pin(&stack, &pinned).unwrap();
+    send(&assets, ("PUT", "/code/k"), &[], Pieces(vec![b"two"], true)).await;
+    drop(assets);
+
+    let assets = open(folder.path());
+    assert_eq!(assets.pinned(&stack), pinned);
+    assert_eq!(std::fs::read(&pinned[0].file).unwrap(), b"one");
+    assert_eq!(get(&assets, "/code/k").await, (200, "two".to_owned()));
+    assets.pin(&stack, &[]).unwrap();
+    drop(assets);
+    open(folder.path());
+    assert!(!pinned[0].file.exists());
 }

@@ -54,7 +54,7 @@ pub use ports::{
     EventQueue, EventRecord, EventSourceHost, EventSourceState, EventSourceStatus, FunctionHost,
     FunctionKeys, FunctionLogs, Invocation, Invoke, InvokeError, Invoked, IssuedKey, IssuedKeys,
     LambdaApi, LambdaReply, LambdaRequest, LogLine, LogSource, LoggedLine, LoggedLines, Metrics,
-    Outcome, Reply, StackHost, StackObjects, SystemParameters, TableApi, TableStores,
+    Outcome, PinnedObject, Reply, StackHost, StackObjects, SystemParameters, TableApi, TableStores,
 };
 pub use role::Role;
 pub use service::{

@@ -436,6 +436,27 @@ pub trait StackObjects: Send + Sync + fmt::Debug {
     /// # Errors
     /// Why there is none, in a sentence.
     fn keep_bucket(&self, account: &str, region: &str, bucket: &str) -> Result<(), String>;
+
+    /// Keeps what a stack is made of, in place of what it was made of before: these contents stay, whatever becomes of the
+    /// objects. A stack that is gone is made of nothing.
+    ///
+    /// # Errors
+    /// Why it cannot be kept, in a sentence.
+    fn pin(&self, stack: &StackName, objects: &[PinnedObject]) -> Result<(), String>;
+
+    /// What a stack is made of.
+    fn pinned(&self, stack: &StackName) -> Vec<PinnedObject>;
+}
+
+/// An object as a stack was made of it: it may be another by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinnedObject {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The object's key.
+    pub key: String,
+    /// The file that holds the content.
+    pub file: PathBuf,
 }
 
 /// The parameters of Systems Manager, as templates ask for them.

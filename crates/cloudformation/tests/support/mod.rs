@@ -10,9 +10,9 @@ use serde_json::Value;
 use stillwire_cloudformation::{CloudFormation, Kept, Ports};
 use stillwire_drain::Drain;
 use stillwire_model::{
-    BoxFuture, Clock, DeclaredParameter, ServiceApi as _, ServiceCaller, ServiceRequest, StackHost,
-    StackName, StackObjects, StackOutput, StackParameter, StackProblem, StackReading, StackRequest,
-    StackResource, TemplateSummary,
+    BoxFuture, Clock, DeclaredParameter, PinnedObject, ServiceApi as _, ServiceCaller,
+    ServiceRequest, StackHost, StackName, StackObjects, StackOutput, StackParameter, StackProblem,
+    StackReading, StackRequest, StackResource, TemplateSummary,
 };
 
 /// Templates are JSON: `resources` with their types and one property each, `outputs`, `imports`, `parameters` with defaults;
@@ -126,6 +126,14 @@ impl StackObjects for Uploaded {
 
     fn keep_bucket(&self, _: &str, _: &str, _: &str) -> Result<(), String> {
         Ok(())
+    }
+
+    fn pin(&self, _: &StackName, _: &[PinnedObject]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn pinned(&self, _: &StackName) -> Vec<PinnedObject> {
+        Vec::new()
     }
 }
 

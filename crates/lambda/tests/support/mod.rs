@@ -16,7 +16,7 @@ use stillwire_lambda::{Delays, Home, Kept, Lambda, Ports};
 use stillwire_model::{
     BoxFuture, Clock, Code, Function, FunctionArn, FunctionDefinition, FunctionHost, FunctionPart,
     FunctionRelease, Invocation, Invoke, InvokeError, Invoked, LATEST, LambdaApi as _, LambdaReply,
-    LambdaRequest, Logging, Outcome, Runtime, StackObjects,
+    LambdaRequest, Logging, Outcome, PinnedObject, Runtime, StackName, StackObjects,
 };
 use stillwire_outbound::Outbound;
 use tempfile::TempDir;
@@ -133,6 +133,14 @@ impl StackObjects for NoObjects {
 
     fn keep_bucket(&self, _: &str, _: &str, _: &str) -> Result<(), String> {
         Ok(())
+    }
+
+    fn pin(&self, _: &StackName, _: &[PinnedObject]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn pinned(&self, _: &StackName) -> Vec<PinnedObject> {
+        Vec::new()
     }
 }
 

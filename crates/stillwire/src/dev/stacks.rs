@@ -11,8 +11,8 @@ use stillwire_deploy::{
 };
 use stillwire_drain::Drain;
 use stillwire_model::{
-    BoxFuture, StackHost, StackName, StackObjects, StackProblem, StackReading, StackRequest,
-    SystemParameters, TemplateSummary,
+    BoxFuture, PinnedObject, StackHost, StackName, StackObjects, StackProblem, StackReading,
+    StackRequest, SystemParameters, TemplateSummary,
 };
 
 use tokio::time::timeout;
@@ -46,16 +46,60 @@ pub(crate) struct Holdings {
     pub(crate) parameters: Arc<dyn SystemParameters>,
 }
 
-/// The uploads of an account.
+/// The uploads of an account, as one stack sees them: what it was made of before stays the same, also where another object has
+/// come in its place.
 #[derive(Debug)]
 struct Uploads {
-    account: Arc<str>,
+    stack: StackName,
     objects: Arc<dyn StackObjects>,
+    /// What it was made of before, by bucket and key.
+    before: BTreeMap<(String, String), PathBuf>,
+    /// What it is made of.
+    found: Mutex<BTreeMap<(String, String), PathBuf>>,
+}
+
+impl Uploads {
+    fn of(stack: &StackName, objects: &Arc<dyn StackObjects>) -> Self {
+        let pinned = objects.pinned(stack).into_iter();
+        let before = pinned.map(|object| ((object.bucket, object.key), object.file)).collect();
+        let (stack, objects) = (stack.clone(), Arc::clone(objects));
+        Self { stack, objects, before, found: Mutex::default() }
+    }
+
+    /// Keeps what the stack is made of now.
+    fn pin(&self) -> Result<(), String> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        self.keep(&found)
+    }
+
+    /// It stays as it was.
+    fn pin_before(&self) {
+        if let Err(reason) = self.keep(&self.before) {
+            tracing::warn!(reason, "after a restart it may be made of other objects");
+        }
+    }
+
+    fn keep(&self, objects: &BTreeMap<(String, String), PathBuf>) -> Result<(), String> {
+        let object = |((bucket, key), file): (&(String, String), &PathBuf)| PinnedObject {
+            bucket: bucket.clone(),
+            key: key.clone(),
+            file: file.clone(),
+        };
+        self.objects.pin(&self.stack, &objects.iter().map(object).collect::<Vec<_>>())
+    }
 }
 
 impl Objects for Uploads {
     fn find(&self, bucket: &str, key: &str) -> Option<PathBuf> {
-        self.objects.find(&self.account, bucket, key)
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = (bucket.to_owned(), key.to_owned());
+        if let Some(file) = found.get(&named) {
+            return Some(file.clone());
+        }
+        let before = self.before.get(&named).filter(|file| file.exists()).cloned();
+        let file = before.or_else(|| self.objects.find(&self.stack.account, bucket, key))?;
+        found.insert(named, file.clone());
+        Some(file)
     }
 }
 
@@ -68,7 +112,7 @@ impl Sent {
         exports: &BTreeMap<String, String>,
         screen: Screen,
     ) -> (Self, Option<Loaded>) {
-        let named = |request: &StackRequest| (request.name.clone(), source(request, holdings));
+        let named = |request: &StackRequest| (request.name.clone(), source(request, holdings).0);
         let mut all: BTreeMap<_, _> = requests.iter().map(named).collect();
         while !all.is_empty() {
             match load(&all, holdings, exports.clone()) {
@@ -103,7 +147,7 @@ impl Stacks {
     /// All stacks with `request` among them.
     fn with(&self, request: &StackRequest) -> BTreeMap<StackName, StackSource> {
         let mut all = self.sent.lock().clone();
-        all.insert(request.name.clone(), source(request, &self.holdings));
+        all.insert(request.name.clone(), source(request, &self.holdings).0);
         all
     }
 }
@@ -125,16 +169,21 @@ impl StackHost for Stacks {
     ) -> BoxFuture<'static, Result<StackReading, Vec<StackProblem>>> {
         let (sent, live, stack) = (self.sent.clone(), Arc::clone(&self.live), stack.clone());
         let holdings = self.holdings.clone();
-        let new = source(&stack, &self.holdings);
         let applying = self.drain.spawn("deployment", async move {
             let mut turn = live.turn().await;
+            let (new, uploads) = source(&stack, &holdings);
             let mut all = sent.lock().clone();
             all.insert(stack.name.clone(), new);
             let loaded = load(&all, &holdings, live.source_exports())
                 .map_err(|problems| for_deployer(&problems))?;
             let mut shown = loaded.clone();
             let said = format!("deploying the stack {}", stack.name.name);
-            live.replace_deployed(&mut turn, Some(loaded), &said).await.map_err(of_stack)?;
+            // What it is made of is kept before it runs.
+            block_in_place(|| uploads.pin()).map_err(|reason| vec![problem(reason)])?;
+            if let Err(error) = live.replace_deployed(&mut turn, Some(loaded), &said).await {
+                block_in_place(|| uploads.pin_before());
+                return Err(of_stack(error));
+            }
             *sent.lock() = all;
             drop(turn);
             // Who is told that it is deployed finds functions that can start.
@@ -166,6 +215,9 @@ impl StackHost for Stacks {
             let said = format!("deleting the stack {}", stack.name);
             live.replace_deployed(&mut turn, loaded, &said).await.map_err(of_stack)?;
             *sent.lock() = all;
+            if let Err(reason) = block_in_place(|| holdings.objects.pin(&stack, &[])) {
+                tracing::warn!(reason, "the contents of a stack that is gone stay");
+            }
             Ok(())
         });
         Box::pin(
@@ -180,19 +232,19 @@ impl std::fmt::Debug for Stacks {
     }
 }
 
-fn source(request: &StackRequest, holdings: &Holdings) -> StackSource {
+/// A stack as it is read, and its view of what was uploaded.
+fn source(request: &StackRequest, holdings: &Holdings) -> (StackSource, Arc<Uploads>) {
     let StackName { account, region, name } = &request.name;
-    StackSource {
+    let uploads = Arc::new(Uploads::of(&request.name, &holdings.objects));
+    let source = StackSource {
         name: name.to_string(),
         account: account.to_string(),
         region: region.to_string(),
         template: Arc::clone(&request.template),
         parameters: request.parameters.clone(),
-        objects: Arc::new(Uploads {
-            account: Arc::clone(account),
-            objects: Arc::clone(&holdings.objects),
-        }),
-    }
+        objects: Arc::clone(&uploads) as _,
+    };
+    (source, uploads)
 }
 
 fn load(

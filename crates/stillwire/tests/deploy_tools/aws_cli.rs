@@ -1,6 +1,7 @@
 //! The AWS CLI.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use stillwire_testkit::{App, Client, tools};
@@ -161,4 +162,52 @@ fn an_app_that_is_run_from_its_source_takes_deployments_beside_it() {
     assert_ne!(refused.code, Some(0), "{}", refused.text);
     let tables = in_account(&["dynamodb", "list-tables"]).well();
     assert!(tables.stdout.contains("plain-table"), "it is as it was: {}", tables.text);
+}
+
+/// A function that is called by the Lambda API, of code in a bucket.
+const CODE_IN_A_BUCKET: &str = "
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties: { AssumeRolePolicyDocument: {} }
+  Says:
+    Type: AWS::Lambda::Function
+    Properties:
+      FunctionName: says
+      Runtime: python3.12
+      Handler: index.handler
+      Role: !GetAtt Role.Arn
+      Code: { S3Bucket: code, S3Key: code.zip }
+";
+
+#[test]
+fn a_stack_stays_what_it_was_made_of_when_its_code_is_written_over() {
+    let mut house = House::new();
+    let folder = house.home().to_owned();
+    let upload = |house: &House, said: &str| {
+        let code = format!("def handler(event, context):\n    return '{said}'\n");
+        fs::write(folder.join("index.py"), code).unwrap();
+        let mut zip = Command::new("python3");
+        zip.current_dir(&folder).args(["-m", "zipfile", "-c", "code.zip", "index.py"]);
+        run(zip).well();
+        let put = ["s3api", "put-object", "--bucket", "code", "--key", "code.zip", "--body"];
+        house.ask(&[put.as_slice(), &[folder.join("code.zip").to_str().unwrap()]].concat());
+    };
+    let says = |house: &House, function: &str| {
+        house.ask(&["lambda", "invoke", "--function-name", function, "said.json"]);
+        fs::read_to_string(folder.join("said.json")).unwrap()
+    };
+    fs::write(folder.join("says.yaml"), CODE_IN_A_BUCKET).unwrap();
+    fs::write(folder.join("other.yaml"), CODE_IN_A_BUCKET.replace("says", "other")).unwrap();
+    house.ask(&["s3api", "create-bucket", "--bucket", "code"]);
+    upload(&house, "one");
+    deploy(&house, "says.yaml", "says", &["--capabilities", "CAPABILITY_IAM"]).well();
+    assert_eq!(says(&house, "says"), "\"one\"");
+    // Written over, it is of no stack that was there before, whatever else is deployed or begins again.
+    upload(&house, "two");
+    deploy(&house, "other.yaml", "other", &["--capabilities", "CAPABILITY_IAM"]).well();
+    assert_eq!(says(&house, "says"), "\"one\"");
+    house.restart();
+    assert_eq!(says(&house, "says"), "\"one\"");
+    assert_eq!(says(&house, "other"), "\"two\"");
 }
