@@ -10,18 +10,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use stillwire_model::{Invoked, Outcome};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::code::Prepared;
 use crate::failure::Failure;
-use crate::listener;
 use crate::phase::{Awaited, Phase, Running, Settling, Step};
 use crate::platform_log::{Journal, Usage};
 use crate::pool::{Pool, Turn, Work};
-use crate::process::{Door, FunctionProcess, Happening};
-use crate::runtime_api::{Answer, Call, CallKind, Served};
-use crate::runtime_link;
+use crate::process::{FunctionProcess, Happening};
+use crate::runtime::{Asker, Runtime};
+use crate::runtime_api::{Answer, CallKind};
 use crate::supervisor::Exit;
 
 /// How long a process may take to end after its connection did, or the other way round.
@@ -34,8 +33,6 @@ const SETTLING_PAUSE: Duration = Duration::from_millis(1);
 const MEMORY_LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The same for one that rests: threads of it may go on.
 const RESTING_LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Calls of a runtime that may wait; one connection asks one thing at a time.
-const CALLS_MAX: usize = 4;
 
 /// Why an environment is over.
 #[derive(Debug)]
@@ -84,16 +81,16 @@ pub(crate) async fn run(start: Start, ready: Arc<AtomicBool>) -> End {
     }
 }
 
+/// What an invocation took that is over, and what is still to be told of it.
+type Over = (Usage, Settling);
+
 struct Environment {
     pool: Arc<Pool>,
     generation: u64,
     init_limit: Duration,
     kill: watch::Receiver<bool>,
     process: FunctionProcess,
-    calls: mpsc::Receiver<Call>,
-    connection: Option<Served>,
-    /// Tells the connection that nobody will come any more.
-    process_ended: Option<oneshot::Sender<()>>,
+    runtime: Runtime,
     /// `None` only while a step is taken.
     phase: Option<Phase>,
     mailbox: Option<oneshot::Receiver<Work>>,
@@ -120,20 +117,12 @@ impl Environment {
         let started = Instant::now();
         let pool = start.pool;
         let (process, door) = FunctionProcess::start(&pool, &start.prepared).await?;
-        let (sender, calls) = mpsc::channel(CALLS_MAX);
-        let (process_ended, ended) = oneshot::channel();
-        let connection = match door {
-            Door::Socket(stream) => runtime_link::serve(stream, sender),
-            Door::Listener(listener, owner) => listener::serve(listener, owner, sender, ended),
-        };
         Ok(Self {
             generation: start.generation,
             init_limit: start.init_limit,
             kill: start.kill,
             process,
-            calls,
-            connection: Some(connection),
-            process_ended: Some(process_ended),
+            runtime: Runtime::open(door),
             phase: Some(Phase::Init),
             mailbox: None,
             deadline: started + start.init_limit,
@@ -152,13 +141,15 @@ impl Environment {
         loop {
             let flow = tokio::select! {
                 biased;
-                Some(call) = self.calls.recv() => self.on_call(call),
+                call = self.runtime.call() => match call {
+                    Some((kind, asker)) => self.on_call(kind, asker),
+                    None => self.on_connection_end(),
+                },
                 work = work(&mut self.mailbox) => self.on_work(work),
                 happened = self.process.happens() => match happened {
                     Happening::Output => { self.drain_outputs(); ControlFlow::Continue(()) }
                     Happening::Exit => self.on_exit(),
                 },
-                () = served(&mut self.connection) => self.on_connection_end(),
                 () = tokio::time::sleep_until(self.deadline.min(self.memory_look)) => self.on_time(),
                 () = killed(&mut self.kill) => ControlFlow::Break(End::Retired),
             };
@@ -168,56 +159,47 @@ impl Environment {
         }
     }
 
-    fn on_call(&mut self, call: Call) -> ControlFlow<End> {
-        let Call { kind, answer } = call;
+    fn on_call(&mut self, kind: CallKind, asker: Asker) -> ControlFlow<End> {
         let phase = self.phase.take().expect("a step puts the phase back");
         if let CallKind::Next = kind {
-            return match phase.next(answer) {
-                Ok((waiting, mut finished)) => {
+            return match phase.next(asker) {
+                Ok((waiting, finished)) => {
                     self.phase = Some(Phase::Idle(waiting));
-                    if let Some(finished) = &mut finished {
+                    if let Some(finished) = &finished {
                         self.drain_outputs_of(&finished.request_id);
-                        self.report(finished);
                     }
-                    let flow = self.become_ready();
-                    // Until it has taken what waits, nobody is to start an environment for that.
-                    drop(finished);
-                    flow
+                    self.become_ready(finished)
                 }
                 Err((phase, refusal)) => self.refuse(phase, *refusal),
             };
         }
         match phase.outcome(kind) {
             Step::Outcome { running, outcome, failure, accepted } => {
-                reply(answer, accepted);
+                self.runtime.answer(asker, accepted);
                 let (settling, told) = running.settle(outcome, failure);
                 self.tell(told);
                 self.phase = Some(Phase::Settling(settling));
                 ControlFlow::Continue(())
             }
             Step::InitError(failure) => {
-                reply(answer, Answer::accepted());
+                self.runtime.answer(asker, Answer::accepted());
                 self.phase = Some(Phase::Init);
                 ControlFlow::Break(End::InitFailed(failure))
             }
-            Step::Refused { phase, refusal } => self.refuse(phase, (answer, refusal)),
+            Step::Refused { phase, refusal } => self.refuse(phase, (asker, refusal)),
         }
     }
 
-    fn refuse(
-        &mut self,
-        phase: Phase,
-        (answer, refusal): (oneshot::Sender<Answer>, Answer),
-    ) -> ControlFlow<End> {
+    fn refuse(&mut self, phase: Phase, (asker, refusal): (Asker, Answer)) -> ControlFlow<End> {
         let function = self.pool.function().name();
         tracing::debug!(function, ?refusal, "a call of its runtime is refused");
-        reply(answer, refusal);
+        self.runtime.answer(asker, refusal);
         self.phase = Some(phase);
         ControlFlow::Continue(())
     }
 
-    /// Offers the environment to the pool.
-    fn become_ready(&mut self) -> ControlFlow<End> {
+    /// Offers the environment to the pool, by which an invocation is over.
+    fn become_ready(&mut self, finished: Option<Settling>) -> ControlFlow<End> {
         let first = self.init.take().is_some();
         if first {
             let took = self.started.elapsed();
@@ -226,61 +208,51 @@ impl Environment {
             self.ready.store(true, Ordering::Relaxed);
         }
         self.deadline = far_future();
-        match self.pool.ready(self.generation, first) {
-            Turn::Work(work) => self.deliver(*work),
+        // Until it has taken what waits, nobody is to start an environment for that: so long the finished one counts.
+        let turn = self.pool.ready(self.generation, first);
+        let over = finished.map(|finished| (self.usage(&finished), finished));
+        match turn {
+            Turn::Work(work) => self.deliver(*work, over),
             Turn::Wait(mailbox) => {
+                self.report(over);
                 self.mailbox = Some(mailbox);
                 ControlFlow::Continue(())
             }
-            Turn::Retire => ControlFlow::Break(End::Retired),
+            Turn::Retire => {
+                self.report(over);
+                ControlFlow::Break(End::Retired)
+            }
         }
     }
 
     fn on_work(&mut self, work: Option<Work>) -> ControlFlow<End> {
         self.mailbox = None;
         match work {
-            Some(work) => self.deliver(work),
+            Some(work) => self.deliver(work, None),
             None => ControlFlow::Break(End::Retired),
         }
     }
 
-    /// Hands the event to the waiting runtime.
-    fn deliver(&mut self, work: Work) -> ControlFlow<End> {
+    /// Hands the event to the waiting runtime; `over` is the invocation before it, which is told once that runs.
+    fn deliver(&mut self, work: Work, over: Option<Over>) -> ControlFlow<End> {
         let Some(Phase::Idle(waiting)) = self.phase.take() else {
             unreachable!("work is taken in the idle phase only");
         };
-        if waiting.is_closed() {
+        let limit = self.pool.time_limit();
+        self.drain_outputs();
+        let event = self.event(&work, limit);
+        if waiting.is_closed() || self.runtime.send(waiting, event).is_err() {
             // The runtime hung up while it waited, and asked for nothing since.
+            self.report(over);
             self.pool.give_back(work);
             return ControlFlow::Break(End::Retired);
         }
-        let function = Arc::clone(self.pool.function());
-        let limit = self.pool.time_limit();
-        let deadline_ms = self.pool.epoch_millis() + u64::try_from(limit.as_millis()).unwrap_or(0);
-        let version = work.invocation.qualifier.clone();
-        let arn = match &version {
-            Some(qualifier) => format!("{}:{qualifier}", function.arn),
-            None => function.arn.to_string(),
-        };
-        let mut headers = vec![
-            ("lambda-runtime-aws-request-id", work.request_id.to_string()),
-            ("lambda-runtime-deadline-ms", deadline_ms.to_string()),
-            ("lambda-runtime-invoked-function-arn", arn),
-        ];
-        if let Some(trace) = &work.invocation.trace {
-            headers.push(("lambda-runtime-trace-id", trace.to_string()));
-        }
-        if let Some(context) = &work.invocation.client_context {
-            headers.push(("lambda-runtime-client-context", context.to_string()));
-        }
-        self.drain_outputs();
+        let now = Instant::now();
+        self.report(over);
         if work.invocation.log_tail {
             self.journal = self.pool.journal().with_tail();
         }
-        self.journal.start(&work.request_id, &function.version);
-        let event = work.invocation.payload.clone();
-        reply(waiting, Answer::event(headers, event));
-        let now = Instant::now();
+        self.journal.start(&work.request_id, &self.pool.function().version);
         self.deadline = now + limit;
         self.memory_look = now + MEMORY_LOOK_EVERY;
         self.phase = Some(Phase::Running(Running {
@@ -294,9 +266,31 @@ impl Environment {
         ControlFlow::Continue(())
     }
 
+    /// The event as the runtime gets it.
+    fn event(&self, work: &Work, limit: Duration) -> Answer {
+        let arn = &self.pool.function().arn;
+        let deadline_ms = self.pool.epoch_millis() + u64::try_from(limit.as_millis()).unwrap_or(0);
+        let arn = match &work.invocation.qualifier {
+            Some(qualifier) => format!("{arn}:{qualifier}"),
+            None => arn.to_string(),
+        };
+        let mut headers = vec![
+            ("lambda-runtime-aws-request-id", work.request_id.to_string()),
+            ("lambda-runtime-deadline-ms", deadline_ms.to_string()),
+            ("lambda-runtime-invoked-function-arn", arn),
+        ];
+        if let Some(trace) = &work.invocation.trace {
+            headers.push(("lambda-runtime-trace-id", trace.to_string()));
+        }
+        if let Some(context) = &work.invocation.client_context {
+            headers.push(("lambda-runtime-client-context", context.to_string()));
+        }
+        Answer::event(headers, work.invocation.payload.clone())
+    }
+
     fn on_exit(&mut self) -> ControlFlow<End> {
-        self.process_ended = None;
-        if self.connection.is_none() || matches!(self.phase, Some(Phase::Idle(_))) {
+        self.runtime.process_ended();
+        if self.runtime.is_over() || matches!(self.phase, Some(Phase::Idle(_))) {
             return self.crashed();
         }
         // What it sent before it ended is still in the socket.
@@ -305,7 +299,6 @@ impl Environment {
     }
 
     fn on_connection_end(&mut self) -> ControlFlow<End> {
-        self.connection = None;
         if self.process.exit().is_some() || matches!(self.phase, Some(Phase::Idle(_))) {
             return self.crashed();
         }
@@ -343,7 +336,7 @@ impl Environment {
     }
 
     fn on_deadline(&mut self) -> ControlFlow<End> {
-        if self.process.exit().is_some() || self.connection.is_none() {
+        if self.process.exit().is_some() || self.runtime.is_over() {
             return self.crashed();
         }
         self.drain_outputs();
@@ -358,7 +351,7 @@ impl Environment {
             Some(Phase::Settling(mut settling)) => {
                 let limit = self.pool.time_limit();
                 settling.failure = Some(Failure::Timeout(limit));
-                self.report(&mut settling);
+                self.report_now(settling);
                 ControlFlow::Break(End::Retired)
             }
             _ => ControlFlow::Break(End::InitTimeout(self.init_limit)),
@@ -376,7 +369,7 @@ impl Environment {
             }
             Some(Phase::Settling(mut settling)) => {
                 settling.failure = Some(failure);
-                self.report(&mut settling);
+                self.report_now(settling);
                 ControlFlow::Break(End::Retired)
             }
             Some(Phase::Init) => ControlFlow::Break(End::InitFailed(failure)),
@@ -386,19 +379,29 @@ impl Environment {
 
     fn fail(&mut self, running: Running, failure: Failure) {
         let object = failure.object(&running.request_id);
-        let (mut settling, told) = running.settle(Outcome::Failed(object), Some(failure));
+        let (settling, told) = running.settle(Outcome::Failed(object), Some(failure));
         self.tell(told);
-        self.report(&mut settling);
+        self.report_now(settling);
     }
 
-    /// The invocation is over: its report, and what its caller waits for.
-    fn report(&mut self, finished: &mut Settling) {
-        let usage = Usage {
+    /// What an invocation that is over took.
+    fn usage(&mut self, finished: &Settling) -> Usage {
+        Usage {
             duration: finished.since.elapsed(),
             memory_mb: self.pool.function().memory_mb,
             peak_mb: self.process.memory.peak_mb().min(self.pool.function().memory_mb.into()),
             init: self.init_took.take(),
-        };
+        }
+    }
+
+    fn report_now(&mut self, finished: Settling) {
+        let usage = self.usage(&finished);
+        self.report(Some((usage, finished)));
+    }
+
+    /// An invocation is over: its report, and what its caller waits for.
+    fn report(&mut self, over: Option<Over>) {
+        let Some((usage, mut finished)) = over else { return };
         self.journal.end(&finished.request_id, &usage, finished.failure.as_ref());
         self.tell(finished.awaited.take().map(|awaited| *awaited));
         if self.journal.has_tail() {
@@ -433,7 +436,7 @@ impl Environment {
                 happened = self.process.happens() => if let Happening::Output = happened {
                     self.drain_outputs();
                 },
-                () = served(&mut self.connection) => self.connection = None,
+                _ = self.runtime.call() => {}
             }
         }
     }
@@ -456,17 +459,11 @@ impl Environment {
         }
         // The connection goes after the process, which would complain of its loss.
         self.process.end(self.pool.journal()).await;
-        drop(self.connection.take());
+        self.runtime.close();
         if let End::InitFailed(failure) = &end {
             self.pool.journal().init_failed(self.started.elapsed(), failure);
         }
         end
-    }
-}
-
-fn reply(answer: oneshot::Sender<Answer>, with: Answer) {
-    if answer.send(with).is_err() {
-        tracing::debug!("a runtime hung up before its answer");
     }
 }
 
@@ -481,13 +478,6 @@ async fn work(mailbox: &mut Option<oneshot::Receiver<Work>>) -> Option<Work> {
 async fn killed(kill: &mut watch::Receiver<bool>) {
     if kill.wait_for(|kill| *kill).await.is_err() {
         tracing::debug!("nobody owns the functions any more");
-    }
-}
-
-async fn served(connection: &mut Option<Served>) {
-    match connection {
-        Some(connection) => connection.await,
-        None => std::future::pending().await,
     }
 }
 

@@ -32,6 +32,7 @@ mod pool;
 mod process;
 mod process_env;
 mod python;
+mod runtime;
 mod runtime_api;
 mod runtime_http;
 mod runtime_link;

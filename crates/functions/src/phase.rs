@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::failure::Failure;
 use crate::pool::{Place, Reply};
+use crate::runtime::Asker;
 use crate::runtime_api::{Answer, CallKind};
 
 /// Where an environment stands.
@@ -21,7 +22,7 @@ pub(crate) enum Phase {
     /// The runtime starts and loads the function.
     Init,
     /// The runtime waits for an event; here is where it goes.
-    Idle(oneshot::Sender<Answer>),
+    Idle(Asker),
     /// The handler runs.
     Running(Running),
     /// The caller has its outcome, the runtime has not yet asked for more.
@@ -78,7 +79,7 @@ pub(crate) enum Step {
 }
 
 /// A state unchanged, and whom to tell what.
-type Refusal = (Phase, Box<(oneshot::Sender<Answer>, Answer)>);
+type Refusal = (Phase, Box<(Asker, Answer)>);
 
 impl Running {
     /// The outcome is known: the state after it, and whom to tell now.
@@ -111,18 +112,15 @@ impl Phase {
     }
 
     /// The runtime asks for an event: what to answer to, and the invocation that is over by this.
-    pub(crate) fn next(
-        self,
-        answer: oneshot::Sender<Answer>,
-    ) -> Result<(oneshot::Sender<Answer>, Option<Settling>), Refusal> {
+    pub(crate) fn next(self, asker: Asker) -> Result<(Asker, Option<Settling>), Refusal> {
         match self {
-            Self::Init => Ok((answer, None)),
-            Self::Settling(settling) => Ok((answer, Some(settling))),
+            Self::Init => Ok((asker, None)),
+            Self::Settling(settling) => Ok((asker, Some(settling))),
             // It hung up and asks anew.
-            Self::Idle(waiting) if waiting.is_closed() => Ok((answer, None)),
+            Self::Idle(waiting) if waiting.is_closed() => Ok((asker, None)),
             other => {
                 let refusal = Answer::invalid_transition(other.name(), "Ready");
-                Err((other, Box::new((answer, refusal))))
+                Err((other, Box::new((asker, refusal))))
             }
         }
     }

@@ -212,3 +212,20 @@ impl Asked {
 
 /// A served connection; ends with its peer.
 pub(crate) type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// They pass over it without a look; one that is not as they expect is read like any other, and costs more.
+    #[test]
+    fn our_bootstraps_know_the_usual_answer() {
+        let mut answer = Vec::new();
+        Answer::accepted().encode(&mut answer);
+        let text = String::from_utf8(answer).unwrap();
+        let written = text.replace('\r', "\\r").replace('\n', "\\n");
+        for source in [include_str!("python/bootstrap.py"), include_str!("node/link.cjs")] {
+            assert!(source.contains(&written), "{written}");
+        }
+    }
+}

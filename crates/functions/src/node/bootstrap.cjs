@@ -30,7 +30,7 @@ function onFatal(link, what, error, status) {
   if (errorPath === null) process.exit(status);
   const found = errors.toObject(error);
   // The answer is of no interest; that the bytes have left is.
-  link.send([post(errorPath, JSON.stringify(found), found.errorType)], () => process.exit(status));
+  link.send(post(errorPath, JSON.stringify(found), found.errorType), () => process.exit(status));
   errorPath = null;
 }
 
@@ -38,7 +38,7 @@ function onFatal(link, what, error, status) {
 function invoke(handler, isAsync, { headers, body }) {
   const id = headers['lambda-runtime-aws-request-id'];
   return new Promise((resolve) => {
-    const settle = (path, text, errorType) => resolve([post(`invocation/${id}/${path}`, text, errorType)]);
+    const settle = (path, text, errorType) => resolve(post(`invocation/${id}/${path}`, text, errorType));
     const succeed = (result) => {
       let text;
       try {
@@ -92,11 +92,11 @@ async function invokeStreaming(handler, highWaterMark, { headers, body }) {
     });
     await Promise.race([work(), stuck]);
     if (context.callbackWaitsForEmptyEventLoop) await idle();
-    return [post(`invocation/${id}/response`, contents(), undefined, stream.contentType)];
+    return post(`invocation/${id}/response`, contents(), undefined, stream.contentType);
   } catch (error) {
     logs.logError('Invoke Error', error);
     const found = errors.toObject(error);
-    return [post(`invocation/${id}/error`, JSON.stringify(found), found.errorType)];
+    return post(`invocation/${id}/error`, JSON.stringify(found), found.errorType);
   }
 }
 
@@ -134,7 +134,7 @@ async function main() {
     link.ref();
     // The outcome and the wish for the next event leave in one write.
     link.send([...outcome, NEXT]);
-    if (outcome.length > 0) await link.receive();
+    if (outcome.length > 0) link.skip();
     // What was compiled is kept while there is nothing else to do: after the init phase and the first event.
     if (count < 2) setImmediate(cache.keep);
     const event = await link.receive();

@@ -2,25 +2,34 @@
 
 'use strict';
 
+const fs = require('fs');
 const net = require('net');
 
 const PREFIX = '/2018-06-01/runtime/';
-const NEXT = Buffer.from(`GET ${PREFIX}invocation/next HTTP/1.1\r\nHost: runtime\r\n\r\n`);
+const NEXT = `GET ${PREFIX}invocation/next HTTP/1.1\r\nHost: runtime\r\n\r\n`;
+// The answer to an outcome, as it nearly always is.
+const TAKEN = Buffer.from(
+  'HTTP/1.1 202 \r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n{"status":"OK"}\n',
+);
 
-/** A request that tells something. `body` is text or bytes. */
+/** A request that tells something, as parts: text, or bytes. `body` is either. */
 function post(path, body, errorType, contentType = 'application/json') {
-  const bytes = Buffer.from(body);
-  const lines = [
-    `POST ${PREFIX}${path} HTTP/1.1`,
-    'Host: runtime',
-    `Content-Type: ${contentType.replace(/[^\x20-\x7e]/g, '')}`,
-    `Content-Length: ${bytes.length}`,
-  ];
-  if (errorType !== undefined) {
-    // A name of the function's own choice: no header may be made of it.
-    lines.push(`Lambda-Runtime-Function-Error-Type: ${String(errorType).replace(/[^\x20-\x7e]/g, '')}`);
-  }
-  return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), bytes]);
+  const error =
+    errorType === undefined
+      ? ''
+      : // A name of the function's own choice: no header may be made of it.
+        `Lambda-Runtime-Function-Error-Type: ${String(errorType).replace(/[^\x20-\x7e]/g, '')}\r\n`;
+  const head =
+    `POST ${PREFIX}${path} HTTP/1.1\r\nHost: runtime\r\n` +
+    `Content-Type: ${contentType.replace(/[^\x20-\x7e]/g, '')}\r\n` +
+    `Content-Length: ${Buffer.byteLength(body)}\r\n${error}\r\n`;
+  return typeof body === 'string' ? [head + body] : [head, body];
+}
+
+/** Parts as bytes. */
+function bytesOf(parts) {
+  const isText = parts.every((part) => typeof part === 'string');
+  return isText ? Buffer.from(parts.join('')) : Buffer.concat(parts.map((part) => Buffer.from(part)));
 }
 
 /** Takes bytes, gives responses in their order. */
@@ -30,6 +39,8 @@ class Link {
     this.size = 0;
     this.responses = [];
     this.waiting = null;
+    this.skipped = 0;
+    this.fd = fd;
     this.socket = new net.Socket({ fd, readable: true, writable: true });
     this.socket.on('data', (chunk) => this.take(chunk));
     // The daemon is gone: nobody is left to answer.
@@ -47,9 +58,26 @@ class Link {
     this.socket.unref();
   }
 
-  send(buffers, sent) {
+  send(parts, sent = () => {}) {
     this.socket.ref();
-    this.socket.write(buffers.length === 1 ? buffers[0] : Buffer.concat(buffers), sent);
+    const bytes = bytesOf(parts);
+    const written = this.socket.writableLength === 0 ? this.writeNow(bytes) : 0;
+    if (written === bytes.length) sent();
+    else this.socket.write(bytes.subarray(written), sent);
+  }
+
+  /** Writes what the kernel takes at once, which is nearly always all: no stream is kept busy with it. */
+  writeNow(bytes) {
+    try {
+      return fs.writeSync(this.fd, bytes);
+    } catch {
+      return 0; // it is full, or gone: the stream finds out which
+    }
+  }
+
+  /** Passes over the next response, an answer of no interest. */
+  skip() {
+    this.skipped += 1;
   }
 
   receive() {
@@ -66,6 +94,10 @@ class Link {
     let bytes = this.chunks.length === 1 ? this.chunks[0] : Buffer.concat(this.chunks);
     this.needed = undefined;
     for (;;) {
+      if (this.skipped > 0 && bytes.length >= TAKEN.length && TAKEN.compare(bytes, 0, TAKEN.length) === 0) {
+        this.skipped -= 1;
+        bytes = bytes.subarray(TAKEN.length);
+      }
       const end = bytes.indexOf('\r\n\r\n');
       if (end < 0) break;
       const [first, ...lines] = bytes.toString('latin1', 0, end).split('\r\n');
@@ -88,6 +120,10 @@ class Link {
   }
 
   give(response) {
+    if (this.skipped > 0) {
+      this.skipped -= 1;
+      return;
+    }
     if (this.waiting === null) {
       this.responses.push(response);
       return;

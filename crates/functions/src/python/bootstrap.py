@@ -22,6 +22,13 @@ class Fault(Exception):
         self.trace = trace or []
 
 
+# What usual events need. More than 128 KB would be mapped and unmapped for each.
+ROOM = 16384
+LARGE_ROOM = 262144
+# The answer to an outcome, as it nearly always is.
+TAKEN = b'HTTP/1.1 202 \r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n{"status":"OK"}\n'
+
+
 class Link:
     """HTTP over the inherited socket."""
 
@@ -36,9 +43,9 @@ class Link:
         except OSError:
             os._exit(0)
 
-    def more(self):
+    def more(self, size=ROOM):
         try:
-            data = self.socket.recv(262144)
+            data = self.socket.recv(size)
         except OSError:
             data = b""
         if not data:  # The daemon is gone: nobody is left to answer.
@@ -46,25 +53,37 @@ class Link:
         return data
 
     def receive(self):
+        data = self.buffer or self.more()
         while True:
-            end = self.buffer.find(b"\r\n\r\n")
+            end = data.find(b"\r\n\r\n")
             if end >= 0:
                 break
-            self.buffer += self.more()
-        lines = self.buffer[:end].decode("latin-1").split("\r\n")
+            data += self.more()
+        first, *lines = data[:end].decode("latin-1").split("\r\n")
         headers = {}
-        for line in lines[1:]:
-            name, _, value = line.partition(":")
-            headers[name.lower()] = value.strip()
-        length = int(headers.get("content-length", 0))
-        parts = [self.buffer[end + 4 :]]
-        have = len(parts[0])
-        while have < length:
-            parts.append(self.more())
-            have += len(parts[-1])
-        body = b"".join(parts)
-        self.buffer = body[length:]
-        return int(lines[0].split(" ", 2)[1]), headers, body[:length]
+        for line in lines:
+            name, _, value = line.partition(": ")
+            headers[name.lower()] = value
+        begin = end + 4
+        end = begin + int(headers.get("content-length", 0))
+        if len(data) < end:
+            parts = [data]
+            have = len(data)
+            while have < end:
+                parts.append(self.more(LARGE_ROOM))
+                have += len(parts[-1])
+            data = b"".join(parts)
+        self.buffer = data[end:]
+        return int(first[9:12]), headers, data[begin:end]
+
+    def skip(self):
+        """Passes over an answer of no interest."""
+        if not self.buffer:
+            self.buffer = self.more()
+        if self.buffer.startswith(TAKEN):
+            self.buffer = self.buffer[len(TAKEN) :]
+        else:
+            self.receive()
 
 
 PREFIX = "/2018-06-01/runtime/"
@@ -100,14 +119,9 @@ class ClientContext(Attributes):
 class LambdaContext(object):
     """What a handler gets as its second argument."""
 
-    def __init__(self, headers):
-        env = os.environ.get
+    def __init__(self, headers, constant):
+        self.__dict__.update(constant)
         self.aws_request_id = headers.get("lambda-runtime-aws-request-id")
-        self.log_group_name = env("AWS_LAMBDA_LOG_GROUP_NAME")
-        self.log_stream_name = env("AWS_LAMBDA_LOG_STREAM_NAME")
-        self.function_name = env("AWS_LAMBDA_FUNCTION_NAME")
-        self.memory_limit_in_mb = env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
-        self.function_version = env("AWS_LAMBDA_FUNCTION_VERSION")
         self.invoked_function_arn = headers.get("lambda-runtime-invoked-function-arn")
         self.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
         self._epoch_deadline_time_in_ms = int(headers.get("lambda-runtime-deadline-ms") or 0)
@@ -142,6 +156,18 @@ class LambdaContext(object):
         return "LambdaContext([%s])" % ",".join("%s=%s" % (n, getattr(self, n)) for n in shown)
 
 
+def constants():
+    """What is the same in every context of this environment."""
+    env = os.environ.get
+    return {
+        "log_group_name": env("AWS_LAMBDA_LOG_GROUP_NAME"),
+        "log_stream_name": env("AWS_LAMBDA_LOG_STREAM_NAME"),
+        "function_name": env("AWS_LAMBDA_FUNCTION_NAME"),
+        "memory_limit_in_mb": env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
+        "function_version": env("AWS_LAMBDA_FUNCTION_VERSION"),
+    }
+
+
 def client_context(text):
     if not text:
         return None
@@ -173,25 +199,39 @@ EXECUTION = os.environ.get("AWS_EXECUTION_ENV", "")
 ENSURE_ASCII = EXECUTION in ["AWS_Lambda_python3.%d" % minor for minor in range(6, 12)]
 
 
+class NotPlain(Exception):
+    """The json module cannot write a value."""
+
+
+def refuse(value):
+    raise NotPlain
+
+
+PLAIN = json.JSONEncoder(ensure_ascii=ENSURE_ASCII, default=refuse)
+
+
 def marshal(result):
     """The result as JSON bytes; a Decimal becomes a bare number, which the json module cannot do alone."""
-    decimals = []
+    try:
+        return PLAIN.encode(result).encode("utf-8", "surrogatepass")
+    except NotPlain:
+        return marshal_decimals(result)
+
+
+def marshal_decimals(result):
+    mark = "decimal-" + os.urandom(16).hex() + ":"
 
     def default(value):
         decimal = sys.modules.get("decimal")
         if decimal is not None and isinstance(value, decimal.Decimal):
-            if value.is_nan():
-                return float("nan")
-            if not decimals:
-                decimals.append("decimal-" + os.urandom(16).hex() + ":")
-            return decimals[0] + str(value)
+            return float("nan") if value.is_nan() else mark + str(value)
         raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
 
     text = json.dumps(result, ensure_ascii=ENSURE_ASCII, default=default)
-    if decimals:
+    if mark in text:
         import re
 
-        text = re.sub('"' + decimals[0] + '([^"]*)"', r"\1", text)
+        text = re.sub('"' + mark + '([^"]*)"', r"\1", text)
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -414,7 +454,7 @@ def load(handler):
         )
 
 
-def handle(handler, headers, body):
+def handle(handler, constant, headers, body):
     """One invocation; gives the request that reports its outcome."""
     request_id = headers["lambda-runtime-aws-request-id"]
     State.request_id = request_id
@@ -424,7 +464,7 @@ def handle(handler, headers, body):
     else:
         os.environ.pop("_X_AMZN_TRACE_ID", None)
     try:
-        context = LambdaContext(headers)
+        context = LambdaContext(headers, constant)
         if headers.get("content-type", "application/json") == "application/json":
             try:
                 event = json.loads(body.decode("utf-8"))
@@ -538,14 +578,15 @@ def main():
         link.send(post("init/error", json.dumps(found).encode()))
         link.receive()
         sys.exit(1)
+    constant = constants()
     link.send(NEXT)
     while True:
         status, headers, body = link.receive()
         if status != 200:
             raise RuntimeError("the runtime API answered %d: %r" % (status, body))
         # The outcome and the wish for the next event leave in one write.
-        link.send(handle(handler, headers, body) + NEXT)
-        link.receive()
+        link.send(handle(handler, constant, headers, body) + NEXT)
+        link.skip()
 
 
 if __name__ == "__main__":
