@@ -89,6 +89,21 @@ impl RequestIds {
         format!("Root=1-{seconds:08x}-{:016x}{x:02x}{y:02x}{z:02x}00", self.number())
     }
 
+    /// The next id of an invocation, in the form of a random UUID as Lambda's are.
+    ///
+    /// Source: RFC 9562, section 5.4: four bits tell the version, two the variant.
+    pub fn invocation(&self) -> String {
+        let (high, low) = (self.number(), self.number());
+        format!(
+            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            high >> 32,
+            (high >> 16) & 0xffff,
+            high & 0xfff,
+            ((low >> 48) & 0x3fff) | 0x8000,
+            low & 0xffff_ffff_ffff
+        )
+    }
+
     fn number(&self) -> u64 {
         mix(self.next.fetch_add(1, Ordering::Relaxed))
     }
@@ -136,6 +151,20 @@ mod tests {
         let trace = RequestIds::new().unwrap().trace(0x67a1_c2d3 * 1000);
         assert!(trace.starts_with("Root=1-67a1c2d3-"), "{trace}");
         assert_eq!(trace.len(), "Root=1-67a1c2d3-0a1b2c3d4e5f60718293a4b5".len());
+    }
+
+    #[test]
+    fn an_id_of_an_invocation_is_a_uuid_of_the_fourth_version() {
+        let ids = RequestIds::new().unwrap();
+        let seen: HashSet<_> = (0..10_000).map(|_| ids.invocation()).collect();
+        assert_eq!(seen.len(), 10_000);
+        for id in seen {
+            let lengths: Vec<_> = id.split('-').map(str::len).collect();
+            assert_eq!(lengths, [8, 4, 4, 4, 12], "{id}");
+            assert!(id.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit()), "{id}");
+            assert_eq!(&id[14..15], "4", "{id}");
+            assert!("89ab".contains(&id[19..20]), "{id}");
+        }
     }
 
     #[test]

@@ -70,7 +70,7 @@ async fn deliver(Departure { live, ending }: &Departure, shared: &Shared) {
     let called = if integration::is_function(integration) {
         match integration::function_of(integration, &exchange) {
             Ok((function, qualifier)) => {
-                let request_id = Arc::clone(id.insert(integration::invocation_id()));
+                let request_id = Arc::clone(id.insert(shared.ids.invocation().into()));
                 let invocation = Invocation::new(request_id, function, qualifier, payload);
                 call(&invocation, shared.time_limit(integration.timeout), peer, shared).await
             }

@@ -170,7 +170,7 @@ impl Call {
         );
         let trace = Some(shared.ids.trace(self.epoch_millis).into());
         let exchange = self.asked("", live);
-        let id = integration::invocation_id();
+        let id = Arc::<str>::from(shared.ids.invocation());
         let named = Arc::clone(&id);
         let call = integration::call(&self.integration, &exchange, payload, trace, named, shared);
         let began = Instant::now();

@@ -213,7 +213,7 @@ async fn ask(
         Authorization::None => None,
         Authorization::Custom(authorizer) => {
             let began = Instant::now();
-            let id = integration::invocation_id();
+            let id = Arc::<str>::from(shared.ids.invocation());
             let judged =
                 authorizer::authorize(authorizer, peer, api, &request, moment, &id, shared).await;
             let status = judged.as_ref().map_or_else(Denied::status, |_| 200);
@@ -274,7 +274,7 @@ async fn ask(
     let answer = if integration::is_function(integration) {
         let payload = event::connect(peer, api, &request, moment, authorizer_millis);
         let trace = Some(Arc::clone(&request.trace));
-        let id = Arc::clone(called.insert(integration::invocation_id()));
+        let id = Arc::clone(called.insert(shared.ids.invocation().into()));
         let result = integration::call(integration, &exchange, payload, trace, id, shared).await;
         result.and_then(|result| ProxyResponse::parse(&result))
     } else {

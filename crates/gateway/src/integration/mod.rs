@@ -12,11 +12,8 @@ mod proxy;
 mod service;
 mod templates;
 
-use std::sync::Arc;
-
 use stillwire_model::{Integration, IntegrationTarget};
 use tokio::time::timeout;
-use uuid::Uuid;
 
 pub(crate) use backend::Answered;
 pub(crate) use proxy::{call, function_of};
@@ -47,11 +44,6 @@ pub(crate) fn at_once(
         _ => return None,
     };
     Some(answered.and_then(|answered| answer::make(integration, answered, exchange, shared)))
-}
-
-/// An id for a call of a function; Lambda's are UUIDs too.
-pub(crate) fn invocation_id() -> Arc<str> {
-    Uuid::new_v4().to_string().into()
 }
 
 /// Calls a backend that is no function behind `AWS_PROXY`; gives what the client gets of its answer.

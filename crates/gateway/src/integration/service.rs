@@ -19,7 +19,7 @@ use stillwire_outbound::service::{self, Ask};
 
 use crate::exchange::Exchange;
 use crate::integration::backend::Answered;
-use crate::integration::{http, invocation_id};
+use crate::integration::http;
 use crate::rescue::Failure;
 use crate::shared::Shared;
 
@@ -80,7 +80,7 @@ struct Call {
 impl Call {
     async fn run(self, is_event: bool, shared: &Shared) -> Result<Answered, Failure> {
         let Self { function, qualifier, body } = self;
-        let invocation = Invocation::new(invocation_id(), function, qualifier, body);
+        let invocation = Invocation::new(shared.ids.invocation().into(), function, qualifier, body);
         if is_event {
             shared.events.accept(invocation)?;
             return Ok(Answered::new(202, Bytes::new()));
