@@ -95,7 +95,8 @@ impl FunctionProcess {
         let fds = [input, output_end, error_end];
         let mut group = None;
         let process = if let Some(template) = template {
-            processes.fork(Fork { id, template: template.id, env }, fds).await?
+            let fork = Fork { id, template: template.id, env: template.changes(env) };
+            processes.fork(fork, fds).await?
         } else {
             let (confinement, joined) = match strict {
                 Some(strict) => {

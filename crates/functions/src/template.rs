@@ -3,6 +3,7 @@
 //! A template holds an interpreter with its libraries, and none of the function's own code, unless the function asks
 //! for that (`SnapStart`). Where it cannot be forked soundly, environments are processes of their own, as without it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ const READY_DEADLINE: Duration = stillwire_model::limits::FUNCTION_INIT_TIMEOUT;
 #[derive(Debug)]
 pub(crate) struct Template {
     pub(crate) id: u64,
+    /// Its variables.
+    env: BTreeMap<String, String>,
     alive: Arc<AtomicBool>,
     _stop: oneshot::Sender<()>,
 }
@@ -82,6 +85,12 @@ impl Tried {
 }
 
 impl Template {
+    /// What an environment with these variables changes of the template's, which has all of their names.
+    pub(crate) fn changes(&self, mut env: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        env.retain(|name, value| self.env.get(name) != Some(value));
+        env
+    }
+
     /// It did not fork when it should have: nobody asks it again.
     pub(crate) fn give_up(&self, pool: &Pool, problem: &io::Error) {
         self.alive.store(false, Ordering::Relaxed);
@@ -106,11 +115,12 @@ async fn start(pool: &Pool, prepared: &Prepared) -> Result<Template, String> {
         runtime: &prepared.env,
         tmp: tmp.path(),
     };
+    let env = process_env::variables(pool.function(), pool.variables(), &place);
     let spawn = Spawn {
         id,
         program: prepared.program.clone(),
         args: prepared.args.clone(),
-        env: Some(process_env::variables(pool.function(), pool.variables(), &place)),
+        env: Some(env.clone()),
         cwd: prepared.task_root.clone(),
         role: Role::Template,
         confinement: None,
@@ -125,7 +135,7 @@ async fn start(pool: &Pool, prepared: &Prepared) -> Result<Template, String> {
     let watch = Watch { process, outputs: [output, error], alive: Arc::clone(&alive), _tmp: tmp };
     pool.spawn("template", watch.run(pool.journal().clone(), stopped));
     match tokio::time::timeout(READY_DEADLINE, ready).await {
-        Ok(Ok(None)) => Ok(Template { id, alive, _stop: stop }),
+        Ok(Ok(None)) => Ok(Template { id, env, alive, _stop: stop }),
         Ok(Ok(Some(problem))) => Err(problem),
         Ok(Err(_)) => Err("its template ended before it was ready".to_owned()),
         Err(_) => Err(format!("its template is not ready after {READY_DEADLINE:?}")),

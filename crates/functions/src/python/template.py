@@ -49,6 +49,9 @@ def serve(number, settings, load):
         control.recv(1)  # until somebody has heard it
         os._exit(0)
     supervisor = os.getppid()
+    # Whatever an environment makes or touches becomes memory of its own: what all of them need is made here.
+    die_with_parent = functools.partial(ctypes.CDLL(None).prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+    mark = mark_address()
     gc.collect()
     gc.freeze()  # a later collection in an environment leaves shared pages alone
     tell(control, {"Ready": {"problem": None}})
@@ -67,7 +70,12 @@ def serve(number, settings, load):
                     # The environment becomes an orphan, which makes it the supervisor's child.
                     if os.fork() != 0:
                         os._exit(0)
-                    become(control, order, descriptors, supervisor)
+                    become(control, order, descriptors, mark)
+                    while os.getppid() != supervisor:
+                        time.sleep(0.0002)
+                    die_with_parent()
+                    if os.getppid() != supervisor:
+                        os._exit(0)
                 except Exception as error:
                     tell(control, failed(order, error))
                     os._exit(1)
@@ -146,35 +154,30 @@ def check(own, control):
             raise Unsound("a library imports the function's own module %s" % name)
 
 
-def become(control, order, descriptors, supervisor):
-    """Makes this process the environment that the order describes."""
+def become(control, order, descriptors, mark):
+    """Makes this process the environment that the order describes: by the variables that are its own."""
     os.setpgid(0, 0)
     os.dup2(descriptors[1], 1)
     os.dup2(descriptors[2], 2)
     os.close(descriptors[1])
     os.close(descriptors[2])
-    os.environ.clear()
     os.environ.update(order["env"])
-    mark(os.environ[MARK])
+    if mark:
+        value = order["env"][MARK].encode()
+        ctypes.memmove(mark, value, len(value))
     if "tempfile" in sys.modules:
         sys.modules["tempfile"].tempdir = None  # the folder of the template, if anybody asked already
     tell(control, {"Forked": {"id": order["id"], "pid": os.getpid()}})
     control.close()
-    while os.getppid() != supervisor:
-        time.sleep(0.0002)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
-    if os.getppid() != supervisor:
-        os._exit(0)
 
 
-def mark(value):
-    """Writes the mark to where the kernel reads a process's first variables: by it the supervisor finds strays."""
+def mark_address():
+    """Where the mark is that the kernel reads among a process's first variables: by it the supervisor finds strays."""
     with open("/proc/self/environ", "rb") as environ:
         at = environ.read().find(("%s=" % MARK).encode())
     with open("/proc/self/stat") as stat:
         start = int(stat.read().rpartition(")")[2].split()[47])  # env_start, field 50
-    if at >= 0 and start:
-        ctypes.memmove(start + at + len(MARK) + 1, value.encode(), len(value))
+    return start + at + len(MARK) + 1 if at >= 0 and start else None
 
 
 def run_hooks(kind, order=iter):

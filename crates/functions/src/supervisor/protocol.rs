@@ -73,7 +73,7 @@ pub(crate) struct Fork {
     pub(crate) id: u64,
     /// The template's name.
     pub(crate) template: u64,
-    /// Its variables; the template has no others.
+    /// Those of its variables that differ from the template's, which has all their names.
     pub(crate) env: BTreeMap<String, String>,
 }
 
