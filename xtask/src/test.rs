@@ -5,5 +5,11 @@ use crate::tools;
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     tools::install()?;
-    run::run(run::cargo().args(["test", "--workspace", "--no-fail-fast"]).args(arguments))
+    let mut command = run::cargo();
+    command.args(["test", "--no-fail-fast"]);
+    // Whoever names packages means those alone.
+    if !arguments.iter().any(|word| matches!(word.as_str(), "-p" | "--package")) {
+        command.arg("--workspace");
+    }
+    run::run(command.args(arguments))
 }

@@ -222,7 +222,9 @@ pub(crate) fn front(
     (functions, roles): (Known, Option<Roles>),
     region: &str,
 ) -> Result<stillwire_front::Tables> {
-    let secrets = own.keys()?.into_iter().map(|(name, key)| (name, key.secret)).collect();
+    // A policy is about APIs: a key that has one opens nothing else.
+    let free = own.keys()?.into_iter().filter(|(_, key)| key.policy.is_none());
+    let secrets = free.map(|(name, key)| (name, key.secret)).collect();
     Ok(stillwire_front::Tables {
         stores: tables.stores(),
         auth: match own.tables.signatures {

@@ -15,6 +15,11 @@ const ADDRESS: &str = "10.77.0.1";
 /// What may deploy.
 const KEY: (&str, &str) = ("AKIADEPLOYER", "its secret");
 
+/// What may post, and nothing else.
+const POSTER: (&str, &str) = ("AKIAPOSTER", "another secret");
+
+const POLICY: &str = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+
 /// A network that nobody else is in.
 struct Network(Child);
 
@@ -81,7 +86,11 @@ fn signed_with((key, secret): (&str, &str), mut command: Command) -> Command {
 
 fn serve(network: &Network, folder: &Path, listen: &str) -> Stillwire {
     let settings = folder.join("stillwire.toml");
-    std::fs::write(&settings, format!("[keys]\n{} = \"{}\"\n{listen}", KEY.0, KEY.1)).unwrap();
+    let keys = format!(
+        "{} = \"{}\"\n[keys.{}]\nsecret = \"{}\"\npolicy = '{POLICY}'\n",
+        KEY.0, KEY.1, POSTER.0, POSTER.1
+    );
+    std::fs::write(&settings, format!("{listen}[keys]\n{keys}")).unwrap();
     let mut command = Stillwire::command(PROGRAM);
     command.args(["serve", "--port", "0", "--verbose", "--data-dir"]).arg(folder.join("data"));
     command.arg("--config").arg(settings);
@@ -121,7 +130,7 @@ fn another_machine_deploys_and_posts_with_a_key_that_is_known_and_connects_witho
     assert!(deployed.stdout.contains("wss://chat.example.com:"), "{}", deployed.text);
     let stacks = ["cloudformation", "describe-stacks", "--query", "Stacks[].StackName"];
     aws(KEY, &endpoint, &stacks).well().wrote("sam-chat");
-    for key in [("000000000000", "stillwire"), ("AKIANOBODY", "x")] {
+    for key in [("000000000000", "stillwire"), ("AKIANOBODY", "x"), POSTER] {
         assert_ne!(aws(key, &endpoint, &stacks).code, Some(0), "{key:?}");
     }
 
@@ -140,8 +149,11 @@ fn another_machine_deploys_and_posts_with_a_key_that_is_known_and_connects_witho
     assert_ne!(unsigned.code, Some(0));
     unsigned.wrote("Missing Authentication Token");
     aws(("000000000000", "stillwire"), &stage, &post).wrote("UnrecognizedClientException");
-    let gone = aws(KEY, &stage, &post);
-    assert!(gone.text.contains("GoneException") || gone.text.contains("(400)"), "{}", gone.text);
+    for key in [KEY, POSTER] {
+        let gone = aws(key, &stage, &post);
+        let is_gone = gone.text.contains("GoneException") || gone.text.contains("(400)");
+        assert!(is_gone, "{}", gone.text);
+    }
     let mut curl = Command::new("python3");
     let get = "import sys,urllib.request as r\nr.urlopen(sys.argv[1])";
     curl.args(["-c", get, &format!("{endpoint}/metrics")]);
