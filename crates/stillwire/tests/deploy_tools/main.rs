@@ -14,6 +14,7 @@ mod cdk;
 mod commands;
 mod docs;
 mod elsewhere;
+mod fixtures;
 mod sam;
 mod small_services;
 mod support;
