@@ -216,6 +216,12 @@ fn variables_without_a_value_are_told_with_their_place_and_a_way_out() {
             "need itself?",
         ),
         ("AA: ${self:custom.a}", "custom: { a: '${self:}' }", "need itself?"),
+        // Each step doubles them: it ends all the same.
+        (
+            "AA: ${self:custom.a}",
+            "custom: { a: '${self:custom.a}-${self:custom.a}' }",
+            "need too many others",
+        ),
     ] {
         let error = values(variables, more).expect_err("a problem");
         assert!(error.contains(expected), "{variables}: {error}");

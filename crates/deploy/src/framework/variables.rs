@@ -14,6 +14,9 @@ use crate::store::Store;
 /// How deep variables may lead into others; what needs itself is found by it.
 const DEPTH_MAX: usize = 32;
 
+/// How many variables may be looked up for one configuration: two that need each other would double them at each step.
+const LOOKUPS_MAX: usize = 100_000;
+
 /// How much memory the values of variables may take together.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -37,6 +40,7 @@ pub(super) struct Variables<'a> {
     store: &'a Store,
     problems: Vec<Problem>,
     bytes_left: usize,
+    lookups_left: usize,
 }
 
 impl<'a> Variables<'a> {
@@ -46,7 +50,8 @@ impl<'a> Variables<'a> {
         options: Options<'a>,
         store: &'a Store,
     ) -> Self {
-        Self { file, root, options, store, problems: Vec::new(), bytes_left: BYTES_MAX }
+        let (problems, bytes_left, lookups_left) = (Vec::new(), BYTES_MAX, LOOKUPS_MAX);
+        Self { file, root, options, store, problems, bytes_left, lookups_left }
     }
 
     /// The configuration without variables.
@@ -142,6 +147,11 @@ impl<'a> Variables<'a> {
         if alternatives.first().is_none_or(|first| !is_source(first)) {
             return Found::Foreign;
         }
+        if self.lookups_left == 0 {
+            self.fail(at, "these variables need too many others", "does one need itself?");
+            return Found::Value(Node { at, value: Value::Null });
+        }
+        self.lookups_left -= 1;
         if depth >= DEPTH_MAX {
             let message = format!("${{{inner}}} leads through too many others");
             self.fail(at, message, "does it need itself?");
