@@ -116,7 +116,7 @@ impl Store {
         if pins.is_empty() {
             return remove(&file);
         }
-        let [account, region, name] = [account, region, name].map(|text| text.to_string());
+        let [account, region, name] = [account, region, name].map(ToString::to_string);
         keep(file, &StackRecord { account, region, name, pins: pins.to_vec() })
     }
 

@@ -162,8 +162,8 @@ mod tests {
             let lengths: Vec<_> = id.split('-').map(str::len).collect();
             assert_eq!(lengths, [8, 4, 4, 4, 12], "{id}");
             assert!(id.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit()), "{id}");
-            assert_eq!(&id[14..15], "4", "{id}");
-            assert!("89ab".contains(&id[19..20]), "{id}");
+            assert_eq!(id.get(14..15), Some("4"), "{id}");
+            assert!(id.get(19..20).is_some_and(|variant| "89ab".contains(variant)), "{id}");
         }
     }
 

@@ -74,7 +74,7 @@ impl Addresses {
             let (aws, mut listeners) = match take_all(&reach, first, &planned) {
                 Ok(taken) => taken,
                 Err(error) if error.source.kind() == io::ErrorKind::AddrInUse => {
-                    in_use = in_use.or(Some((first, error.address.port())));
+                    in_use.get_or_insert_with(|| (first, error.address.port()));
                     continue;
                 }
                 Err(error) => return Err(error.into()),

@@ -59,9 +59,8 @@ fn what_the_serverless_framework_packages_by_the_aws_cli() {
     let mut zip = Command::new("python3");
     zip.current_dir(folder).args(["-m", "zipfile", "-c", "chat.zip", "src/"]);
     run(zip).well();
-    let functions = packaged["Resources"].as_object().unwrap().values();
-    let key =
-        functions.filter_map(|one| one["Properties"]["Code"]["S3Key"].as_str()).next().unwrap();
+    let mut functions = packaged["Resources"].as_object().unwrap().values();
+    let key = functions.find_map(|one| one["Properties"]["Code"]["S3Key"].as_str()).unwrap();
     let body = folder.join("chat.zip");
     let put = ["s3api", "put-object", "--bucket", name.as_str().unwrap(), "--key", key, "--body"];
     house.ask(&[put.as_slice(), &[body.to_str().unwrap()]].concat());
