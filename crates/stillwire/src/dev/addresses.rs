@@ -205,6 +205,16 @@ pub(crate) fn take_another(name: &str, reach: &Reach, first: u16, record: &Path)
     }
 }
 
+/// What has this name does not come back: its port is free for others.
+pub(crate) fn give_up(name: &str, record: &Path) -> io::Result<()> {
+    let Some(first) = first_of(record) else { return Ok(()) };
+    let mut known = read(record, first);
+    if known.remove(name).is_some() {
+        keep(record, first, known)?;
+    }
+    Ok(())
+}
+
 /// The ports that were taken, by what they are for.
 fn ports<K: Ord>(
     keys: impl Iterator<Item = K>,
@@ -255,6 +265,10 @@ fn read(record: &Path, first: u16) -> BTreeMap<String, u16> {
 fn write(record: &Path, first: u16, planned: &[(String, u16)]) -> io::Result<()> {
     let mut known = read(record, first);
     known.extend(planned.iter().cloned());
+    keep(record, first, known)
+}
+
+fn keep(record: &Path, first: u16, mut known: BTreeMap<String, u16>) -> io::Result<()> {
     known.insert("first".to_owned(), first);
     fs::write(record, serde_json::to_string_pretty(&known)?)
 }
@@ -276,6 +290,9 @@ mod tests {
         write(&record, 7800, &[port_of("b", 7801)]).unwrap();
         let known = read(&record, 7800);
         assert_eq!(known, BTreeMap::from([("a".to_owned(), 7800), ("b".to_owned(), 7801)]));
+        give_up("a", &record).unwrap();
+        give_up("nobody", &record).unwrap();
+        assert_eq!(read(&record, 7800), BTreeMap::from([("b".to_owned(), 7801)]));
         assert_eq!(read(&record, 7900), BTreeMap::new());
     }
 

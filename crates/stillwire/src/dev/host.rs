@@ -14,7 +14,7 @@ use stillwire_model::{
     Api, ApiDefinition, ApiHost, ApiId, ApiKeys, App, Domain, DomainDefinition, DomainName,
 };
 
-use crate::dev::addresses::{Addresses, aws_name, take_another};
+use crate::dev::addresses::{Addresses, aws_name, give_up, take_another};
 use crate::dev::functions::Known;
 use crate::dev::reach::Reach;
 
@@ -176,6 +176,12 @@ impl ApiHost for Host {
     fn withdraw(&self, id: &ApiId) {
         self.gateway.withdraw(id);
         self.served().apis.remove(id);
+        // One that a template declares may come back, and then where it was.
+        if !self.declared().apis.contains_key(id)
+            && let Err(error) = give_up(id.as_str(), &self.ports.record)
+        {
+            tracing::warn!(%error, api = %id, "its port is still remembered");
+        }
     }
 
     fn publish_domains(&self, definitions: &[DomainDefinition]) -> Result<(), Vec<String>> {
