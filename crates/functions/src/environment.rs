@@ -81,9 +81,6 @@ pub(crate) async fn run(start: Start, ready: Arc<AtomicBool>) -> End {
     }
 }
 
-/// What an invocation took that is over, and what is still to be told of it.
-type Over = (Usage, Settling);
-
 struct Environment {
     pool: Arc<Pool>,
     generation: u64,
@@ -163,12 +160,16 @@ impl Environment {
         let phase = self.phase.take().expect("a step puts the phase back");
         if let CallKind::Next = kind {
             return match phase.next(asker) {
-                Ok((waiting, finished)) => {
+                Ok((waiting, mut finished)) => {
                     self.phase = Some(Phase::Idle(waiting));
-                    if let Some(finished) = &finished {
+                    if let Some(finished) = &mut finished {
                         self.drain_outputs_of(&finished.request_id);
+                        self.report(finished);
                     }
-                    self.become_ready(finished)
+                    let flow = self.become_ready();
+                    // Until it has taken what waits, nobody is to start an environment for that.
+                    drop(finished);
+                    flow
                 }
                 Err((phase, refusal)) => self.refuse(phase, *refusal),
             };
@@ -198,8 +199,8 @@ impl Environment {
         ControlFlow::Continue(())
     }
 
-    /// Offers the environment to the pool, by which an invocation is over.
-    fn become_ready(&mut self, finished: Option<Settling>) -> ControlFlow<End> {
+    /// Offers the environment to the pool.
+    fn become_ready(&mut self) -> ControlFlow<End> {
         let first = self.init.take().is_some();
         if first {
             let took = self.started.elapsed();
@@ -208,33 +209,26 @@ impl Environment {
             self.ready.store(true, Ordering::Relaxed);
         }
         self.deadline = far_future();
-        // Until it has taken what waits, nobody is to start an environment for that: so long the finished one counts.
-        let turn = self.pool.ready(self.generation, first);
-        let over = finished.map(|finished| (self.usage(&finished), finished));
-        match turn {
-            Turn::Work(work) => self.deliver(*work, over),
+        match self.pool.ready(self.generation, first) {
+            Turn::Work(work) => self.deliver(*work),
             Turn::Wait(mailbox) => {
-                self.report(over);
                 self.mailbox = Some(mailbox);
                 ControlFlow::Continue(())
             }
-            Turn::Retire => {
-                self.report(over);
-                ControlFlow::Break(End::Retired)
-            }
+            Turn::Retire => ControlFlow::Break(End::Retired),
         }
     }
 
     fn on_work(&mut self, work: Option<Work>) -> ControlFlow<End> {
         self.mailbox = None;
         match work {
-            Some(work) => self.deliver(work, None),
+            Some(work) => self.deliver(work),
             None => ControlFlow::Break(End::Retired),
         }
     }
 
-    /// Hands the event to the waiting runtime; `over` is the invocation before it, which is told once that runs.
-    fn deliver(&mut self, work: Work, over: Option<Over>) -> ControlFlow<End> {
+    /// Hands the event to the waiting runtime.
+    fn deliver(&mut self, work: Work) -> ControlFlow<End> {
         let Some(Phase::Idle(waiting)) = self.phase.take() else {
             unreachable!("work is taken in the idle phase only");
         };
@@ -243,12 +237,10 @@ impl Environment {
         let event = self.event(&work, limit);
         if waiting.is_closed() || self.runtime.send(waiting, event).is_err() {
             // The runtime hung up while it waited, and asked for nothing since.
-            self.report(over);
             self.pool.give_back(work);
             return ControlFlow::Break(End::Retired);
         }
         let now = Instant::now();
-        self.report(over);
         if work.invocation.log_tail {
             self.journal = self.pool.journal().with_tail();
         }
@@ -351,7 +343,7 @@ impl Environment {
             Some(Phase::Settling(mut settling)) => {
                 let limit = self.pool.time_limit();
                 settling.failure = Some(Failure::Timeout(limit));
-                self.report_now(settling);
+                self.report(&mut settling);
                 ControlFlow::Break(End::Retired)
             }
             _ => ControlFlow::Break(End::InitTimeout(self.init_limit)),
@@ -369,7 +361,7 @@ impl Environment {
             }
             Some(Phase::Settling(mut settling)) => {
                 settling.failure = Some(failure);
-                self.report_now(settling);
+                self.report(&mut settling);
                 ControlFlow::Break(End::Retired)
             }
             Some(Phase::Init) => ControlFlow::Break(End::InitFailed(failure)),
@@ -379,29 +371,19 @@ impl Environment {
 
     fn fail(&mut self, running: Running, failure: Failure) {
         let object = failure.object(&running.request_id);
-        let (settling, told) = running.settle(Outcome::Failed(object), Some(failure));
+        let (mut settling, told) = running.settle(Outcome::Failed(object), Some(failure));
         self.tell(told);
-        self.report_now(settling);
+        self.report(&mut settling);
     }
 
-    /// What an invocation that is over took.
-    fn usage(&mut self, finished: &Settling) -> Usage {
-        Usage {
+    /// The invocation is over: its report, and what its caller waits for.
+    fn report(&mut self, finished: &mut Settling) {
+        let usage = Usage {
             duration: finished.since.elapsed(),
             memory_mb: self.pool.function().memory_mb,
             peak_mb: self.process.memory.peak_mb().min(self.pool.function().memory_mb.into()),
             init: self.init_took.take(),
-        }
-    }
-
-    fn report_now(&mut self, finished: Settling) {
-        let usage = self.usage(&finished);
-        self.report(Some((usage, finished)));
-    }
-
-    /// An invocation is over: its report, and what its caller waits for.
-    fn report(&mut self, over: Option<Over>) {
-        let Some((usage, mut finished)) = over else { return };
+        };
         self.journal.end(&finished.request_id, &usage, finished.failure.as_ref());
         self.tell(finished.awaited.take().map(|awaited| *awaited));
         if self.journal.has_tail() {

@@ -4,20 +4,16 @@
 
 const { Writable } = require('stream');
 
-/** What is the same for every event: to ask the environment costs more than to keep it. */
-const CONSTANT = {
-  functionVersion: process.env.AWS_LAMBDA_FUNCTION_VERSION,
-  functionName: process.env.AWS_LAMBDA_FUNCTION_NAME,
-  memoryLimitInMB: process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
-  logGroupName: process.env.AWS_LAMBDA_LOG_GROUP_NAME,
-  logStreamName: process.env.AWS_LAMBDA_LOG_STREAM_NAME,
-};
-
 /** What the environment and the headers of an event tell. */
 function environmentData(headers) {
+  const env = process.env;
   const deadline = Number(headers['lambda-runtime-deadline-ms']);
   return {
-    ...CONSTANT,
+    functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
+    functionName: env.AWS_LAMBDA_FUNCTION_NAME,
+    memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
+    logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
+    logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
     clientContext: parsed(headers['lambda-runtime-client-context'], 'ClientContext'),
     identity: parsed(headers['lambda-runtime-cognito-identity'], 'CognitoIdentity'),
     invokedFunctionArn: headers['lambda-runtime-invoked-function-arn'],
