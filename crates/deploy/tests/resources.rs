@@ -6,7 +6,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use stillwire_deploy::{Action, Input, LoadOptions, load};
-use stillwire_model::{Authorization, Code, IntegrationTarget, Logging};
+use stillwire_model::{Authorization, Code, IntegrationTarget, LogLevel, Logging};
 
 use support::{environment_of, error, function, loaded, row, with_environment};
 
@@ -237,7 +237,7 @@ fn layers_and_the_way_of_logging_belong_to_the_function() {
             "Runtime": "python3.12", "Handler": "index.handler", "Code": "code",
             "Layers": [{ "Ref": "Two" }, { "Fn::GetAtt": ["One", "LayerVersionArn"] }, { "Ref": "Gone" },
                 "arn:aws:lambda:us-east-1:017000801446:layer:powertools:4"],
-            "LoggingConfig": { "LogFormat": "JSON", "ApplicationLogLevel": "WARN", "LogGroup": "/mine" },
+            "LoggingConfig": { "LogFormat": "JSON", "ApplicationLogLevel": "WARN", "SystemLogLevel": "DEBUG", "LogGroup": "/mine" },
             "EphemeralStorage": { "Size": 1024 }, "TracingConfig": { "Mode": "Active" },
             "Architectures": ["arm64"] } } } });
     fs::write(&file, template.to_string()).expect("written");
@@ -245,8 +245,9 @@ fn layers_and_the_way_of_logging_belong_to_the_function() {
     let function = loaded.app.functions().next().expect("a function");
     let folder = |name: &str| Code::Directory { root: dir.path().join(name), source: None };
     assert_eq!(function.layers, [folder("two"), folder("one")]);
-    let logging = Logging::new(Some("JSON"), Some("WARN".to_owned()), Some("/mine".to_owned()));
-    assert_eq!(function.logging, logging);
+    let (level, system_level) = (Some(LogLevel::Warn), Some(LogLevel::Debug));
+    let group = Some("/mine".to_owned());
+    assert_eq!(function.logging, Logging { json: true, level, system_level, group });
     assert_eq!(row(&loaded, "One").action, Action::Runs);
     let told: Vec<String> = loaded.notices.iter().map(|notice| notice.text.clone()).collect();
     for words in ["gone does not exist", "layer:powertools:4 is not part of this app"] {

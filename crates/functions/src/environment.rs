@@ -206,6 +206,7 @@ impl Environment {
             let took = self.started.elapsed();
             self.pool.start_took(took);
             self.init_took = Some(took);
+            self.pool.journal().init_over(took, None);
             self.ready.store(true, Ordering::Relaxed);
         }
         self.deadline = far_future();
@@ -443,7 +444,7 @@ impl Environment {
         self.process.end(self.pool.journal()).await;
         self.runtime.close();
         if let End::InitFailed(failure) = &end {
-            self.pool.journal().init_failed(self.started.elapsed(), failure);
+            self.pool.journal().init_over(self.started.elapsed(), Some(failure));
         }
         end
     }

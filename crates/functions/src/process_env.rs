@@ -48,8 +48,8 @@ pub(crate) fn variables(
     put("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
     put("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
     put("AWS_LAMBDA_LOG_FORMAT", if function.logging.json { "JSON" } else { "Text" });
-    if let Some(level) = &function.logging.level {
-        put("AWS_LAMBDA_LOG_LEVEL", level);
+    if let Some(level) = function.logging.level {
+        put("AWS_LAMBDA_LOG_LEVEL", level.as_str());
     }
     for (name, value) in place.runtime.iter().chain(ours).chain(&function.environment) {
         put(name, value);
@@ -107,7 +107,11 @@ mod tests {
             handler: "a.b".to_owned(),
             code: Code::Image(String::new()),
             layers: Vec::new(),
-            logging: stillwire_model::Logging::new(Some("JSON"), None, Some("/mine".to_owned())),
+            logging: stillwire_model::Logging::new(|name| match name {
+                "LogFormat" => Some("JSON".to_owned()),
+                "LogGroup" => Some("/mine".to_owned()),
+                _ => None,
+            }),
             environment: pairs(&[("TZ", "Europe/Berlin"), ("AWS_ENDPOINT_URL", "http://mine")]),
             memory_mb: 128,
             timeout: Duration::from_secs(3),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{House, join_all};
 use serde_json::{Value, json};
-use stillwire_model::{Invoke as _, InvokeError, LogSource, Outcome};
+use stillwire_model::{Function, Invoke as _, InvokeError, LogSource, Logging, Outcome};
 use tokio::time::Instant;
 
 const HANDLERS: &str = r#"
@@ -276,4 +276,55 @@ async fn a_higher_reserved_concurrency_holds_at_once() {
         _ = first => panic!("the second waited for the first"),
         answer = second => drop(answer.unwrap()),
     }
+}
+
+/// What has no level is `INFO`, also what the function prints; the platform's events have their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_levels_of_the_logging_config_leave_lines_out() {
+    let house = House::new();
+    house.write(
+        "app.py",
+        "import logging\ndef handler(e, c):\n    print('printed')\n    logging.warning('warned')\n    logging.error('failed')\n",
+    );
+    for (name, application, system) in [("all", "DEBUG", "DEBUG"), ("few", "ERROR", "WARN")] {
+        let logging = Logging::new(|member| {
+            let value = match member {
+                "LogFormat" => "JSON",
+                "ApplicationLogLevel" => application,
+                "SystemLogLevel" => system,
+                _ => return None,
+            };
+            Some(value.to_owned())
+        });
+        house.add(Function { logging, ..house.function(name, "app.handler") }).await;
+        house.returned(name, "{}").await;
+    }
+    let seen = |name: &str| {
+        let lines = house
+            .logs
+            .all()
+            .into_iter()
+            .filter(|line| line.function.name() == name && line.source != LogSource::Notice);
+        let kind = |text: String| match serde_json::from_str::<Value>(&text) {
+            Ok(event) => {
+                event["type"].as_str().or_else(|| event["message"].as_str()).map(str::to_owned)
+            }
+            Err(_) => Some(text),
+        };
+        lines.filter_map(|line| kind(line.text)).collect::<Vec<_>>()
+    };
+    let all = [
+        "platform.initReport",
+        "platform.start",
+        "printed",
+        "warned",
+        "failed",
+        "platform.runtimeDone",
+        "platform.report",
+    ];
+    house
+        .until("both are over", |_| seen("all").len() == all.len() && !seen("few").is_empty())
+        .await;
+    assert_eq!(seen("all"), all);
+    assert_eq!(seen("few"), ["failed"]);
 }

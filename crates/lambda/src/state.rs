@@ -222,12 +222,10 @@ impl Function {
 
 impl Configuration {
     fn logging(&self) -> Logging {
-        let member = |name: &str| {
+        Logging::new(|name| {
             let config = self.members.get("LoggingConfig")?;
             config.get(name).and_then(Value::as_str).map(str::to_owned)
-        };
-        let format = member("LogFormat");
-        Logging::new(format.as_deref(), member("ApplicationLogLevel"), member("LogGroup"))
+        })
     }
 
     /// Whether publishing it again would make the same version.

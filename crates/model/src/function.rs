@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::FunctionArn;
+use crate::{FunctionArn, LogLevel};
 
 /// A deployed function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,20 +112,30 @@ impl Function {
 pub struct Logging {
     /// Whether its lines are JSON objects.
     pub json: bool,
-    /// The least level of the lines that it writes (`WARN`); known only where lines are JSON.
-    pub level: Option<String>,
+    /// The least level of the lines that it writes; there is one only where lines are JSON.
+    pub level: Option<LogLevel>,
+    /// The same for what the platform writes about it.
+    pub system_level: Option<LogLevel>,
     /// The name of its log group, where that is not the usual one.
     pub group: Option<String>,
 }
 
 impl Logging {
-    /// What the members of a `LoggingConfig` mean.
+    /// What the members of a `LoggingConfig` mean; `member` gives the one of a name.
     ///
     /// Source: AWS Lambda Developer Guide, "Log-level filtering": only for JSON, where it is `INFO` unless it is said.
-    pub fn new(format: Option<&str>, level: Option<String>, group: Option<String>) -> Self {
-        let json = format == Some("JSON");
-        let level = json.then(|| level.unwrap_or_else(|| "INFO".to_owned()));
-        Self { json, level, group }
+    pub fn new(member: impl Fn(&str) -> Option<String>) -> Self {
+        let json = member("LogFormat").as_deref() == Some("JSON");
+        let level = |name| {
+            let level = member(name).and_then(|level| LogLevel::named(&level));
+            json.then(|| level.unwrap_or(LogLevel::Info))
+        };
+        Self {
+            json,
+            level: level("ApplicationLogLevel"),
+            system_level: level("SystemLogLevel"),
+            group: member("LogGroup"),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod ids;
 mod integration;
 mod keys;
 pub mod limits;
+mod log_level;
 mod ports;
 mod role;
 mod service;
@@ -49,6 +50,7 @@ pub use integration::{
     Passthrough, RequestTemplates, ResponseKey, function_of_uri,
 };
 pub use keys::{LOCAL_KEYS, LocalKeys, account_key, account_of_key, function_key};
+pub use log_level::LogLevel;
 pub use ports::{
     AccessLogs, ApiHost, BoxFuture, Clock, ControlApi, ControlReply, ControlRequest, Destinations,
     EventQueue, EventRecord, EventSourceHost, EventSourceState, EventSourceStatus, FunctionHost,

@@ -111,8 +111,7 @@ fn is_this_machine(architecture: &str) -> bool {
 }
 
 fn logging(piece: &Piece<'_>) -> Logging {
-    let member = |name: &str| piece.get("LoggingConfig").and_then(|node| node.get(name)?.scalar());
-    Logging::new(member("LogFormat").as_deref(), member("ApplicationLogLevel"), member("LogGroup"))
+    Logging::new(|name| piece.get("LoggingConfig").and_then(|node| node.get(name)?.scalar()))
 }
 
 fn runtime(resolver: &mut Resolver<'_>, piece: &Piece<'_>, image: bool) -> Option<Runtime> {

@@ -27,6 +27,7 @@ impl Writer<'_> {
                 ("log_format", "LogFormat"),
                 ("log_group", "LogGroup"),
                 ("application_log_level", "ApplicationLogLevel"),
+                ("system_log_level", "SystemLogLevel"),
             ];
             set("LoggingConfig", taken(block, &names).into());
         }
