@@ -2,7 +2,7 @@
 //!
 //! Source: DynamoDB service model (JSON 1.0, target prefixes); SDKs verify `x-amz-crc32`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Read as _;
 use std::sync::Arc;
@@ -12,13 +12,14 @@ use flate2::read::GzDecoder;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, header};
 use http_body_util::Full;
-use serde_json::json;
+use serde_json::{Value, json};
 use stillwire_awswire::{Payload, SignatureError};
 use stillwire_model::{Clock, FunctionKeys, TableStores};
 use uuid::Uuid;
 
-use crate::roles::Roles;
+use crate::roles::{PartitionKeys, Roles};
 use crate::signed::{self, Where};
+use crate::table_access::named_tables;
 use crate::{Caller, REQUEST_BYTES_MAX, Rooms, reply};
 
 /// What a request to tables must be signed with.
@@ -59,6 +60,9 @@ impl fmt::Debug for Tables {
     }
 }
 
+/// The most tables that a request can be about. Source: DynamoDB quotas, actions of a transaction (100).
+const NAMED_TABLES_MAX: usize = 100;
+
 /// The JSON protocols that are answered in kind. Source: DynamoDB, observed.
 const TYPES: [&str; 2] = ["application/x-amz-json-1.0", "application/json"];
 
@@ -85,10 +89,13 @@ pub(crate) async fn answer(
     let base = caller.content_type.split(';').next().unwrap_or_default().trim();
     let kind = TYPES.into_iter().find(|kind| kind.eq_ignore_ascii_case(base)).unwrap_or(TYPES[0]);
     let region = caller.scope.as_ref().map_or(&*tables.region, |scope| &scope.region);
-    let accepted = refuse(rooms, tables, caller, parts, &body)
-        .and_then(|()| plain(&parts.headers, body))
-        .and_then(|body| permit(tables, caller, (region, account), &body).map(|()| body));
-    let (status, body) = match accepted {
+    let accepted =
+        refuse(rooms, tables, caller, parts, &body).and_then(|()| plain(&parts.headers, body));
+    let permitted = match accepted {
+        Ok(body) => permit(tables, caller, (region, account), &body).await.map(|()| body),
+        refused => refused,
+    };
+    let (status, body) = match permitted {
         Err(refused) => refused,
         Ok(body) => {
             let answer = tables.stores.store(account, region).call(&caller.target, body).await;
@@ -147,7 +154,7 @@ fn refuse(
 }
 
 /// Refuses a function whose role does not allow what it asks for, where roles are enforced.
-fn permit(
+async fn permit(
     tables: &Tables,
     caller: &Caller,
     place: (&str, &str),
@@ -155,12 +162,48 @@ fn permit(
 ) -> Result<(), (u16, Bytes)> {
     let (Some(roles), Some(scope)) = (&tables.roles, &caller.scope) else { return Ok(()) };
     let Some(function) = tables.functions.function(&scope.access_key) else { return Ok(()) };
+    let Some(permissions) = roles.of(&function) else { return Ok(()) };
     let operation = caller.target.split_once('.').map_or("", |(_, operation)| operation);
-    roles.check(&function, (operation, body), place).map_err(|refused| {
+    let body = serde_json::from_slice::<Value>(body).ok();
+    let keys = match &body {
+        Some(body) if permissions.ask_for_items() => {
+            partition_keys(tables, place, named_tables(body)).await
+        }
+        _ => PartitionKeys::default(),
+    };
+    permissions.check(&function, (operation, body.as_ref()), place, &keys).map_err(|refused| {
         let text = json!({ "__type": "com.amazon.coral.service#AccessDeniedException",
             "Message": refused.message() });
         (400, text.to_string().into())
     })
+}
+
+/// The partition keys of these tables and their indexes. Of a table that is not there, or is another's, nothing is told.
+async fn partition_keys(
+    tables: &Tables,
+    (region, account): (&str, &str),
+    names: BTreeSet<&str>,
+) -> PartitionKeys {
+    let store = tables.stores.store(account, region);
+    let mut keys = PartitionKeys::new();
+    for name in names.into_iter().take(NAMED_TABLES_MAX) {
+        let request = json!({ "TableName": name }).to_string();
+        let reply = store.call("DynamoDB_20120810.DescribeTable", request.into()).await;
+        let described: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        let Some(table) = described.get("Table") else { continue };
+        let lists = ["GlobalSecondaryIndexes", "LocalSecondaryIndexes"];
+        let indexes = lists.iter().filter_map(|list| table.get(list)?.as_array()).flatten();
+        for of in indexes.chain([table]) {
+            let arn = of.get("IndexArn").or_else(|| of.get("TableArn")).and_then(Value::as_str);
+            let key = of.get("KeySchema").and_then(Value::as_array).into_iter().flatten();
+            let mut key = key.filter(|key| key.get("KeyType").is_some_and(|kind| kind == "HASH"));
+            let name = key.next().and_then(|key| key.get("AttributeName")?.as_str());
+            if let (Some(arn), Some(name)) = (arn, name) {
+                keys.insert(arn.to_owned(), name.to_owned());
+            }
+        }
+    }
+    keys
 }
 
 /// The body as text: SDKs may compress it. What it becomes is bounded as what comes plain is.

@@ -13,6 +13,7 @@ mod roles;
 mod services;
 mod signed;
 mod table_access;
+mod table_facts;
 mod unserved;
 
 use std::collections::BTreeMap;

@@ -11,13 +11,17 @@ use stillwire_model::{Function, Role};
 use stillwire_policy::{Policy, Verdict, judge};
 
 use crate::table_access::{Access, Place, needed};
+use crate::table_facts::{self, Facts, LEADING_KEYS};
 
 /// What roles may do. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Roles(Arc<RwLock<Policies>>);
 
 /// The policies of roles, by their ARNs.
-type Policies = BTreeMap<Arc<str>, Vec<Policy>>;
+type Policies = BTreeMap<Arc<str>, Arc<[Policy]>>;
+
+/// The partition keys of tables and indexes, by their ARNs.
+pub(crate) type PartitionKeys = BTreeMap<String, String>;
 
 /// A role with a policy that is none.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +40,16 @@ impl Roles {
         Self::read(roles).map(|policies| Self(Arc::new(RwLock::new(policies))))
     }
 
+    /// The conditions in a role's policies that are not evaluated: a statement that has one allows nothing, and denies what it
+    /// names.
+    pub fn not_evaluated(role: &Role) -> Vec<String> {
+        let policies = role.policies.iter().cloned().map(serde_json::from_value::<Policy>);
+        policies
+            .flatten()
+            .flat_map(|of| of.not_evaluated("dynamodb", table_facts::is_told))
+            .collect()
+    }
+
     /// Takes these roles in place of those before.
     ///
     /// # Errors
@@ -52,7 +66,7 @@ impl Roles {
     fn read<'a>(roles: impl IntoIterator<Item = &'a Role>) -> Result<Policies, InvalidRole> {
         let read = |role: &Role| {
             let policies = role.policies.iter().cloned().map(serde_json::from_value);
-            match policies.collect() {
+            match policies.collect::<Result<Arc<[Policy]>, _>>() {
                 Ok(policies) => Ok((Arc::clone(&role.arn), policies)),
                 Err(source) => Err(InvalidRole { role: Arc::clone(&role.arn), source }),
             }
@@ -60,25 +74,47 @@ impl Roles {
         roles.into_iter().map(read).collect()
     }
 
-    /// Checks that a function may carry out a request to tables.
+    /// What a function may do; `None` for one whose role is not known, which may do everything.
+    pub(crate) fn of(&self, function: &Function) -> Option<Permissions> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(&function.role).map(|policies| Permissions(Arc::clone(policies)))
+    }
+}
+
+/// What one role may do.
+#[derive(Debug)]
+pub(crate) struct Permissions(Arc<[Policy]>);
+
+impl Permissions {
+    /// Whether it depends on which items a request is about.
+    pub(crate) fn ask_for_items(&self) -> bool {
+        self.0.iter().any(|policy| policy.asks_for(&[LEADING_KEYS]))
+    }
+
+    /// Checks that a function may carry out a request to tables. What is no JSON is `None`.
     pub(crate) fn check(
         &self,
         function: &Function,
-        (operation, body): (&str, &[u8]),
+        (operation, body): (&str, Option<&Value>),
         (region, account): (&str, &str),
+        partition_keys: &PartitionKeys,
     ) -> Result<(), NotAuthorized> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(policies) = all.get(&function.role) else { return Ok(()) };
-        let partition = partition(function);
-        let needed = match serde_json::from_slice::<Value>(body) {
-            Ok(body) => needed(operation, &body, Place { partition, region, account }),
+        let place = Place { partition: partition(function), region, account };
+        let needed = match body {
+            Some(body) => needed(operation, body, place),
             // The store might read what is not read here: only who may do everything learns what it says.
-            Err(_) => vec![Access::new(operation, "*".to_owned())],
+            None => vec![Access::unread(operation)],
         };
-        for access in needed {
-            let verdict = judge(policies, &access.action, &access.resource);
+        for Access { action, resource, part } in needed {
+            let partition_key = partition_keys.get(&resource).map(String::as_str);
+            let mut facts = Facts::of(action, part, partition_key);
+            facts.tell(table_facts::REGION, [region.to_owned()]);
+            facts.tell(table_facts::PRINCIPAL_ARN, [(*function.role).to_owned()]);
+            facts.tell(table_facts::PRINCIPAL_ACCOUNT, [function.arn.account().to_owned()]);
+            let action = format!("dynamodb:{action}");
+            let verdict = judge(self.0.iter(), &action, &resource, &|key| facts.get(key));
             if verdict != Verdict::Allowed {
-                return Err(NotAuthorized { user: user(function), access, verdict });
+                return Err(NotAuthorized { user: user(function), action, resource, verdict });
             }
         }
         Ok(())
@@ -103,7 +139,8 @@ fn partition(function: &Function) -> &str {
 #[derive(Debug)]
 pub(crate) struct NotAuthorized {
     user: String,
-    access: Access,
+    action: String,
+    resource: String,
     verdict: Verdict,
 }
 
@@ -112,7 +149,7 @@ impl NotAuthorized {
     ///
     /// Source: IAM User Guide, "Troubleshoot access denied error messages".
     pub(crate) fn message(&self) -> String {
-        let Self { user, access: Access { action, resource }, verdict } = self;
+        let Self { user, action, resource, verdict } = self;
         let because = match verdict {
             Verdict::Denied => "with an explicit deny in an identity-based policy".to_owned(),
             Verdict::Unsaid | Verdict::Allowed => {
@@ -163,10 +200,71 @@ mod tests {
         let policies = vec![query, json!({ "Statement": more })];
         let role_of_app = Role { arn: ROLE.into(), policies, unknown_policies: Vec::new() };
         let roles = Roles::new([&role_of_app]).unwrap();
-        let request = (operation, body.as_bytes());
-        roles
-            .check(&function(role), request, ("eu-west-1", "1"))
+        let body = serde_json::from_str(body).ok();
+        let function = function(role);
+        let Some(permissions) = roles.of(&function) else { return Ok(()) };
+        let keys = [("arn:aws:dynamodb:eu-west-1:1:table/t".to_owned(), "id".to_owned())].into();
+        permissions
+            .check(&function, (operation, body.as_ref()), ("eu-west-1", "1"), &keys)
             .map_err(|refused| refused.message())
+    }
+
+    #[test]
+    fn a_role_may_be_for_some_items_and_attributes_only() {
+        let own = json!({ "Effect": "Allow", "Action": "dynamodb:*",
+            "Resource": "arn:aws:dynamodb:eu-west-1:1:table/t", "Condition": {
+                "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["ada*"],
+                    "dynamodb:Attributes": ["id", "text"] },
+                "StringEqualsIfExists": { "dynamodb:Select": "SPECIFIC_ATTRIBUTES",
+                    "dynamodb:ReturnValues": ["NONE"] } } });
+        for (operation, body, allowed) in [
+            (
+                "GetItem",
+                r#"{"TableName":"t","Key":{"id":{"S":"ada"}},"ProjectionExpression":"text"}"#,
+                true,
+            ),
+            ("GetItem", r#"{"TableName":"t","Key":{"id":{"S":"ada"}}}"#, false),
+            (
+                "GetItem",
+                r#"{"TableName":"t","Key":{"id":{"S":"bob"}},"ProjectionExpression":"text"}"#,
+                false,
+            ),
+            (
+                "GetItem",
+                r#"{"TableName":"t","Key":{"id":{"S":"ada"}},"ProjectionExpression":"secret"}"#,
+                false,
+            ),
+            ("PutItem", r#"{"TableName":"t","Item":{"id":{"S":"ada 2"},"text":{"S":"x"}}}"#, true),
+            ("PutItem", r#"{"TableName":"t","Item":{"id":{"S":"bob"},"text":{"S":"x"}}}"#, false),
+            (
+                "TransactWriteItems",
+                r#"{"TransactItems":[{"Delete":{"TableName":"t","Key":{"id":{"S":"ada"}}}},
+                    {"Delete":{"TableName":"t","Key":{"id":{"S":"bob"}}}}]}"#,
+                false,
+            ),
+            ("ExecuteStatement", r#"{"Statement":"SELECT id FROM t WHERE id = 'ada'"}"#, false),
+        ] {
+            let found = check(&own, ROLE, operation, body);
+            assert_eq!(found.is_ok(), allowed, "{operation} {body}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_condition_that_is_not_evaluated_allows_nothing_and_is_told() {
+        let statement = |effect: &str, action: &str| {
+            json!({ "Effect": effect, "Action": action, "Resource": "*",
+                "Condition": { "IpAddress": { "aws:SourceIp": "10.0.0.0/8" } } })
+        };
+        let body = r#"{"TableName":"t"}"#;
+        assert!(check(&statement("Allow", "*"), ROLE, "Scan", body).is_err());
+        let everything = json!({ "Effect": "Allow", "Action": "*", "Resource": "*" });
+        let denied = json!([everything, statement("Deny", "dynamodb:Scan")]);
+        assert!(check(&denied, ROLE, "Scan", body).unwrap_err().contains("explicit deny"));
+        let policies = ["dynamodb:Scan", "s3:*"]
+            .map(|action| json!({ "Statement": statement("Allow", action) }));
+        let role =
+            Role { arn: ROLE.into(), policies: policies.into(), unknown_policies: Vec::new() };
+        assert_eq!(Roles::not_evaluated(&role), ["IpAddress aws:SourceIp"]);
     }
 
     #[test]

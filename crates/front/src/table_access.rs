@@ -3,9 +3,12 @@
 //! Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon `DynamoDB`"; DynamoDB
 //! Developer Guide, "Using IAM with DynamoDB transactions" and "IAM security policies with `PartiQL`".
 
-use serde_json::Value;
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
 
 use crate::partiql;
+use crate::table_facts::Part;
 
 /// Where tables are that requests name without an ARN.
 #[derive(Debug, Clone, Copy)]
@@ -16,17 +19,24 @@ pub(crate) struct Place<'a> {
 }
 
 /// An action on a resource.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Access {
-    /// `dynamodb:GetItem`.
-    pub(crate) action: String,
+#[derive(Debug, PartialEq)]
+pub(crate) struct Access<'a> {
+    /// `GetItem`.
+    pub(crate) action: &'a str,
     /// The ARN of a table, an index or a stream; a pattern, or `*`, where a request is about no particular one.
     pub(crate) resource: String,
+    /// What is asked of it.
+    pub(crate) part: Part<'a>,
 }
 
-impl Access {
-    pub(crate) fn new(action: &str, resource: String) -> Self {
-        Self { action: format!("dynamodb:{action}"), resource }
+impl<'a> Access<'a> {
+    fn new(action: &'a str, resource: String, asked: &'a Value) -> Self {
+        Self { action, resource, part: Part { asked, enclosing: None } }
+    }
+
+    /// A request of which nothing can be said.
+    pub(crate) fn unread(action: &'a str) -> Self {
+        Self::new(action, "*".to_owned(), &Value::Null)
     }
 }
 
@@ -36,8 +46,8 @@ const RESOURCES: [&str; 6] =
 
 /// All that a request needs to be allowed. One that names no table where it must needs nothing that could be named: the
 /// store refuses it.
-pub(crate) fn needed(operation: &str, body: &Value, place: Place<'_>) -> Vec<Access> {
-    let on = |resource: String| vec![Access::new(operation, resource)];
+pub(crate) fn needed<'a>(operation: &'a str, body: &'a Value, place: Place<'_>) -> Vec<Access<'a>> {
+    let on = |resource: String| vec![Access::new(operation, resource, body)];
     match operation {
         "Query" | "Scan" => match (text(body, "TableName"), text(body, "IndexName")) {
             (Some(table), Some(index)) => on(place.index(table, index)),
@@ -45,8 +55,8 @@ pub(crate) fn needed(operation: &str, body: &Value, place: Place<'_>) -> Vec<Acc
         },
         "BatchGetItem" | "BatchWriteItem" => {
             let tables = body.get("RequestItems").and_then(Value::as_object);
-            let tables = tables.into_iter().flat_map(serde_json::Map::keys);
-            tables.map(|table| Access::new(operation, place.table(table))).collect()
+            let tables = tables.into_iter().flatten();
+            tables.map(|(table, of)| Access::new(operation, place.table(table), of)).collect()
         }
         "TransactGetItems" | "TransactWriteItems" => {
             let kinds = [
@@ -56,20 +66,23 @@ pub(crate) fn needed(operation: &str, body: &Value, place: Place<'_>) -> Vec<Acc
                 ("Delete", "DeleteItem"),
                 ("ConditionCheck", "ConditionCheckItem"),
             ];
-            let of_item = |item: &Value| {
+            let of_item = |item: &'a Value| {
                 kinds.map(|(kind, action)| {
-                    let table = text(item.get(kind)?, "TableName")?;
-                    Some(Access::new(action, place.table(table)))
+                    let asked = item.get(kind)?;
+                    let resource = place.table(text(asked, "TableName")?);
+                    Some(Access {
+                        action,
+                        resource,
+                        part: Part { asked, enclosing: Some(operation) },
+                    })
                 })
             };
             list(body, "TransactItems").flat_map(of_item).flatten().collect()
         }
-        "ExecuteStatement" => {
-            text(body, "Statement").and_then(|text| place.statement(text)).into_iter().collect()
-        }
+        "ExecuteStatement" => place.statement(body).into_iter().collect(),
         "BatchExecuteStatement" | "ExecuteTransaction" => list(body, "Statements")
             .chain(list(body, "TransactStatements"))
-            .filter_map(|one| place.statement(text(one, "Statement")?))
+            .filter_map(|one| place.statement(one))
             .collect(),
         // Source: observed: it is about all tables, and not about `*`.
         "ListTables" => on(place.table("*")),
@@ -86,6 +99,15 @@ pub(crate) fn needed(operation: &str, body: &Value, place: Place<'_>) -> Vec<Acc
             None => on("*".to_owned()),
         },
     }
+}
+
+/// The tables whose items a request names.
+pub(crate) fn named_tables(body: &Value) -> BTreeSet<&str> {
+    let actions = list(body, "TransactItems").filter_map(Value::as_object);
+    let actions = actions.flat_map(Map::values).filter_map(|action| text(action, "TableName"));
+    let requests = body.get("RequestItems").and_then(Value::as_object);
+    let requests = requests.into_iter().flat_map(Map::keys).map(String::as_str);
+    text(body, "TableName").into_iter().chain(actions).chain(requests).collect()
 }
 
 fn text<'a>(value: &'a Value, member: &str) -> Option<&'a str> {
@@ -110,14 +132,14 @@ impl Place<'_> {
         format!("{}/index/{index}", self.table(table))
     }
 
-    fn statement(&self, text: &str) -> Option<Access> {
-        let statement = partiql::read(text)?;
+    fn statement<'a>(&self, asked: &'a Value) -> Option<Access<'a>> {
+        let statement = partiql::read(text(asked, "Statement")?)?;
         let table = statement.table.as_deref().unwrap_or("*");
         let resource = match &statement.index {
             Some(index) => self.index(table, index),
             None => self.table(table),
         };
-        Some(Access::new(statement.action, resource))
+        Some(Access::new(statement.action, resource, asked))
     }
 }
 
@@ -132,9 +154,9 @@ mod tests {
 
     /// Each access as `Action resource`, the resource without what all tables share.
     fn words(operation: &str, body: &Value) -> Vec<String> {
-        let words = |Access { action, resource }: Access| {
+        let words = |Access { action, resource, .. }: Access<'_>| {
             let resource = resource.strip_prefix(TABLES).unwrap_or(&resource);
-            format!("{} {resource}", action.strip_prefix("dynamodb:").unwrap())
+            format!("{action} {resource}")
         };
         needed(operation, body, PLACE).into_iter().map(words).collect()
     }

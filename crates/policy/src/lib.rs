@@ -1,13 +1,18 @@
 //! Policies: may this principal do that?
 //!
-//! Authorizers give them, keys and the roles of functions have them. Conditions and policy variables (`${aws:username}`)
-//! are not evaluated: a statement with conditions allows nothing, and denies what it names.
+//! Authorizers give them, keys and the roles of functions have them. Conditions are evaluated as far as somebody tells what the
+//! request is like; a statement with others allows nothing, and denies what it names.
 //!
 //! Source: IAM User Guide, "Policy evaluation logic": an explicit Deny wins, nothing matching is a Deny; `*` and `?`
 //! match any characters, also `/`.
 
+mod condition;
+
 use serde::Deserialize;
 use serde_json::Value;
+
+pub use condition::Facts;
+use condition::{Conditions, Truth};
 
 /// A policy document.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,9 +42,8 @@ struct Statement {
     action: Option<OneOrMany<String>>,
     #[serde(default)]
     resource: Option<OneOrMany<String>>,
-    /// Not evaluated: a statement with conditions allows nothing, and denies what it names.
     #[serde(default)]
-    condition: Option<Value>,
+    condition: Option<Conditions>,
     #[serde(default)]
     not_action: Option<OneOrMany<String>>,
     #[serde(default)]
@@ -110,28 +114,56 @@ impl Policy {
         is_evaluated.then_some(policy).ok_or(InvalidPolicy::NotEvaluated)
     }
 
-    /// Whether the policy allows `action` on `resource`.
+    /// Whether the policy allows `action` on `resource`, of which nothing else is known.
     pub fn allows(&self, action: &str, resource: &str) -> bool {
-        judge([self], action, resource) == Verdict::Allowed
+        judge([self], action, resource, &|_| None) == Verdict::Allowed
     }
 
-    fn has(&self, effect: Effect, action: &str, resource: &str) -> bool {
+    /// Whether a condition is about one of these keys, which are in lower case.
+    pub fn asks_for(&self, keys: &[&str]) -> bool {
+        self.conditions().any(|(_, key, _)| keys.contains(&key.to_ascii_lowercase().as_str()))
+    }
+
+    /// The conditions about a service that are not evaluated where only keys are told that are `known` in lower case:
+    /// operator and key.
+    pub fn not_evaluated(&self, service: &str, known: impl Fn(&str) -> bool) -> Vec<String> {
+        let statements = self.statement.as_slice().iter();
+        let conditions = statements
+            .filter(|statement| statement.may_be_about(service))
+            .filter_map(|statement| statement.condition.as_ref())
+            .flat_map(Conditions::list);
+        let unknown = conditions
+            .filter(|(_, key, evaluated)| !evaluated || !known(&key.to_ascii_lowercase()));
+        unknown.map(|(operator, key, _)| format!("{operator} {key}")).collect()
+    }
+
+    fn conditions(&self) -> impl Iterator<Item = (&str, &str, bool)> {
+        let conditions = self.statement.as_slice().iter().filter_map(|of| of.condition.as_ref());
+        conditions.flat_map(Conditions::list)
+    }
+
+    fn has(&self, effect: Effect, action: &str, resource: &str, facts: Facts<'_>) -> bool {
         self.statement.as_slice().iter().any(|statement| {
             statement.effect == effect
-                && (effect == Effect::Deny || statement.condition.is_none())
                 && statement.names(action, resource)
+                && match statement.condition.as_ref().map_or(Truth::Yes, |of| of.hold(facts)) {
+                    Truth::Yes => true,
+                    Truth::No => false,
+                    Truth::Unknown => effect == Effect::Deny,
+                }
         })
     }
 }
 
-/// What policies say together about `action` on `resource`.
+/// What policies say together about `action` on `resource`, of a request that is like this.
 pub fn judge<'a>(
     policies: impl IntoIterator<Item = &'a Policy> + Clone,
     action: &str,
     resource: &str,
+    facts: Facts<'_>,
 ) -> Verdict {
     let any = |effect: Effect| {
-        policies.clone().into_iter().any(|policy| policy.has(effect, action, resource))
+        policies.clone().into_iter().any(|policy| policy.has(effect, action, resource, facts))
     };
     if any(Effect::Deny) {
         Verdict::Denied
@@ -143,6 +175,14 @@ pub fn judge<'a>(
 }
 
 impl Statement {
+    fn may_be_about(&self, service: &str) -> bool {
+        let fits = |action: &String| {
+            let of = action.split(':').next().unwrap_or_default();
+            matches(&of.to_ascii_lowercase(), service)
+        };
+        self.action.as_ref().is_none_or(|actions| actions.as_slice().iter().any(fits))
+    }
+
     /// Whether the statement is about `action` on `resource`. Actions compare without case, resources with it.
     fn names(&self, action: &str, resource: &str) -> bool {
         let is_action =
@@ -299,7 +339,7 @@ mod tests {
         let says = |statement: Value, action: &str| {
             let policy: Policy = serde_json::from_value(json!({ "Statement": statement })).unwrap();
             assert!(!policy.is_understood());
-            judge([&policy], action, table)
+            judge([&policy], action, table, &|_| None)
         };
         let power = json!({ "Effect": "Allow", "NotAction": ["iam:*"], "Resource": "*" });
         assert_eq!(says(power.clone(), "dynamodb:GetItem"), Verdict::Allowed);

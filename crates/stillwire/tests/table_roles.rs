@@ -170,6 +170,55 @@ fn a_function_may_do_to_tables_what_its_role_allows_and_no_more() {
 }
 
 #[test]
+fn a_role_may_be_for_the_items_and_attributes_that_its_conditions_name() {
+    let own = json!({ "Effect": "Allow", "Action": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"],
+        "Resource": { "Fn::GetAtt": ["Rooms", "Arn"] }, "Condition": {
+            "ForAllValues:StringEquals": {
+                "dynamodb:LeadingKeys": ["lobby"], "dynamodb:Attributes": ["id", "topic"] },
+            "StringEqualsIfExists": { "dynamodb:Select": "SPECIFIC_ATTRIBUTES" } } });
+    let unknown = json!({ "Effect": "Allow", "Action": "dynamodb:Scan", "Resource": "*",
+        "Condition": { "IpAddress": { "aws:SourceIp": "127.0.0.1/32" } } });
+    let mut app = app();
+    for (name, statement) in [("Own", own), ("Unknown", unknown)] {
+        app = app.resource(
+            &format!("{name}Policy"),
+            json!({ "Type": "AWS::IAM::Policy", "Properties": {
+                "PolicyName": name, "Roles": [{ "Ref": "StrangerRole" }],
+                "PolicyDocument": { "Statement": statement } } }),
+        );
+    }
+    let with_role = json!({ "Role": { "Fn::GetAtt": ["StrangerRole", "Arn"] } });
+    let app = app
+        .resource("StrangerRole", role(&json!({})))
+        .function_with("narrow", CODE, &with_role)
+        .route("narrow", "narrow");
+    let stillwire = start(&app, SETTINGS);
+    let mut client = stillwire.connect();
+    let item = |id: &str, more: &str| json!({ "TableName": "rooms", "Item": { "id": { "S": id }, more: { "S": "x" } } });
+    let get = |projection: &str| json!({ "TableName": "rooms", "Key": { "id": { "S": "lobby" } }, "ProjectionExpression": projection });
+    let query = |id: &str| {
+        json!({ "TableName": "rooms", "KeyConditionExpression": "id = :id", "ProjectionExpression": "topic",
+            "ExpressionAttributeValues": { ":id": { "S": id } } })
+    };
+    for (name, arguments, allowed) in [
+        ("put_item", item("lobby", "topic"), true),
+        ("put_item", item("cellar", "topic"), false),
+        ("put_item", item("lobby", "secret"), false),
+        ("get_item", get("topic"), true),
+        ("get_item", get("secret"), false),
+        ("get_item", json!({ "TableName": "rooms", "Key": { "id": { "S": "lobby" } } }), false),
+        ("query", query("lobby"), true),
+        ("query", query("cellar"), false),
+        ("scan", json!({ "TableName": "rooms" }), false),
+    ] {
+        let said = call(&mut client, "narrow", name, &arguments);
+        assert_eq!(said == "done", allowed, "{name} {arguments}: {said}");
+    }
+    stillwire.wait_for_log("IpAddress aws:SourceIp");
+    assert!(stillwire.log().contains("this condition is not evaluated here"));
+}
+
+#[test]
 fn without_a_word_roles_are_not_enforced() {
     let app = app();
     let stillwire = start(&app, "");

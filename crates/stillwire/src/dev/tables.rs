@@ -249,6 +249,12 @@ pub(crate) fn roles(own: &config::Tables, app: &App) -> Result<Option<Roles>> {
         for policy in &role.unknown_policies {
             tracing::warn!(role = %role.arn, policy, "what this policy allows is not known here: nothing");
         }
+        for condition in Roles::not_evaluated(role) {
+            tracing::warn!(
+                role = %role.arn, condition,
+                "this condition is not evaluated here: a statement with it allows nothing, and denies what it names"
+            );
+        }
     }
     for function in app.functions() {
         if app.roles().all(|role| role.arn != function.role) {
