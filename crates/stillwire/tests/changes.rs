@@ -267,6 +267,41 @@ fn tables_change_without_losing_what_is_to_stay() {
 }
 
 #[test]
+fn tables_that_a_template_gives_up_while_nothing_runs_are_given_up_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = two_functions()
+        .resource("Kept", table("id", "Retain"))
+        .resource("Dropped", table("id", "Delete"));
+    let file = app.template();
+    let state = folder.path().join("state");
+    let start = || {
+        let stillwire =
+            Stillwire::dev_with(PROGRAM, &file, &["--data-dir", state.to_str().unwrap()]);
+        Edited { file: file.clone(), stillwire }
+    };
+    let whole = std::fs::read_to_string(&file).unwrap();
+    let edited = start();
+    for name in ["t-Retain", "t-Delete"] {
+        let put = edited.tables(&["put", name, r#"{"id": "a", "room": "lobby"}"#]);
+        assert!(put.status.success(), "{}", text(&put));
+    }
+    drop(edited);
+    let mut less: Value = serde_json::from_str(&whole).unwrap();
+    for id in ["Kept", "Dropped"] {
+        less["Resources"].as_object_mut().unwrap().remove(id);
+    }
+    std::fs::write(&file, less.to_string()).unwrap();
+    let edited = start();
+    assert!(!edited.tables(&["scan", "t-Delete"]).status.success());
+    assert!(edited.stillwire.log().contains("table t-Delete is removed with its data"));
+    drop(edited);
+    std::fs::write(&file, &whole).unwrap();
+    let edited = start();
+    assert!(text(&edited.tables(&["scan", "t-Retain"])).contains("lobby"));
+    assert_eq!(text(&edited.tables(&["scan", "t-Delete"])), "");
+}
+
+#[test]
 fn a_broken_template_is_refused_whole_until_it_is_mended() {
     let app = two_functions();
     let edited = Edited::new(&app);

@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::dev::addresses::Addresses;
 use crate::dev::change;
 use crate::dev::declared::Declared;
+use crate::dev::declared_tables::DeclaredTables;
 use crate::dev::deployments::Values;
 use crate::dev::functions::{FunctionHouse, as_deployed};
 use crate::dev::host::Host;
@@ -64,6 +65,7 @@ pub(crate) struct Circumstances {
     pub(crate) ready_file: Option<PathBuf>,
     /// Where it is kept which calls of custom resources were made.
     pub(crate) sdk_calls: Option<PathBuf>,
+    pub(crate) declared_tables: DeclaredTables,
     pub(crate) screen: Screen,
 }
 
@@ -240,7 +242,10 @@ impl Live {
         if let Err(problems) = rooms.control.replace_templates(&change) {
             screen.warn(&format!("custom domains are not served: {}", problems.join("; ")));
         }
-        rooms.tables.remove_gone(&current.declared.app, &declared.app, screen).await;
+        rooms.tables.remove_gone(current.declared.app.tables(), &declared.app, screen).await;
+        if let Err(error) = self.circumstances.declared_tables.note(&declared.app) {
+            screen.warn(&format!("which tables are declared cannot be noted: {error}"));
+        }
         warn_of_deployments(&current.declared, &difference, &declared, screen);
         let before = std::mem::replace(&mut current.declared, declared);
         current.addresses = addresses;

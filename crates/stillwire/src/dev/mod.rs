@@ -16,6 +16,7 @@ pub(crate) mod change;
 mod data_dir;
 mod debug;
 mod declared;
+mod declared_tables;
 mod deployments;
 mod elsewhere;
 mod follow;

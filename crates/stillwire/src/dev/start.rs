@@ -20,6 +20,7 @@ use crate::check;
 use crate::clock::SystemClock;
 use crate::dev::addresses::Addresses;
 use crate::dev::declared::Declared;
+use crate::dev::declared_tables::DeclaredTables;
 use crate::dev::deployments::Deployments;
 use crate::dev::follow::Follower;
 use crate::dev::functions::{self, Surroundings, as_deployed};
@@ -97,6 +98,10 @@ pub(super) async fn start(
         Tables::open(&base.own.tables, settings, &base.data, (&home.account, &home.region))?;
     let roles = tables::roles(&base.own.tables, &declared.app)?;
     tables.provide(&App::default(), &declared.app, screen).await?;
+    let declared_tables = DeclaredTables::new(base.kept("declared-tables.json"));
+    let given_up = declared_tables.given_up(&declared.app)?;
+    tables.remove_gone(given_up.iter(), &declared.app, screen).await;
+    declared_tables.note(&declared.app)?;
     let calls_made = base.kept("sdk-calls.json");
     let calls: Vec<_> = declared.sdk_calls.iter().collect();
     sdk_calls::make(&calls, &tables, calls_made.as_deref(), screen).await?;
@@ -194,6 +199,7 @@ pub(super) async fn start(
         debug,
         ready_file: args.ready_file.clone(),
         sdk_calls: calls_made,
+        declared_tables,
         screen,
     };
     let current = Current { source: loaded, deployed, declared, addresses, note };

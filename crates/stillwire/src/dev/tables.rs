@@ -134,9 +134,14 @@ impl Tables {
         }
     }
 
-    /// Removes the tables that `before` declared and `app` does not, but for those whose data are to stay.
-    pub(crate) async fn remove_gone(&self, before: &App, app: &App, screen: Screen) {
-        for table in before.tables().filter(|table| !app.tables().any(|new| new.arn == table.arn)) {
+    /// Removes those of the tables `before` that `app` does not declare, but for those whose data are to stay.
+    pub(crate) async fn remove_gone(
+        &self,
+        before: impl Iterator<Item = &Arc<Table>>,
+        app: &App,
+        screen: Screen,
+    ) {
+        for table in before.filter(|table| !app.tables().any(|new| new.arn == table.arn)) {
             let name = &table.name;
             if table.deletion_policy == DeletionPolicy::Retain {
                 screen.progress(&format!("table {name} is declared no more: its data stay"));
