@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::filter::Filter;
+use crate::metrics::Counters;
 use crate::room::Ports;
 use crate::status::Status;
 
@@ -19,6 +20,7 @@ pub(crate) struct Job {
     pub(crate) filter: Filter,
     pub(crate) ports: Ports,
     pub(crate) status: Status,
+    pub(crate) counters: Arc<Counters>,
     /// Whether no new invocation is to begin.
     pub(crate) stop: CancellationToken,
 }
@@ -33,14 +35,15 @@ pub(crate) enum Attempt {
 }
 
 impl Job {
-    /// Invokes the function with an event and waits for the outcome.
-    pub(crate) async fn invoke(&self, event: String) -> Attempt {
+    /// Invokes the function with an event of so many records and waits for the outcome.
+    pub(crate) async fn invoke(&self, event: String, records: usize) -> Attempt {
         let id: Arc<str> = Uuid::new_v4().to_string().into();
         let mapping = &self.mapping;
         let (function, qualifier) = (mapping.function.clone(), mapping.qualifier.clone());
         let invocation = Invocation::new(Arc::clone(&id), function, qualifier, Bytes::from(event));
         match self.ports.invoke.invoke(invocation).await {
             Ok(invoked) => {
+                self.counters.invoked.add(records);
                 match &invoked.outcome {
                     Outcome::Returned(_) => self.status.ok(),
                     Outcome::Failed(_) => self.status.failed(),

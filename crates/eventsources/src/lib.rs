@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `room`, `worker` | the mappings that there are; the life of one, from change to change |
 //! | `job`, `status` | what all readers of a mapping share: invocations, and what is told of it |
+//! | `metrics` | what is counted |
 //! | `checkpoint` | how far a stream was read, kept on the disk |
 //! | `filter`, `response`, `backoff` | which records are wanted; which ones have failed; how long to wait then |
 //! | `stream` | a stream, shard by shard and batch by batch |
@@ -23,6 +24,7 @@ mod backoff;
 mod checkpoint;
 mod filter;
 mod job;
+mod metrics;
 mod queue;
 mod response;
 mod room;

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use stillwire_drain::Drain;
 use stillwire_model::{
-    Clock, Destinations, EventSourceHost, EventSourceMapping, EventSourceStatus, Invoke,
+    Clock, Destinations, EventSourceHost, EventSourceMapping, EventSourceStatus, Invoke, Metrics,
     TableStores,
 };
 use stillwire_outbound::Outbound;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::metrics::{self, Counters};
 use crate::status::Status;
 use crate::worker;
 
@@ -53,6 +54,7 @@ struct Running {
     /// What it is to be; `None` once it is gone.
     wanted: watch::Sender<Option<Arc<EventSourceMapping>>>,
     status: Status,
+    counters: Arc<Counters>,
 }
 
 impl EventSources {
@@ -114,19 +116,33 @@ impl EventSourceHost for EventSources {
             }
             let id = Arc::clone(&mapping.id);
             let (wanted, seen) = watch::channel(Some(mapping));
-            let status = Status::new();
+            let (status, counters) = (Status::new(), Arc::<Counters>::default());
             let work = worker::work(
                 room.ports.clone(),
                 (room.folder.clone(), Arc::clone(&id)),
                 seen,
-                (status.clone(), room.drain.clone()),
+                (status.clone(), Arc::clone(&counters), room.drain.clone()),
             );
             room.drain.spawn("event source", work);
-            running.insert(id, Running { wanted, status });
+            running.insert(id, Running { wanted, status, counters });
         }
     }
 
     fn status(&self, id: &str) -> Option<EventSourceStatus> {
         self.0.running().get(id).map(|running| running.status.get())
+    }
+}
+
+impl Metrics for EventSources {
+    fn text(&self) -> String {
+        let running = self.0.running();
+        let mappings: Vec<_> = running
+            .iter()
+            .filter_map(|(id, running)| {
+                let mapping = running.wanted.borrow().clone()?;
+                Some((&**id, mapping.function.name().to_owned(), &*running.counters))
+            })
+            .collect();
+        metrics::text(mappings.iter().map(|(id, name, counters)| (*id, name.clone(), *counters)))
     }
 }

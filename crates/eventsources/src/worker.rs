@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::checkpoint::{Checkpoints, file_of};
 use crate::filter::Filter;
 use crate::job::Job;
+use crate::metrics::Counters;
 use crate::room::Ports;
 use crate::status::Status;
 use crate::{queue, stream};
@@ -22,7 +23,7 @@ pub(crate) async fn work(
     ports: Ports,
     (folder, id): (Option<PathBuf>, Arc<str>),
     mut wanted: watch::Receiver<Option<Arc<EventSourceMapping>>>,
-    (status, drain): (Status, Drain),
+    (status, counters, drain): (Status, Arc<Counters>, Drain),
 ) {
     let file = file_of(folder.as_deref(), &id);
     let read = {
@@ -52,7 +53,8 @@ pub(crate) async fn work(
             stop.cancel();
             over
         };
-        let run = run(ports.clone(), mapping, &checkpoints, status.clone(), stop.clone());
+        let told = (status.clone(), Arc::clone(&counters));
+        let run = run(ports.clone(), mapping, &checkpoints, told, stop.clone());
         let (over, ()) = tokio::join!(change, run);
         status.set(EventSourceState::Stopped);
         if over {
@@ -73,7 +75,7 @@ async fn run(
     ports: Ports,
     mapping: Arc<EventSourceMapping>,
     checkpoints: &Checkpoints,
-    status: Status,
+    (status, counters): (Status, Arc<Counters>),
     stop: CancellationToken,
 ) {
     // What deploys mappings has read their filters; one that is no pattern wants nothing.
@@ -85,7 +87,7 @@ async fn run(
             return stop.cancelled().await;
         }
     };
-    let job = Arc::new(Job { mapping, filter, ports, status, stop });
+    let job = Arc::new(Job { mapping, filter, ports, status, counters, stop });
     match &job.mapping.source {
         EventSource::Stream(source) => stream::run(&job, source, checkpoints).await,
         EventSource::Queue(source) => queue::run(&job, source).await,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stillwire_model::Outcome;
+use stillwire_model::{Metrics as _, Outcome};
 use support::{STREAM, Scene, done, failed, throttled};
 
 const TO: &str = "arn:aws:sqs:eu-west-1:1:failures";
@@ -158,4 +158,34 @@ async fn a_stop_waits_for_no_failure_and_the_rest_comes_again() {
     let again = scene.until(|scene| scene.batches().get(count).cloned()).await;
     assert_eq!(again, ["b"], "what is done does not come again");
     scene.stop().await;
+}
+
+#[tokio::test]
+async fn what_becomes_of_events_is_counted() {
+    let pattern =
+        json!({ "dynamodb": { "Keys": { "id": { "S": [{ "anything-but": "unwanted" }] } } } });
+    let mapping = json!({ "MaximumRetryAttempts": 1, "BatchSize": 2,
+        "FilterCriteria": { "Filters": [{ "Pattern": pattern.to_string() }] } });
+    let poison = |items: &[String]| if items.contains(&"b".to_owned()) { failed() } else { done() };
+    let mut scene = Scene::new(mapping, Box::new(poison));
+    scene.stream.shard("shard-1", None);
+    scene.stream.write("shard-1", &["a", "unwanted", "b", "c"]);
+    let sources = scene.read();
+    scene.until(|scene| scene.items().contains(&"c".to_owned()).then_some(())).await;
+    scene.stop().await;
+    let text = sources.text();
+    for (name, count) in [
+        ("polled_event_count", 4),
+        ("filtered_out_event_count", 1),
+        ("invoked_event_count", 5), // two of them twice
+        ("failed_invoke_event_count", 4),
+        ("on_failure_destination_delivered_event_count", 0),
+        ("dropped_event_count", 2),
+        ("deleted_event_count", 0),
+    ] {
+        let line = format!(
+            "stillwire_lambda_event_source_{name}_total{{event_source_mapping_uuid=\"id\",function_name=\"f\"}} {count}"
+        );
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
 }

@@ -67,8 +67,8 @@ pub struct Rooms {
     pub objects: Arc<dyn ObjectApi>,
     /// The temporary keys that were given out.
     pub issued: Arc<dyn IssuedKeys>,
-    /// What `GET /metrics` shows.
-    pub metrics: Arc<dyn Metrics>,
+    /// What `GET /metrics` shows, one after the other.
+    pub metrics: Vec<Arc<dyn Metrics>>,
 }
 
 impl Front {
@@ -130,7 +130,8 @@ impl Front {
             match parts.uri.path() {
                 "/" => return dynamodb::health(&self.rooms.tables.region),
                 "/metrics" if is_here(peer) => {
-                    return reply(200, METRICS_TYPE, self.rooms.metrics.text().into());
+                    let text: String = self.rooms.metrics.iter().map(|of| of.text()).collect();
+                    return reply(200, METRICS_TYPE, text.into());
                 }
                 _ => {}
             }

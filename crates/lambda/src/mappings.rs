@@ -3,10 +3,11 @@
 //!
 //! Source: service model `lambda`, `EventSourceMappingConfiguration`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use stillwire_model::{
     EventSourceMapping, EventSourceState, FunctionArn, InvalidEventSource, LambdaReply, limits,
 };
@@ -16,12 +17,13 @@ use crate::error::{Answered, Refused};
 use crate::functions::page;
 use crate::members::{self, put};
 use crate::name::{Named, qualified};
-use crate::request::{Members, Request, reply};
+use crate::request::{Members, Request, empty, reply};
 use crate::room::{Home, Room};
+use crate::settings::read_tags;
 use crate::state::State;
 
 /// Members that only a new mapping can be given.
-const FIXED: [&str; 2] = ["EventSourceArn", "StartingPosition"];
+const FIXED: [&str; 3] = ["EventSourceArn", "StartingPosition", "Tags"];
 
 /// A mapping, and what was last done with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -110,6 +112,7 @@ impl Mapping {
         let result = status.as_ref().map_or("No records processed", |status| &*status.last_result);
         let mut members = mapping.members();
         members.remove("Enabled"); // `State` says it
+        members.remove("Tags"); // `ListTags` does
         let mut shown = Value::Object(members);
         let function = qualified(mapping.function.as_str(), mapping.qualifier.as_deref());
         let (region, account) = (mapping.function.region(), mapping.function.account());
@@ -241,6 +244,44 @@ fn update(room: &Room, id: &str, request: &Request) -> Answered<LambdaReply> {
         Ok(shown)
     })?;
     Ok(reply(202, shown.to_string()))
+}
+
+/// `ListTags`, `TagResource`, `UntagResource`.
+pub(crate) fn tags(
+    room: &Room,
+    id: &str,
+    method: &str,
+    request: &Request,
+) -> Answered<LambdaReply> {
+    let change = |change: &dyn Fn(&mut BTreeMap<String, String>)| {
+        room.change(|state| {
+            let mapping = state.mappings.get_mut(id).ok_or_else(unknown)?;
+            let runs = Arc::make_mut(&mut mapping.runs);
+            change(&mut runs.tags);
+            if runs.tags.len() > limits::TAGS_MAX {
+                let most = limits::TAGS_MAX;
+                return Err(Refused::invalid(format!("a mapping has at most {most} tags")));
+            }
+            Ok(())
+        })?;
+        Ok(empty(204))
+    };
+    match method {
+        "GET" => {
+            let state = room.state();
+            let mapping = state.mappings.get(id).ok_or_else(unknown)?;
+            Ok(reply(200, json!({ "Tags": mapping.runs.tags }).to_string()))
+        }
+        "POST" => {
+            let new = read_tags(&request.members()?)?;
+            change(&|tags| tags.extend(new.clone()))
+        }
+        "DELETE" => {
+            let keys: Vec<&str> = request.queried_all("tagKeys").collect();
+            change(&|tags| tags.retain(|key, _| !keys.contains(&key.as_str())))
+        }
+        _ => Err(Refused::unknown_path()),
+    }
 }
 
 /// `DeleteEventSourceMapping`.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use stillwire_model::{FunctionArn, LATEST, LambdaReply};
+use stillwire_model::{FunctionArn, LATEST, LambdaReply, limits};
 
 use crate::code;
 use crate::error::{Answered, Refused};
 use crate::functions::{page, unqualified};
+use crate::mappings;
 use crate::members::{self, put};
 use crate::name::{Named, qualified};
 use crate::request::{Members, Request, empty, reply};
@@ -19,9 +20,6 @@ const CONCURRENCY: u32 = 1000;
 
 /// What must be left to functions without a share of their own. Source: AWS Lambda, "Reserved concurrency" (100).
 const UNRESERVED_MIN: u32 = 100;
-
-/// Source: AWS, "Tag naming limits" (50).
-const TAGS_MAX: usize = 50;
 
 /// `GetFunctionConcurrency`, `PutFunctionConcurrency`, `DeleteFunctionConcurrency`.
 pub(crate) fn concurrency(
@@ -174,13 +172,16 @@ fn shown_events(function: &Function, key: &str, settings: &EventSettings) -> Val
     shown
 }
 
-/// `ListTags`, `TagResource`, `UntagResource`.
+/// `ListTags`, `TagResource`, `UntagResource`: of functions, and of event source mappings.
 pub(crate) fn tags(
     room: &Room,
     arn: &str,
     method: &str,
     request: &Request,
 ) -> Answered<LambdaReply> {
+    if let Some((_, id)) = arn.split_once(":event-source-mapping:") {
+        return mappings::tags(room, id, method, request);
+    }
     let (arn, _) = FunctionArn::parse(arn).map_err(|error| Refused::invalid(error.to_string()))?;
     let named = Named::parse(arn.as_str(), None)?;
     match method {
@@ -217,8 +218,8 @@ pub(crate) fn read_tags(members: &Members) -> Answered<BTreeMap<String, String>>
 }
 
 fn check_tags(tags: &BTreeMap<String, String>) -> Answered<()> {
-    if tags.len() > TAGS_MAX {
-        return Err(Refused::invalid(format!("a function has at most {TAGS_MAX} tags")));
+    if tags.len() > limits::TAGS_MAX {
+        return Err(Refused::invalid(format!("a function has at most {} tags", limits::TAGS_MAX)));
     }
     Ok(())
 }

@@ -275,3 +275,6 @@ const _: () = assert!(MESSAGE_BYTES_MAX * 6 < INVOKE_REQUEST_BYTES_MAX); // a me
 const _: () = assert!(EVENT_BYTES_MAX <= INVOKE_REQUEST_BYTES_MAX);
 const _: () = assert!(FUNCTION_TIMEOUT.as_secs() <= FUNCTION_TIMEOUT_MAX.as_secs());
 const _: () = assert!(WINDOW_STATE_BYTES_MAX < INVOKE_REQUEST_BYTES_MAX);
+
+/// Tags of a resource. Source: AWS General Reference, "Tag restrictions" (50).
+pub const TAGS_MAX: usize = 50;

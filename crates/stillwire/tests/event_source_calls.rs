@@ -31,7 +31,8 @@ fn app() -> App {
         "StreamSpecification": { "StreamViewType": "NEW_IMAGE" } } });
     let source = json!({ "Type": "AWS::Lambda::EventSourceMapping", "Properties": {
         "FunctionName": { "Ref": "declared" }, "StartingPosition": "LATEST", "BatchSize": 7,
-        "EventSourceArn": { "Fn::GetAtt": ["Table", "StreamArn"] } } });
+        "EventSourceArn": { "Fn::GetAtt": ["Table", "StreamArn"] },
+        "Tags": [{ "Key": "team", "Value": "chat" }] } });
     let named = |name: &str| json!({ "FunctionName": name, "ReservedConcurrentExecutions": 1 });
     App::new()
         .resource("Table", table)
@@ -112,6 +113,14 @@ fn lists_are_in_pages_and_by_function_and_source() {
 #[test]
 fn a_mapping_of_a_template_is_there_to_read() {
     assert_eq!(run(&STILLWIRE, "declared"), json!({ "declared": ["Enabled", 7, "LATEST"] }));
+}
+
+#[test]
+fn mappings_have_tags() {
+    let stillwire = app().share(PROGRAM);
+    let expected = json!({ "tags": { "stage": "live", "cost": "low" }, "declared": { "team": "chat" },
+        "shown": false, "gone": ["ResourceNotFoundException", 404] });
+    assert_eq!(run(&stillwire, "tags"), expected);
 }
 
 #[test]

@@ -139,10 +139,13 @@ async fn gather(job: &Job, queue: &Queue) -> Result<Vec<Message>, QueueError> {
             Err(error) if messages.is_empty() => return Err(error),
             Err(_) => break, // it will be told when the next batch is gathered
         };
+        job.counters.polled.add(received.len());
         let (wanted, unwanted): (Vec<Message>, Vec<Message>) =
             received.into_iter().partition(|message| job.filter.wants_message(&message.event));
+        job.counters.filtered_out.add(unwanted.len());
         // Source: as above, "Filtering": what no filter wants is deleted from the queue.
         queue.delete(&unwanted.iter().collect::<Vec<_>>()).await;
+        job.counters.deleted.add(unwanted.len());
         bytes += wanted.iter().map(|message| message.bytes).sum::<usize>();
         messages.extend(wanted);
         if mapping.batching_window.is_zero() {
@@ -182,7 +185,7 @@ async fn deliver_part(job: &Job, queue: &Queue, messages: Vec<Message>) {
     let event = format!("{{\"Records\":[{}]}}", texts.join(","));
     let mut tries = 0;
     let invoked = loop {
-        match job.invoke(event.clone()).await {
+        match job.invoke(event.clone(), messages.len()).await {
             Attempt::Ran(_, invoked) => break invoked,
             Attempt::NotRun => {
                 tries += 1;
@@ -193,17 +196,21 @@ async fn deliver_part(job: &Job, queue: &Queue, messages: Vec<Message>) {
             }
         }
     };
-    let Outcome::Returned(answer) = &invoked.outcome else { return };
+    let all_failed = || job.counters.failed.add(messages.len());
+    let Outcome::Returned(answer) = &invoked.outcome else { return all_failed() };
     let mut failed = BTreeSet::new();
     if job.mapping.report_item_failures {
         let identifiers = messages.iter().map(|message| message.id.as_str());
         match failed_items(answer, identifiers) {
             Some(items) => failed = items,
-            None => return,
+            None => return all_failed(),
         }
     }
     let done = messages.iter().enumerate().filter(|(index, _)| !failed.contains(index));
-    queue.delete(&done.map(|(_, message)| message).collect::<Vec<_>>()).await;
+    let done: Vec<&Message> = done.map(|(_, message)| message).collect();
+    job.counters.failed.add(failed.len());
+    job.counters.deleted.add(done.len());
+    queue.delete(&done).await;
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use super::window::{WindowCall, state_of};
 use super::{Reader, Sequence};
 use crate::backoff;
 use crate::job::Attempt;
+use crate::metrics::Counters;
 use crate::response::failed_items;
 
 /// How long a stream keeps its records.
@@ -92,7 +93,7 @@ impl Delivery {
             if piece.records.is_empty() && !self.is_final() {
                 continue;
             }
-            let delay = match self.reader.job.invoke(self.event(&piece.records)).await {
+            let delay = match self.invoke(&piece.records).await {
                 Attempt::NotRun => {
                     not_run += 1;
                     pieces.push(piece);
@@ -103,6 +104,9 @@ impl Delivery {
                     piece.invocations += 1;
                     let verdict = self.judge(&invoked, &piece.records);
                     piece.last = Some((id, invoked));
+                    if let Verdict::FailedFrom(index) = verdict {
+                        self.reader.job.counters.failed.add(piece.records.len() - index);
+                    }
                     match verdict {
                         Verdict::Done => {
                             self.done(piece.records.last()).await;
@@ -121,6 +125,10 @@ impl Delivery {
                 return;
             }
         }
+    }
+
+    async fn invoke(&self, records: &[Record]) -> Attempt {
+        self.reader.job.invoke(self.event(records), records.len()).await
     }
 
     /// Puts what is to come again among the pieces. Gives how often it failed, if it is to wait.
@@ -183,6 +191,7 @@ impl Delivery {
             function = %job.mapping.function, stream = %source.arn, ?condition,
             "{count} records are given up{lost}: {why}"
         );
+        let mut told = false;
         if let Some(to) = source.on_failure.as_ref().filter(|_| count > 0) {
             let given_up = GivenUp {
                 mapping: &job.mapping,
@@ -194,10 +203,15 @@ impl Delivery {
                 event: &self.event(&piece.records),
                 now: job.now(),
             };
-            if let Err(why) = job.ports.destinations.send(given_up.record(to)).await {
-                tracing::warn!(function = %job.mapping.function, to, "a record is dropped: {why}");
+            match job.ports.destinations.send(given_up.record(to)).await {
+                Ok(()) => told = true,
+                Err(why) => {
+                    tracing::warn!(function = %job.mapping.function, to, "a record is dropped: {why}");
+                }
             }
         }
+        let Counters { delivered_on_failure, dropped, .. } = &*job.counters;
+        (if told { delivered_on_failure } else { dropped }).add(count);
         self.done(piece.records.last()).await;
     }
 

@@ -117,11 +117,12 @@ impl Reading {
         let Reader { job, source, .. } = &*self.reader;
         let (stream, region) = (source.arn.as_str(), source.arn.region());
         let nothing_found = records.is_empty();
+        job.counters.polled.add(records.len());
         for record in records {
             let record = for_function(record, stream, region);
-            if job.filter.wants(&record)
-                && let Some(record) = Record::read(&record)
-            {
+            if !job.filter.wants(&record) {
+                job.counters.filtered_out.add(1);
+            } else if let Some(record) = Record::read(&record) {
                 self.lanes.push(record);
             }
         }

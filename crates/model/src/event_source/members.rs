@@ -1,5 +1,6 @@
 //! A mapping as templates and calls write it: members with the same names in both.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,6 +105,7 @@ impl EventSourceMapping {
             batching_window,
             filters: filters(members)?,
             report_item_failures: response_types(members)?,
+            tags: tags(members)?,
         })
     }
 
@@ -123,6 +125,9 @@ impl EventSourceMapping {
             put("FilterCriteria", json!({ "Filters": filters }));
         }
         put("FunctionResponseTypes", json!(types));
+        if !self.tags.is_empty() {
+            put("Tags", json!(self.tags));
+        }
         match &self.source {
             EventSource::Stream(stream) => {
                 let age = stream.record_age.map_or_else(|| json!(-1), |age| age.as_secs().into());
@@ -145,6 +150,29 @@ impl EventSourceMapping {
         }
         members
     }
+}
+
+/// The tags: an object, as calls have them, or a list of keys and values, as templates do.
+fn tags(members: &Members) -> Read<BTreeMap<String, String>> {
+    let unfit = |reason: &str| InvalidEventSource::unfit("Tags", reason);
+    let malformed = || unfit("is no list of names and values");
+    let text = |value: &Value| value.as_str().map(str::to_owned).ok_or_else(malformed);
+    let tags: BTreeMap<_, _> = match members.get("Tags") {
+        None | Some(Value::Null) => BTreeMap::new(),
+        Some(Value::Object(tags)) => {
+            tags.iter().map(|(key, value)| Ok((key.clone(), text(value)?))).collect::<Read<_>>()?
+        }
+        Some(Value::Array(tags)) => {
+            let member = |tag: &Value, name: &str| text(tag.get(name).ok_or_else(malformed)?);
+            let tag = |tag: &Value| Ok((member(tag, "Key")?, member(tag, "Value")?));
+            tags.iter().map(tag).collect::<Read<_>>()?
+        }
+        Some(_) => return Err(malformed()),
+    };
+    if tags.len() > limits::TAGS_MAX {
+        return Err(unfit(&format!("has more than {} of them", limits::TAGS_MAX)));
+    }
+    Ok(tags)
 }
 
 /// Members that only streams have.

@@ -3,6 +3,7 @@
 mod arn;
 mod members;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub struct EventSourceMapping {
     pub filters: Vec<String>,
     /// Whether the function says which items have failed (`ReportBatchItemFailures`).
     pub report_item_failures: bool,
+    /// Names and values that its owner gave it. They mean nothing here.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// What is read.

@@ -162,7 +162,7 @@ pub(super) async fn start(
         issued: Arc::new(services.sts.clone()),
         control: Arc::new(control.clone()),
         lambda: Arc::new(lambda.clone()),
-        metrics: Arc::new(gateway.clone()),
+        metrics: vec![Arc::new(gateway.clone()), Arc::new(sources.clone())],
     };
     // Functions reach their table and their clients however many clients there are.
     let for_functions = Capacity::new(REQUESTS_RESERVED);

@@ -67,6 +67,19 @@ def make(function="one", **more):
     return client.create_event_source_mapping(**{**arguments, **more})
 
 
+def case_tags():
+    made = make("two", Tags={"team": "chat", "stage": "test"})
+    arn = made["EventSourceMappingArn"]
+    client.tag_resource(Resource=arn, Tags={"stage": "live", "cost": "low"})
+    client.untag_resource(Resource=arn, TagKeys=["team"])
+    seen["tags"] = client.list_tags(Resource=arn)["Tags"]
+    [declared] = client.list_event_source_mappings(FunctionName="declared")["EventSourceMappings"]
+    seen["declared"] = client.list_tags(Resource=declared["EventSourceMappingArn"])["Tags"]
+    seen["shown"] = "Tags" in made
+    client.delete_event_source_mapping(UUID=made["UUID"])
+    seen["gone"] = outcome(lambda: client.list_tags(Resource=arn))[:2]
+
+
 def case_life():
     put(1, 2)
     made = make(BatchSize=10, MaximumRetryAttempts=3, FilterCriteria={"Filters": [{"Pattern": '{"eventName":["INSERT"]}'}]})
