@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Read as _;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
@@ -20,7 +21,7 @@ use uuid::Uuid;
 use crate::roles::{PartitionKeys, Roles};
 use crate::signed::{self, Where};
 use crate::table_access::named_tables;
-use crate::{Caller, REQUEST_BYTES_MAX, Rooms, reply};
+use crate::{Caller, REQUEST_BYTES_MAX, Rooms, reply, reply_as};
 
 /// What a request to tables must be signed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -103,20 +104,19 @@ pub(crate) async fn answer(
         }
     };
     let crc = crc32fast::hash(&body);
-    let mut response = reply(status, kind, body);
+    let mut response = reply_as(&request_id(), status, kind, body);
     response.headers_mut().insert("x-amz-crc32", HeaderValue::from(crc));
-    if let Ok(id) = HeaderValue::from_str(&request_id()) {
-        response.headers_mut().insert("x-amzn-requestid", id);
-    }
     response
 }
 
 /// An id in DynamoDB's own form: 52 letters and digits. Source: observed.
+///
+/// It is the process's own number and a count, since the system's random source would be asked thrice for each request.
 fn request_id() -> String {
-    let mut text = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-    text.make_ascii_uppercase();
-    text.truncate(52);
-    text
+    static OWN: LazyLock<String> =
+        LazyLock::new(|| Uuid::new_v4().simple().to_string().to_ascii_uppercase());
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{}{:020}", *OWN, NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Refuses who may not ask. Source: DynamoDB, observed codes and texts.

@@ -29,7 +29,7 @@ use stillwire_drain::Drain;
 use stillwire_listen::http::{BodyError, body};
 use stillwire_listen::{Accepted, Door, http as serving, is_here, is_own_host};
 use stillwire_model::{
-    ControlApi, IssuedKeys, LambdaApi, Metrics, ObjectApi, ServiceApi, ServiceCaller,
+    ControlApi, Function, IssuedKeys, LambdaApi, Metrics, ObjectApi, ServiceApi, ServiceCaller,
     account_of_key,
 };
 use uuid::Uuid;
@@ -147,12 +147,13 @@ impl Front {
         if let Err(refused) = signed::permit(&self.rooms, &caller, &parts, &body, peer) {
             return *refused;
         }
-        let from = self.from(&caller);
+        let function = self.function(&caller);
         if dynamodb::is_for(&caller) {
-            let tables = &self.rooms.tables;
-            return dynamodb::answer(&self.rooms, tables, &caller, &from.account, &parts, body)
-                .await;
+            let (tables, account) =
+                (&self.rooms.tables, self.account(&caller, function.as_deref()));
+            return dynamodb::answer(&self.rooms, tables, &caller, account, &parts, body).await;
         }
+        let from = self.from(&caller, function.as_deref());
         if apigateway::is_for(&caller, parts.uri.path()) {
             return apigateway::answer(self.rooms.control.as_ref(), &parts, body).await;
         }
@@ -165,20 +166,29 @@ impl Front {
         }
     }
 
+    /// The function that calls, if it is one.
+    fn function(&self, caller: &Caller) -> Option<Arc<Function>> {
+        self.rooms.tables.functions.function(&caller.scope.as_ref()?.access_key)
+    }
+
+    fn account<'a>(&'a self, caller: &'a Caller, function: Option<&'a Function>) -> &'a str {
+        let of_key = || account_of_key(&caller.scope.as_ref()?.access_key);
+        match function {
+            Some(function) => function.arn.account(),
+            None => of_key().unwrap_or(&self.account),
+        }
+    }
+
     /// Who calls, as services know callers: a function is at home where it is; a key may name its account.
-    fn from(&self, caller: &Caller) -> ServiceCaller {
+    fn from(&self, caller: &Caller, function: Option<&Function>) -> ServiceCaller {
         let access_key = caller.scope.as_ref().map(|scope| scope.access_key.clone());
         let access_key = access_key.unwrap_or_default();
-        let function = self.rooms.tables.functions.function(&access_key);
-        let account = match &function {
-            Some(function) => function.arn.account(),
-            None => account_of_key(&access_key).unwrap_or(&self.account),
-        };
+        let account = self.account(caller, function);
         let region = caller.scope.as_ref().map(|scope| scope.region.as_str());
         ServiceCaller {
             account: account.into(),
             region: region.unwrap_or(&self.rooms.tables.region).into(),
-            function: function.as_deref().map(roles::user),
+            function: function.map(roles::user),
             access_key,
         }
     }
@@ -229,11 +239,21 @@ fn scope_given(authorization: Option<&str>) -> bool {
 
 /// An answer with the request id that SDKs print.
 pub(crate) fn reply(status: u16, content_type: &str, body: Bytes) -> Response<Full<Bytes>> {
+    reply_as(&Uuid::new_v4().to_string(), status, content_type, body)
+}
+
+/// An answer with this request id.
+pub(crate) fn reply_as(
+    id: &str,
+    status: u16,
+    content_type: &str,
+    body: Bytes,
+) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
+    if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert("x-amzn-requestid", id);
     }
     if let Ok(content_type) = HeaderValue::from_str(content_type) {

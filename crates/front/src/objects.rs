@@ -25,7 +25,7 @@ pub(crate) async fn answer(
     parts: Parts,
     incoming: Incoming,
 ) -> Response<Outgoing> {
-    let from = front.from(caller);
+    let from = front.from(caller, front.function(caller).as_deref());
     if from.function.is_some() {
         // Assets of deployments are nothing that an app keeps its own things with.
         return unserved::answer(caller).map(Outgoing::Whole);

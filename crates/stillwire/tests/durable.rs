@@ -43,12 +43,23 @@ fn rounds() -> u32 {
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_program_is_killed() {
+    kill_it("", rounds());
+}
+
+#[test]
+fn nor_where_the_disk_gets_it_a_moment_later() {
+    kill_it("[tables]\ndurability = \"interval\"\n", 1);
+}
+
+/// Kills the program while it writes, and looks at what is there afterwards.
+fn kill_it(settings: &str, rounds: u32) {
     let (app, data) = (app(), tempfile::tempdir().unwrap());
     let (template, notes) = (app.template(), data.path().join("notes"));
+    std::fs::write(template.with_file_name("stillwire.toml"), settings).unwrap();
     let state = data.path().join("state");
     let start =
         || Stillwire::dev_with(PROGRAM, &template, &["--data-dir", state.to_str().unwrap()]);
-    for round in 0..rounds() {
+    for round in 0..rounds {
         let mut stillwire = start();
         let mut writer = tools::python_with(&tools::client("durable.py"))
             .args(["write", &endpoint(&stillwire), notes.to_str().unwrap(), &round.to_string()])

@@ -38,6 +38,7 @@ cases!(
     values_are_returned_as_asked,
     the_largest_item_is_400_kb,
     pages_lead_to_every_item_once,
+    segments_share_nothing_also_while_their_items_are_deleted,
     keys_are_sorted_by_their_type,
     writers_do_not_lose_each_others_work,
     transactions_are_all_or_nothing,

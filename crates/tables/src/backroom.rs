@@ -7,17 +7,24 @@
 //! What is ours has a space in its name, which no table of a user can have.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use dynoxide::DynoxideError;
 use dynoxide::storage::Storage;
 use rusqlite::Connection;
+
+use crate::durability::Durability;
+
+/// How long a write waits for its turn. Choice: as long as the engine's own.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The connections. One caller of each at a time.
 pub(crate) struct Backroom {
     /// Not the one that writes: waiting for a turn to write would hold up every reader.
     reading: Mutex<Connection>,
     writing: Mutex<Storage>,
+    in_turn: Option<Mutex<()>>,
 }
 
 impl std::fmt::Debug for Backroom {
@@ -33,6 +40,7 @@ impl std::fmt::Debug for Backroom {
 /// where that is later.
 const SCHEMA: &str = r#"
 CREATE TABLE IF NOT EXISTS "stillwire wishes" (table_name TEXT PRIMARY KEY, view_type TEXT, label TEXT);
+CREATE TABLE IF NOT EXISTS "stillwire unfinished" (table_name TEXT PRIMARY KEY, work TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS "stillwire streams" (
     id INTEGER PRIMARY KEY,
     table_name TEXT NOT NULL,
@@ -103,12 +111,14 @@ FROM _tables WHERE stream_enabled = 1
 
 impl Backroom {
     /// Opens connections to a file that the engine has opened.
-    pub(crate) fn open(path: &Path) -> Result<Self, DynoxideError> {
+    pub(crate) fn open(path: &Path, durability: Durability) -> Result<Self, DynoxideError> {
         let storage = Storage::new(&path.to_string_lossy())?;
+        durability.apply_to_storage(&storage)?;
         storage.conn().execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;"))?;
         let reading = Connection::open(path)?;
         reading.execute_batch("PRAGMA query_only = ON")?;
-        Ok(Self { reading: Mutex::new(reading), writing: Mutex::new(storage) })
+        let in_turn = (durability == Durability::Memory).then(Mutex::default);
+        Ok(Self { reading: Mutex::new(reading), writing: Mutex::new(storage), in_turn })
     }
 
     /// Reads, in a state of the store that stays as it is meanwhile.
@@ -117,9 +127,31 @@ impl Backroom {
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
         let mut connection = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turn();
         // Ended when it is dropped, also by a panic: nothing is written.
         let transaction = connection.transaction()?;
         read(&transaction)
+    }
+
+    /// Whether nobody has a write under way, at one moment of this call.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let _turn = self.turn();
+        let storage = match self.writing.try_lock() {
+            Ok(storage) => storage,
+            Err(TryLockError::Poisoned(storage)) => storage.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        let patience = |time| storage.conn().busy_timeout(time).is_ok();
+        let quiet = patience(Duration::ZERO)
+            && storage.begin_transaction().is_ok_and(|()| storage.rollback().is_ok());
+        patience(WRITE_TIMEOUT) && quiet
+    }
+
+    /// A turn in the store, where those who are at work in it would else wait by the clock for each other: in memory there
+    /// is no log that keeps readers and writers apart.
+    pub(crate) fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        let turn = self.in_turn.as_ref()?;
+        Some(turn.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Writes all or nothing.
@@ -128,6 +160,7 @@ impl Backroom {
         write: impl FnOnce(&Storage) -> Result<T, DynoxideError>,
     ) -> Result<T, DynoxideError> {
         let storage = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turn();
         storage.begin_transaction()?;
         let begun = Begun(&storage);
         let written = write(&storage)?;
@@ -164,7 +197,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tables.db");
         dynoxide::Database::new(&file.to_string_lossy()).unwrap();
-        let backroom = Backroom::open(&file).unwrap();
+        let backroom = Backroom::open(&file, Durability::Commit).unwrap();
         (folder, backroom)
     }
 

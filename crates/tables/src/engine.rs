@@ -1,9 +1,11 @@
 //! The stores and the threads they run on.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +13,7 @@ use stillwire_model::{BoxFuture, Clock, Reply, Table, TableApi, TableStores};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::OnceCell;
 
+use crate::durability::Durability;
 use crate::errors::{Refusal, internal};
 use crate::health::Health;
 use crate::place::Place;
@@ -26,6 +29,8 @@ pub struct Config {
     pub account: String,
     /// See `account`.
     pub region: String,
+    /// When a write is acknowledged.
+    pub durability: Durability,
     /// Time, for expiry and the age of records.
     pub clock: Arc<dyn Clock>,
 }
@@ -63,6 +68,11 @@ const STACK_BYTES: usize = 64 * 1024 * 1024;
 /// The engine serialises all work behind one lock, so more threads would only wait.
 const THREADS: usize = 2;
 
+thread_local! {
+    /// Whether this is a thread of the engine: what it is asked there needs no other.
+    static OWN_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
 /// How often expired items are looked for. Source: none; DynamoDB itself promises days.
 const TIDY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -82,9 +92,12 @@ pub struct Engine {
 struct Inner {
     folder: PathBuf,
     home: Place,
+    durability: Durability,
     clock: Arc<dyn Clock>,
     health: Health,
     stores: Mutex<HashMap<Place, Arc<Shelf>>>,
+    /// The app's own.
+    first: OnceLock<Arc<Shelf>>,
     threads: Handle,
     runtime: Option<Runtime>,
 }
@@ -103,22 +116,25 @@ impl Engine {
     /// # Errors
     /// When its file cannot be opened, or threads cannot be had.
     pub fn open(config: Config) -> Result<Self, OpenError> {
-        let Config { folder, account, region, clock } = config;
+        let Config { folder, account, region, durability, clock } = config;
         let home = Place::new(&account, &region).ok_or(OpenError::Place { account, region })?;
         std::fs::create_dir_all(&folder)?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("tables")
             .thread_stack_size(STACK_BYTES)
+            .on_thread_start(|| OWN_THREAD.set(true))
             .enable_all()
             .build()?;
         let threads = runtime.handle().clone();
         let inner = Inner {
             folder,
             home: home.clone(),
+            durability,
             clock,
             health: Health::default(),
             stores: Mutex::default(),
+            first: OnceLock::new(),
             threads: threads.clone(),
             runtime: Some(runtime),
         };
@@ -129,8 +145,15 @@ impl Engine {
             reason: error.to_string(),
         })?;
         shelf.store.set(store).ok(); // nobody else has it yet
+        engine.inner.first.set(shelf).ok();
         threads.spawn(tidy(Arc::downgrade(&engine.inner)));
         Ok(engine)
+    }
+
+    /// The engine's threads, for whoever mostly asks it: a request that comes on one of them is answered there. What else they do
+    /// may wait for the engine's disk.
+    pub fn threads(&self) -> &Handle {
+        &self.inner.threads
     }
 
     /// Resolves once the disk has failed: what it holds is not to be trusted, and the program is to end.
@@ -173,7 +196,7 @@ impl Engine {
         } else {
             format!("tables-{}-{}.db", place.account, place.region)
         };
-        let file = self.inner.folder.join(name);
+        let file = self.inner.durability.place_of(&self.inner.folder.join(name));
         let shelf = Arc::new(Shelf { place: place.clone(), file, store: OnceCell::new() });
         stores.insert(place.clone(), Arc::clone(&shelf));
         Some(shelf)
@@ -183,8 +206,8 @@ impl Engine {
 impl Inner {
     fn open(&self, shelf: &Shelf) -> Result<Arc<Store>, StoreError> {
         let (place, file) = (shelf.place.clone(), shelf.file.clone());
-        let clock = Arc::clone(&self.clock);
-        Store::open(place, file, clock, self.health.clone(), &self.threads).map(Arc::new)
+        let manner = (self.durability, Arc::clone(&self.clock));
+        Store::open(place, file, manner, self.health.clone(), &self.threads).map(Arc::new)
     }
 
     fn open_stores(&self) -> Vec<Arc<Store>> {
@@ -199,7 +222,14 @@ impl Inner {
 
 impl TableStores for Engine {
     fn store(&self, account: &str, region: &str) -> Arc<dyn TableApi> {
-        let shelf = Place::new(account, region).and_then(|place| self.shelf(&place));
+        // Most requests are for the app's own, which needs no look-up.
+        let home = &self.inner.home;
+        let shelf = match self.inner.first.get() {
+            Some(first) if account == home.account && region == home.region => {
+                Some(Arc::clone(first))
+            }
+            _ => Place::new(account, region).and_then(|place| self.shelf(&place)),
+        };
         Arc::new(Served { inner: Arc::clone(&self.inner), shelf })
     }
 }
@@ -219,26 +249,51 @@ impl TableApi for Served {
                 or there are too many already";
             return Box::pin(std::future::ready(Refusal::validation(message).into()));
         };
-        let inner = Arc::clone(&self.inner);
-        let target = target.to_owned();
-        // A task of the engine's own threads, so that a request runs on when its caller goes away.
-        let running = self.inner.threads.spawn(async move {
-            match inner.store(&shelf).await {
-                Ok(store) => store.answer(&target, body).await,
-                Err(error) => internal(&error),
+        if OWN_THREAD.get()
+            && let Some(store) = shelf.store.get()
+        {
+            // A panic of the engine is one failed request.
+            let now = AssertUnwindSafe(|| store.answer_now(target, &body));
+            match catch_unwind(now) {
+                Ok(Some(reply)) => return Box::pin(std::future::ready(reply)),
+                Ok(None) => {}
+                Err(_) => return Box::pin(std::future::ready(internal(&"the engine panicked"))),
             }
-        });
+            let (store, target) = (Arc::clone(store), target.to_owned());
+            return self.spawn(async move { store.answer(&target, body).await });
+        }
+        let (inner, target) = (Arc::clone(&self.inner), target.to_owned());
+        self.spawn(async move {
+            let store = match inner.store(&shelf).await {
+                Ok(store) => store,
+                Err(error) => return internal(&error),
+            };
+            match store.answer_now(&target, &body) {
+                Some(reply) => reply,
+                None => store.answer(&target, body).await,
+            }
+        })
+    }
+
+    fn stream_changed(&self, table: &str) -> BoxFuture<'static, ()> {
+        match self.shelf.as_ref().and_then(|shelf| shelf.store.get()) {
+            Some(store) => Box::pin(store.written(table).notified_owned()),
+            None => Box::pin(std::future::pending()),
+        }
+    }
+}
+
+impl Served {
+    /// Answers by a task of the engine's own threads, so that a request runs on when its caller goes away.
+    fn spawn(
+        &self,
+        answer: impl Future<Output = Reply> + Send + 'static,
+    ) -> BoxFuture<'static, Reply> {
+        let running = self.inner.threads.spawn(answer);
         Box::pin(async move {
             // A panic of the engine is one failed request.
             running.await.unwrap_or_else(|_| internal(&"the engine's task failed"))
         })
-    }
-
-    fn stream_changed(&self, _table: &str) -> BoxFuture<'static, ()> {
-        match self.shelf.as_ref().and_then(|shelf| shelf.store.get()) {
-            Some(store) => Box::pin(store.written().notified_owned()),
-            None => Box::pin(std::future::pending()),
-        }
     }
 }
 

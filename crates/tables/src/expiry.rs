@@ -43,24 +43,28 @@ struct Table {
     old_image: bool,
 }
 
-/// Removes every item that is due. Tells how many there were. What fails for one table is said, and stops no other.
+/// Removes every item that is due. Tells the tables that had some. What fails for one table is said, and stops no other.
 pub(crate) fn sweep(
     backroom: &Backroom,
     now_seconds: u64,
     mut failed: impl FnMut(&DynoxideError),
-) -> usize {
+) -> Vec<String> {
     let now = i64::try_from(now_seconds).unwrap_or(i64::MAX);
     let tables = backroom.read(tables).unwrap_or_else(|error| {
         failed(&error.into());
         Vec::new()
     });
-    let mut removed = 0;
-    for table in &tables {
-        if let Err(error) = sweep_table(backroom, table, now, &mut removed) {
+    let mut swept = Vec::new();
+    for table in tables {
+        let mut removed = 0;
+        if let Err(error) = sweep_table(backroom, &table, now, &mut removed) {
             failed(&error);
         }
+        if removed > 0 {
+            swept.push(table.name);
+        }
     }
-    removed
+    swept
 }
 
 fn sweep_table(
@@ -260,6 +264,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::durability::Durability;
 
     const NOW: u64 = 1_800_000_000;
 
@@ -280,7 +285,7 @@ mod tests {
         let due = json!({ "Enabled": true, "AttributeName": "due" });
         let due = json!({ "TableName": "Chat", "TimeToLiveSpecification": due });
         database.update_time_to_live(parsed(due)).unwrap();
-        let backroom = Backroom::open(&file).unwrap();
+        let backroom = Backroom::open(&file, Durability::Commit).unwrap();
         (folder, database, backroom)
     }
 
@@ -317,7 +322,14 @@ mod tests {
         database.update_table(parsed(update)).unwrap();
         assert_eq!(count(&database, Some("rooms")), 1);
         let now = i64::try_from(NOW).unwrap();
-        assert_eq!(batch(&backroom, &seen, now, (0, 0)).unwrap(), (1, None));
+        // A batch may end early where the machine is busy.
+        let (mut removed, mut next) = (0, Some((0, 0)));
+        while let Some(place) = next {
+            let (count, after) = batch(&backroom, &seen, now, place).unwrap();
+            removed += count;
+            next = after;
+        }
+        assert_eq!(removed, 1);
         assert_eq!((count(&database, None), count(&database, Some("rooms"))), (0, 0));
     }
 
@@ -328,7 +340,7 @@ mod tests {
             put(&database, &format!("stays {number}"), "1799999999.5");
         }
         put(&database, "goes", "1799999999");
-        assert_eq!(sweep(&backroom, NOW, |error| panic!("{error}")), 1);
+        assert_eq!(sweep(&backroom, NOW, |error| panic!("{error}")), ["Chat"]);
         assert_eq!(count(&database, None), 3 * BATCH);
     }
 
@@ -348,7 +360,7 @@ mod tests {
             })
             .unwrap();
         let mut failures = 0;
-        assert_eq!(sweep(&backroom, NOW, |_| failures += 1), 1);
+        assert_eq!(sweep(&backroom, NOW, |_| failures += 1), ["Chat"]);
         assert_eq!((failures, count(&database, None)), (1, 0));
     }
 }

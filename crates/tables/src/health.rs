@@ -4,6 +4,7 @@
 //! kernel reports a failed flush once and forgets it. From then on nothing is acknowledged, and the program
 //! is told to end.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,8 +31,16 @@ struct Inner {
 impl Health {
     /// Looks at the reason of a failed request.
     pub(crate) fn look_at(&self, reason: &str) {
-        if reason.contains(DISK_FAILED) && !self.inner.failed.swap(true, Ordering::SeqCst) {
+        if reason.contains(DISK_FAILED) {
+            self.fail(&reason);
+        }
+    }
+
+    /// The disk has failed.
+    pub(crate) fn fail(&self, reason: &dyn fmt::Display) {
+        if !self.inner.failed.swap(true, Ordering::SeqCst) {
             tracing::error!(
+                %reason,
                 "the disk has failed to keep the tables; nothing is acknowledged any more"
             );
             self.inner.told.notify_waiters();

@@ -13,28 +13,40 @@ use dynoxide::{Database, DynoxideError};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use crate::tokens;
+
 /// What the engine made of a request.
 pub(crate) type Answer = Result<String, DynoxideError>;
 
-/// Runs a request, if it may take the lane and the engine takes it.
-pub(crate) fn run(database: &Database, operation: &str, body: &[u8]) -> Option<Answer> {
+/// Runs a request, if it may take the lane and the engine takes it. Only the engine's own work is done in a turn.
+pub(crate) fn run<T>(
+    database: &Database,
+    turn: impl FnOnce() -> T,
+    operation: &str,
+    body: &[u8],
+) -> Option<Answer> {
     match operation {
-        "GetItem" => go::<Get, get_item::GetItemRequest, _>(body, |it| database.get_item(it)),
-        "PutItem" => go::<Put, put_item::PutItemRequest, _>(body, |it| database.put_item(it)),
-        "DeleteItem" => {
-            go::<Delete, delete_item::DeleteItemRequest, _>(body, |it| database.delete_item(it))
+        "GetItem" => {
+            go::<Get, get_item::GetItemRequest, _, _>(body, turn, |it| database.get_item(it))
         }
-        "UpdateItem" => {
-            go::<Update, update_item::UpdateItemRequest, _>(body, |it| database.update_item(it))
+        "PutItem" => {
+            go::<Put, put_item::PutItemRequest, _, _>(body, turn, |it| database.put_item(it))
         }
-        "Query" => go::<Query, query::QueryRequest, _>(body, |it| database.query(it)),
-        "Scan" => go::<Scan, scan::ScanRequest, _>(body, |it| database.scan(it)),
+        "DeleteItem" => go::<Delete, delete_item::DeleteItemRequest, _, _>(body, turn, |it| {
+            database.delete_item(it)
+        }),
+        "UpdateItem" => go::<Update, update_item::UpdateItemRequest, _, _>(body, turn, |it| {
+            database.update_item(it)
+        }),
+        "Query" => go::<Query, query::QueryRequest, _, _>(body, turn, |it| database.query(it)),
+        "Scan" => go::<Scan, scan::ScanRequest, _, _>(body, turn, |it| database.scan(it)),
         _ => None,
     }
 }
 
-fn go<Shape, Request, Response>(
+fn go<Shape, Request, Response, T>(
     body: &[u8],
+    turn: impl FnOnce() -> T,
     call: impl FnOnce(Request) -> Result<Response, DynoxideError>,
 ) -> Option<Answer>
 where
@@ -44,7 +56,11 @@ where
 {
     serde_json::from_slice::<Shape>(body).ok()?;
     let request = serde_json::from_slice(body).ok()?;
-    match call(request) {
+    let answered = {
+        let _turn = turn();
+        call(request)
+    };
+    match answered {
         Ok(response) => serde_json::to_string(&response).ok().map(Ok),
         Err(error) if is_final(&error) => Some(Err(error)),
         Err(_) => None,
@@ -111,16 +127,16 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// A table's or an index's name, and no ARN.
-struct Name;
+/// A table's or an index's name: no ARN, and not that of the table of tokens.
+pub(crate) struct Name(pub(crate) String);
 
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-        let taken = check_text(deserializer, |text| {
-            (3..=255).contains(&text.len()) && text.bytes().all(known)
-        })?;
-        if taken { Ok(Self) } else { Err(D::Error::custom("no name")) }
+        let name = String::deserialize(deserializer)?;
+        let taken =
+            (3..=255).contains(&name.len()) && name.bytes().all(known) && name != tokens::TABLE;
+        if taken { Ok(Self(name)) } else { Err(D::Error::custom("no name")) }
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use crate::durability::Durability;
 use crate::store::StoreError;
 use crate::wire::Wire;
 
@@ -29,8 +30,13 @@ impl std::fmt::Debug for Running {
 
 impl Running {
     /// Opens a file, or makes it, and starts the front on these threads.
-    pub(crate) fn start(file: &Path, threads: &Handle) -> Result<Self, StoreError> {
+    pub(crate) fn start(
+        file: &Path,
+        durability: Durability,
+        threads: &Handle,
+    ) -> Result<Self, StoreError> {
         let database = Database::new(&file.to_string_lossy())?;
+        durability.apply_to_engine(&database)?;
         let listener = secret_listener()?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;

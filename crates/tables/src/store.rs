@@ -9,16 +9,19 @@ use dynoxide::{Database, DynoxideError};
 use serde_json::{Value, json};
 use stillwire_model::{Clock, Reply};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::backroom::Backroom;
+use crate::durability::{Durability, Flusher};
 use crate::errors::{Refusal, internal, ok};
 use crate::health::Health;
 use crate::place::Place;
 use crate::running::Running;
-use crate::streams::{self, Asked, Wish};
+use crate::streams::{self, Asked, Sealed, Wish};
 use crate::tokens::{self, Outcome, Tokened};
-use crate::{constants, definitions, expiry, guard, lane, returned};
+use crate::unfinished::{self, Work};
+use crate::watched::Watched;
+use crate::{constants, definitions, expiry, guard, lane, returned, whole};
 
 const ITEMS: &str = "DynamoDB_20120810.";
 const STREAMS: &str = "DynamoDBStreams_20120810.";
@@ -31,11 +34,15 @@ const TRIM_BATCH: usize = 200;
 pub(crate) struct Store {
     place: Place,
     file: PathBuf,
+    durability: Durability,
     clock: Arc<dyn Clock>,
     health: Health,
+    flusher: Option<Flusher>,
     backroom: Backroom,
     engine: RwLock<Running>,
-    written: Arc<Notify>,
+    in_steps: Mutex<()>,
+    sealed: Sealed,
+    watched: Watched,
 }
 
 /// A store cannot be opened.
@@ -54,45 +61,111 @@ impl Store {
     pub(crate) fn open(
         place: Place,
         file: PathBuf,
-        clock: Arc<dyn Clock>,
+        (durability, clock): (Durability, Arc<dyn Clock>),
         health: Health,
         threads: &Handle,
     ) -> Result<Self, StoreError> {
-        let engine = Running::start(&file, threads)?;
-        let backroom = Backroom::open(&file)?;
+        let engine = Running::start(&file, durability, threads)?;
+        let backroom = Backroom::open(&file, durability)?;
+        let flusher = (durability == Durability::Interval)
+            .then(|| Flusher::start(&file, health.clone(), threads));
+        // Before anybody asks: the engine remembers the tables that it was asked about.
+        for table in unfinished::finish(&backroom)? {
+            tracing::warn!(table, "it was half made or half deleted, and is gone");
+        }
         provide_tokens(&engine.database)?;
         let engine = RwLock::new(engine);
-        Ok(Self { place, file, clock, health, backroom, engine, written: Arc::default() })
+        let (sealed, watched) = (Sealed::default(), Watched::default());
+        let in_steps = Mutex::default();
+        Ok(Self {
+            place,
+            file,
+            durability,
+            clock,
+            health,
+            flusher,
+            backroom,
+            engine,
+            in_steps,
+            sealed,
+            watched,
+        })
     }
 
-    /// Whoever waits for a record of a stream waits here.
-    pub(crate) fn written(&self) -> Arc<Notify> {
-        Arc::clone(&self.written)
+    /// Whoever waits for a record of a table's stream waits here.
+    pub(crate) fn written(&self, table: &str) -> Arc<Notify> {
+        self.watched.of(table)
     }
 
-    /// Answers one request.
-    pub(crate) async fn answer(&self, target: &str, body: Bytes) -> Reply {
+    /// Answers a request whose answer takes no wait but for the engine and its disk: most are such. `None` for others.
+    pub(crate) fn answer_now(&self, target: &str, body: &[u8]) -> Option<Reply> {
         if let Some(refusal) = self.health.refusal() {
-            return refusal;
+            return Some(refusal);
         }
         if let Some(operation) = target.strip_prefix(STREAMS) {
-            let asked = Asked { place: &self.place, backroom: &self.backroom, now: self.now() };
-            return streams::answer(asked, operation, &body);
+            return Some(streams::answer(self.asked(), operation, body));
         }
         let Some(operation) = target.strip_prefix(ITEMS) else {
-            return Refusal::unknown_operation().into();
+            return Some(Refusal::unknown_operation().into());
         };
-        if str::from_utf8(&body).is_err() || first_byte(&body).is_some_and(|byte| byte != b'{') {
-            return Refusal::serialization().into();
+        if str::from_utf8(body).is_err() || first_byte(body).is_some_and(|byte| byte != b'{') {
+            return Some(Refusal::serialization().into());
         }
-        if let Some(refusal) = guard::refuse(&body) {
-            return refusal;
+        if let Some(refusal) = guard::refuse(body) {
+            return Some(refusal);
         }
-        let reply = self.run(operation, body).await;
-        if reply.status == 200 && writes(operation) {
-            self.written.notify_waiters();
-        }
+        let reply = self.by_lane(operation, body)?;
+        self.answered(operation, body, &reply);
+        Some(reply)
+    }
+
+    /// Answers a request that [`answer_now`](Self::answer_now) does not.
+    pub(crate) async fn answer(&self, target: &str, body: Bytes) -> Reply {
+        let operation = target.strip_prefix(ITEMS).unwrap_or_default();
+        let reply = self.run(operation, body.clone()).await;
+        self.answered(operation, &body, &reply);
         reply
+    }
+
+    fn answered(&self, operation: &str, request: &[u8], reply: &Reply) {
+        if writes(operation) {
+            self.wrote();
+            if reply.status == 200 {
+                self.watched.ring_for(request);
+            }
+        }
+    }
+
+    /// Something may have been written.
+    fn wrote(&self) {
+        if let Some(flusher) = &self.flusher {
+            flusher.wrote();
+        }
+    }
+
+    fn by_lane(&self, operation: &str, body: &[u8]) -> Option<Reply> {
+        if operation == "Scan"
+            && let Some(text) = whole::scan(&self.backroom, body)
+        {
+            return Some(Reply { status: 200, body: text.into() });
+        }
+        let answered = {
+            let running = self.engine.read().unwrap_or_else(PoisonError::into_inner);
+            lane::run(&running.database, || self.backroom.turn(), operation, body)
+        };
+        match answered? {
+            Ok(text) => Some(Reply { status: 200, body: text.into() }),
+            Err(DynoxideError::InternalServerError(reason)) => {
+                // Where the engine was mended, it is asked again.
+                (!self.mend(&reason)).then(|| internal(&reason))
+            }
+            Err(error) => Some(Reply { status: error.status_code(), body: error.to_json().into() }),
+        }
+    }
+
+    fn asked(&self) -> Asked<'_> {
+        let (place, backroom, sealed) = (&self.place, &self.backroom, &self.sealed);
+        Asked { place, backroom, sealed, now: self.now() }
     }
 
     async fn run(&self, operation: &str, body: Bytes) -> Reply {
@@ -102,19 +175,9 @@ impl Store {
         if let Some(reply) = self.constant(operation, &body).await {
             return reply;
         }
-        let mut running = self.engine();
-        match lane::run(&running.database, operation, &body) {
-            Some(Ok(text)) => return Reply { status: 200, body: text.into() },
-            Some(Err(DynoxideError::InternalServerError(reason))) => {
-                if !self.mend(&reason) {
-                    return internal(&reason);
-                }
-                running = self.engine();
-            }
-            Some(Err(error)) => {
-                return Reply { status: error.status_code(), body: error.to_json().into() };
-            }
-            None => {}
+        let running = self.engine();
+        if tokens::are_named(&body, &self.place) {
+            return Refusal::not_found("Requested resource not found").into();
         }
         if operation == "TransactWriteItems"
             && let Some(tokened) = Tokened::new(&body, self.now() / 1000)
@@ -173,10 +236,42 @@ impl Store {
         if let Err(refusal) = self.before(&running, operation, &mut request).await {
             return refusal.into();
         }
-        let reply = self.ask(&running, operation, request.to_string().into()).await;
+        let reply = match Work::of(operation) {
+            Some(work) => self.in_steps(&running, operation, work, &request).await,
+            None => self.ask(&running, operation, request.to_string().into()).await,
+        };
         let Ok(mut answer) = serde_json::from_slice::<Value>(&reply.body) else { return reply };
         definitions::outward(&mut answer, &self.place, &self.backroom);
         Reply { status: reply.status, body: answer.to_string().into() }
+    }
+
+    /// A request that the engine carries out in several steps.
+    async fn in_steps(
+        &self,
+        running: &Running,
+        operation: &str,
+        work: Work,
+        request: &Value,
+    ) -> Reply {
+        let text = request.to_string().into();
+        let Some(name) = request.get("TableName").and_then(Value::as_str) else {
+            return self.ask(running, operation, text).await;
+        };
+        // One at a time: a note is of one request.
+        let _turn = self.in_steps.lock().await;
+        if let Err(error) = unfinished::note(&self.backroom, name, work) {
+            self.health.look_at(&error.to_string());
+            return internal(&error);
+        }
+        let reply = self.ask(running, operation, text).await;
+        // What failed may be half done: the note stays, for the next start.
+        if reply.status < 500
+            && let Err(error) = unfinished::cross_out(&self.backroom, name)
+        {
+            self.health.look_at(&error.to_string());
+            return internal(&error);
+        }
+        reply
     }
 
     /// What is checked and noted before the engine is asked.
@@ -302,7 +397,7 @@ impl Store {
             return false;
         }
         let threads = Handle::current();
-        match Running::start(&self.file, &threads) {
+        match Running::start(&self.file, self.durability, &threads) {
             Ok(running) => {
                 tracing::error!("the tables' engine has failed and was started anew");
                 *self.engine.write().unwrap_or_else(PoisonError::into_inner) = running;
@@ -325,9 +420,11 @@ impl Store {
         let now = self.now();
         let failed =
             |error: &DynoxideError| self.failed("expired items could not be removed", error);
-        if expiry::sweep(&self.backroom, now / 1000, failed) > 0 {
-            self.written.notify_waiters();
+        let swept = expiry::sweep(&self.backroom, now / 1000, failed);
+        if !swept.is_empty() {
+            self.wrote();
         }
+        self.watched.ring(|table| swept.iter().any(|swept| swept == table));
         while match streams::trim(&self.backroom, now, TRIM_BATCH) {
             Ok(all) => !all,
             Err(error) => {

@@ -6,12 +6,18 @@
 //! Source: `TransactWriteItems`, API reference, `ClientRequestToken`: 1 to 36 characters, good for ten minutes; with another
 //! request it is an `IdempotentParameterMismatchException`.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use stillwire_model::Reply;
 
 use crate::errors::{Refusal, ok};
+use crate::place::Place;
 
 /// The table of tokens. Users see it nowhere.
 pub(crate) const TABLE: &str = "stillwire.tokens";
@@ -24,6 +30,57 @@ const LIFETIME: u64 = 10 * 60;
 
 /// The most actions of a transaction. Source: DynamoDB quotas (100).
 const ACTIONS_MAX: usize = 100;
+
+/// Whether a request is about the items of the table of tokens, which for users is not there.
+///
+/// Only what can be a table's name is looked at, however deep the items beside it are: the engine takes deeper ones than
+/// a tree of values holds.
+pub(crate) fn are_named(request: &[u8], place: &Place) -> bool {
+    let Ok(text) = str::from_utf8(request) else { return false };
+    // Nearly every request ends here. No other escape spells a letter or a dot.
+    if !text.contains(TABLE) && !text.contains("\\u") {
+        return false;
+    }
+    let Some(members) = read::<Members<'_>>(text) else { return false };
+    let is_own = |name: &str| name == TABLE || name == place.table_arn(TABLE);
+    let names = |of: &Members<'_>| {
+        of.get("TableName")
+            .and_then(|name| read::<Name<'_>>(name.get()))
+            .is_some_and(|it| is_own(&it.0))
+    };
+    // In PartiQL, a name with a dot stands in quotes.
+    let states = |of: &Members<'_>| {
+        let statement = of.get("Statement").and_then(|text| read::<Name<'_>>(text.get()));
+        statement.is_some_and(|text| text.0.contains(QUOTED))
+    };
+    let list = |member: &str| -> Vec<Members<'_>> {
+        members.get(member).and_then(|list| read(list.get())).unwrap_or_default()
+    };
+    let tables = members.get("RequestItems").and_then(|tables| read::<Members<'_>>(tables.get()));
+    names(&members)
+        || states(&members)
+        || tables.is_some_and(|tables| tables.keys().any(|name| is_own(name)))
+        || list("Statements").iter().chain(&list("TransactStatements")).any(states)
+        || list("TransactItems")
+            .iter()
+            .flat_map(HashMap::values)
+            .filter_map(|action| read::<Members<'_>>(action.get()))
+            .any(|action| names(&action))
+}
+
+/// The table of tokens in a statement.
+const QUOTED: &str = "\"stillwire.tokens\"";
+
+/// An object with its values as they stand there.
+type Members<'a> = HashMap<Cow<'a, str>, &'a RawValue>;
+
+/// A text, with its escapes read.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    serde_json::from_str(text).ok()
+}
 
 /// Writes the token with its transaction.
 #[derive(Debug)]
@@ -173,6 +230,31 @@ mod tests {
         assert_eq!(of(r#"{"a":1,"b":[{"c":2,"d":3}]}"#), of(r#"{"b":[{"d":3,"c":2}],"a":1}"#));
         assert_ne!(of(r#"{"a":1}"#), of(r#"{"a":12}"#));
         assert_ne!(of(r#"{"a":[1,2]}"#), of(r#"{"a":[2,1]}"#));
+    }
+
+    #[test]
+    fn the_table_of_tokens_is_known_however_it_is_named() {
+        let place = Place::new("1", "eu-west-1").unwrap();
+        let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+        for (request, expected) in [
+            (r#"{"TableName":"stillwire.tokens","Item":DEEP}"#, true),
+            (r#"{"TableName":"still\u0077ire.tokens"}"#, true),
+            (r#"{"TableName":"arn:aws:dynamodb:eu-west-1:1:table/stillwire.tokens"}"#, true),
+            (r#"{"RequestItems":{"a":[],"stillwire.tokens":[]}}"#, true),
+            (
+                r#"{"TransactItems":[{"Get":{"TableName":"a"}},{"Get":{"TableName":"stillwire.tokens"}}]}"#,
+                true,
+            ),
+            (r#"{"Statement":"SELECT * FROM \"stillwire.tokens\""}"#, true),
+            (r#"{"TransactStatements":[{"Statement":"DELETE FROM \"stillwire.tokens\""}]}"#, true),
+            (r#"{"TableName":"stillwire.tokens","TransactItems":7,"Statement":[]}"#, true),
+            (r#"{"TableName":"a","Item":{"text":{"S":"stillwire.tokens"}}}"#, false),
+            (r#"{"TableName":"A\u0061"}"#, false),
+            (r#"{"TableName":"stillwire.tokens"#, false),
+        ] {
+            let request = request.replace("DEEP", &deep);
+            assert_eq!(are_named(request.as_bytes(), &place), expected, "{request}");
+        }
     }
 
     #[test]

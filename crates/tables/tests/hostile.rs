@@ -1,6 +1,6 @@
 //! Requests that nobody would send by mistake: no answer is a 5xx, and both ways to the engine agree.
 //!
-//! `STILLWIRE_FUZZ_CASES` makes the rounds longer: the number of requests of each.
+//! `STILLWIRE_FUZZ_CASES` makes the rounds longer: the number of requests of each. `STILLWIRE_FUZZ_SEED`, a number, makes others.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test may say so")]
 #![allow(clippy::disallowed_methods, reason = "the environment says how long a round is")]
 
@@ -8,6 +8,7 @@ mod common;
 
 use common::{Tables, call};
 use serde_json::{Value, json};
+use stillwire_tables::Durability;
 
 /// A generator of numbers that are the same in each run.
 struct Dice(u64);
@@ -29,6 +30,11 @@ impl Dice {
     fn of<T: Copy>(&mut self, all: &[T]) -> T {
         all[self.below(all.len())]
     }
+}
+
+fn dice(usual: u64) -> Dice {
+    let other = std::env::var("STILLWIRE_FUZZ_SEED").map_or(0, |text| text.parse().unwrap());
+    Dice(usual + other)
 }
 
 fn cases(usual: usize) -> usize {
@@ -145,7 +151,10 @@ fn valid(dice: &mut Dice) -> (&'static str, Value) {
 }
 
 async fn tables() -> Tables {
-    let tables = Tables::open();
+    filled(Tables::open()).await
+}
+
+async fn filled(tables: Tables) -> Tables {
     let more = json!({
         "AttributeDefinitions": [
             { "AttributeName": "id", "AttributeType": "S" },
@@ -169,7 +178,10 @@ async fn tables() -> Tables {
 #[tokio::test]
 async fn the_lane_and_the_wire_agree() {
     let (by_lane, by_wire) = (tables().await, tables().await);
-    let mut dice = Dice(20_261_124);
+    // Nothing of it is in a file, and requests come on the engine's own threads.
+    let in_memory = filled(Tables::open_as(Durability::Memory)).await;
+    let there = in_memory.engine.threads();
+    let mut dice = dice(20_261_124);
     let (mut done, mut refused) = (0, 0);
     for _ in 0..cases(1500) {
         let (operation, request) = valid(&mut dice);
@@ -179,6 +191,9 @@ async fn the_lane_and_the_wire_agree() {
         let one = by_lane.call(operation, request.clone()).await;
         let other = by_wire.call(operation, same).await;
         assert_eq!(one, other, "{operation} {request}");
+        let (store, again) = (in_memory.store(), request.clone());
+        let third = there.spawn(async move { call(store.as_ref(), operation, again).await });
+        assert_eq!(one, third.await.unwrap(), "in memory: {operation} {request}");
         if one.0 == 200 { done += 1 } else { refused += 1 }
     }
     assert!(done > refused && refused > 0, "{done} done, {refused} refused: nothing was compared");
@@ -216,7 +231,7 @@ fn action(dice: &mut Dice) -> Value {
 #[tokio::test]
 async fn a_token_changes_no_answer() {
     let (with, without) = (tables().await, tables().await);
-    let mut dice = Dice(42);
+    let mut dice = dice(42);
     let (mut done, mut refused) = (0, 0);
     for number in 0..cases(400) {
         let actions: Vec<_> = (0..=dice.below(3)).map(|_| action(&mut dice)).collect();
@@ -325,7 +340,7 @@ const OTHERS: [(&str, &str); 8] = [
 #[tokio::test]
 async fn no_request_is_answered_with_a_5xx() {
     let tables = tables().await;
-    let mut dice = Dice(7);
+    let mut dice = dice(7);
     for _ in 0..cases(2500) {
         let (operation, mut request) = if dice.below(3) == 0 {
             let (operation, text) = dice.of(&OTHERS);
@@ -345,7 +360,7 @@ async fn no_request_is_answered_with_a_5xx() {
 #[tokio::test]
 async fn bytes_that_are_no_request_are_refused() {
     let tables = tables().await;
-    let mut dice = Dice(11);
+    let mut dice = dice(11);
     let targets = ["DynamoDB_20120810.PutItem", "DynamoDBStreams_20120810.GetRecords", "x", ""];
     for _ in 0..cases(500) {
         let (_, request) = valid(&mut dice);

@@ -195,6 +195,58 @@ async fn shards_end_after_hours_and_their_readers_learn_it() {
 }
 
 #[tokio::test]
+async fn a_shard_stays_open_until_the_last_write_that_began_in_it_is_kept() {
+    let tables = Tables::open();
+    early_in_a_shard(&tables).await;
+    tables.create("Chat", stream("KEYS_ONLY")).await;
+    let arn = arn(&tables, "Chat").await;
+    put(&tables, "Chat", "a", "1").await;
+    let shard = shards(&tables, &arn).await[0]["ShardId"].clone();
+    // A transaction that has its sequence number, on a disk that takes minutes.
+    let other = rusqlite::Connection::open(tables.folder.path().join("tables.db")).unwrap();
+    other
+        .execute_batch(
+            "BEGIN IMMEDIATE; CREATE TEMP TABLE late AS SELECT * FROM _stream_records; \
+             UPDATE late SET id = id + 1, sequence_number = CAST(sequence_number + 1 AS TEXT); \
+             INSERT INTO _stream_records SELECT * FROM late",
+        )
+        .unwrap();
+    let next = async |iterator: &Value| {
+        let answer = tables.ok("GetRecords", json!({ "ShardIterator": iterator })).await;
+        (answer["Records"].as_array().unwrap().len(), answer.get("NextShardIterator").cloned())
+    };
+    tables.time.advance(4 * HOUR);
+    let request =
+        json!({ "StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON" });
+    let mut iterator = tables.ok("GetShardIterator", request).await["ShardIterator"].clone();
+    for expected in [1, 0] {
+        let (found, then) = next(&iterator).await;
+        assert_eq!(found, expected);
+        iterator = then.expect("it may still get a record");
+        tables.time.advance(60_000);
+    }
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(next(&iterator).await, (1, None), "the record, and the end");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_table_is_not_woken_by_others() {
+    let tables = Tables::open();
+    for table in ["Chat", "Log"] {
+        tables.create(table, stream("KEYS_ONLY")).await;
+    }
+    let store = tables.store();
+    let (chat, log) = (store.stream_changed("Chat"), store.stream_changed("Log"));
+    put(&tables, "Log", "a", "1").await;
+    log.await;
+    let in_vain = tokio::time::timeout(Duration::from_millis(50), chat).await;
+    assert!(in_vain.is_err(), "nothing was written to it");
+    let chat = store.stream_changed("Chat");
+    put(&tables, "Chat", "a", "1").await;
+    chat.await;
+}
+
+#[tokio::test]
 async fn old_records_go_and_whoever_needs_them_is_told() {
     let tables = Tables::open();
     tables.create("Chat", stream("KEYS_ONLY")).await;
@@ -215,6 +267,31 @@ async fn old_records_go_and_whoever_needs_them_is_told() {
     tokio::time::sleep(Duration::from_millis(1500)).await; // the store tidies up each second
     let (kind, _) = tables.refused("GetShardIterator", request).await;
     assert_eq!(kind, "TrimmedDataAccessException", "it stays so when they are gone");
+}
+
+#[tokio::test]
+async fn the_room_of_old_records_is_used_again() {
+    let tables = Tables::open();
+    tables.create("Chat", stream("NEW_AND_OLD_IMAGES")).await;
+    let file = rusqlite::Connection::open(tables.folder.path().join("tables.db")).unwrap();
+    let number = |sql: &str| file.query_row(sql, [], |row| row.get::<_, u64>(0)).unwrap();
+    let mut pages = Vec::new();
+    for round in 0..3 {
+        for id in 0..100 {
+            let text = round.to_string().repeat(4000);
+            let item = json!({ "id": { "S": id.to_string() }, "text": { "S": text } });
+            tables.ok("PutItem", json!({ "TableName": "Chat", "Item": item })).await;
+        }
+        pages.push(number("PRAGMA page_count"));
+        tables.time.advance(25 * HOUR);
+        let began = tokio::time::Instant::now();
+        while number("SELECT count(*) FROM _stream_records") > 0 {
+            assert!(began.elapsed() < Duration::from_secs(20), "old records stay");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    // The first round has no old images.
+    assert!(pages[2] <= pages[1] + 8, "{pages:?}");
 }
 
 #[tokio::test]

@@ -158,6 +158,20 @@ pub(crate) struct Tables {
     /// Whether functions may do only what the policies of their roles allow.
     #[serde(default)]
     pub(crate) enforce_iam: bool,
+    /// When a write is acknowledged.
+    #[serde(default)]
+    pub(crate) durability: TableDurability,
+}
+
+/// When a write to the tables here is acknowledged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TableDurability {
+    /// Once it is on the disk.
+    #[default]
+    Commit,
+    /// Once the system has it, which puts it on the disk a moment later.
+    Interval,
 }
 
 /// Where tables are kept.

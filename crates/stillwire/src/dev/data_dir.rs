@@ -21,8 +21,6 @@ pub(crate) struct DataDir {
     _lock: File,
     /// Removed at the end, where nothing is to be kept.
     temporary: Option<TempDir>,
-    /// The same for tables, in memory where the system has a folder for that.
-    tables: Option<(TempDir, File)>,
 }
 
 impl DataDir {
@@ -44,13 +42,12 @@ impl DataDir {
                 fs::write(ignore, "*\n")?;
             }
         }
-        let tables = if args.in_memory { in_memory() } else { None };
-        Ok(Self { path, _lock: lock, temporary, tables })
+        Ok(Self { path, _lock: lock, temporary })
     }
 
-    /// The folder of the tables.
-    pub(crate) fn tables(&self) -> &Path {
-        self.tables.as_ref().map_or(&self.path, |(folder, _)| folder.path())
+    /// Whether nothing is to survive.
+    pub(crate) fn keeps_nothing(&self) -> bool {
+        self.temporary.is_some()
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -77,9 +74,6 @@ impl DataDir {
     }
 }
 
-/// A file system in memory. Source: Linux, tmpfs(5).
-const MEMORY: &str = "/dev/shm";
-
 /// How the folders of runs that keep nothing begin.
 const TEMPORARY_PREFIX: &str = "stillwire-";
 
@@ -102,13 +96,6 @@ fn temporary(below: &Path) -> std::io::Result<TempDir> {
         }
     }
     tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempdir_in(below)
-}
-
-/// A folder in memory that goes with this run, and the lock that says so. None where the system has none.
-fn in_memory() -> Option<(TempDir, File)> {
-    let folder = temporary(Path::new(MEMORY)).ok()?;
-    let lock = lock(folder.path()).ok()?;
-    Some((folder, lock))
 }
 
 /// Only an empty folder, or one of ours, may be written to and cleared: what is there already is somebody's.

@@ -14,6 +14,7 @@ use stillwire_gateway::{Gateway, Ports};
 use stillwire_lambda::{Home as LambdaHome, Kept as KeptFunctions};
 use stillwire_listen::Capacity;
 use stillwire_model::App;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::check;
@@ -166,8 +167,12 @@ pub(super) async fn start(
     };
     // Functions reach their table and their clients however many clients there are.
     let for_functions = Capacity::new(REQUESTS_RESERVED);
-    Front::new(behind, &home.account, base.own.listen.host.as_deref())
-        .serve(place.door(doors.aws, &for_functions), &base.drain);
+    {
+        // Most of what it is asked is asked of the tables.
+        let _there = tables.threads().map(Handle::enter);
+        let front = Front::new(behind, &home.account, base.own.listen.host.as_deref());
+        front.serve(place.door(doors.aws, &for_functions), &base.drain);
+    }
 
     // Everything answers once the functions can start. What they lack is installed first, and told as it goes.
     functions.prepare().await;

@@ -10,12 +10,14 @@ use stillwire_listen::system_bundle;
 use stillwire_model::{App, Clock as _, DeletionPolicy, LOCAL_KEYS, Table, TableStores};
 use stillwire_outbound::Outbound;
 use stillwire_tables::{
-    Config as EngineConfig, Engine, ProvisionError, Provisioned, Remote, There, provision, remove,
-    set_aside,
+    Config as EngineConfig, Durability, Engine, ProvisionError, Provisioned, Remote, There,
+    provision, remove, set_aside,
 };
 
+use tokio::runtime::Handle;
+
 use crate::clock::SystemClock;
-use crate::config::{self, Config, TableMode, TableSignatures};
+use crate::config::{self, Config, TableDurability, TableMode, TableSignatures};
 use crate::dev::data_dir::DataDir;
 use crate::dev::functions::Known;
 use crate::dev::screen::Screen;
@@ -64,9 +66,14 @@ impl Tables {
         let endpoint = match mode {
             TableMode::Embedded => {
                 return Ok(Self::Here(Engine::open(EngineConfig {
-                    folder: data.tables().to_owned(),
+                    folder: data.path().to_owned(),
                     account: home.0.to_owned(),
                     region: home.1.to_owned(),
+                    durability: match own.durability {
+                        _ if data.keeps_nothing() => Durability::Memory,
+                        TableDurability::Commit => Durability::Commit,
+                        TableDurability::Interval => Durability::Interval,
+                    },
                     clock: Arc::new(SystemClock),
                 })?));
             }
@@ -186,6 +193,14 @@ impl Tables {
             variables.insert("AWS_SESSION_TOKEN".to_owned(), token.clone());
         }
         variables
+    }
+
+    /// The threads that what is kept here is read and written on.
+    pub(crate) fn threads(&self) -> Option<&Handle> {
+        match self {
+            Self::Here(engine) => Some(engine.threads()),
+            Self::Elsewhere { .. } => None,
+        }
     }
 
     /// Resolves once what is kept here can be trusted no more.

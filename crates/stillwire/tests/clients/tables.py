@@ -200,6 +200,30 @@ def pages_lead_to_every_item_once():
     assert sorted(parts) == list(range(60)), "segments share nothing and leave nothing out"
 
 
+def segments_share_nothing_also_while_their_items_are_deleted():
+    table = create("segments")
+    names = {f"item {number}" for number in range(400)}
+    with table.batch_writer() as batch:
+        for name in names:
+            batch.put_item(Item={"id": name})
+    parts = []
+    for segment in range(4):
+        part, start = [], {}
+        while True:
+            page = table.scan(Segment=segment, TotalSegments=4, Limit=25, **start)
+            with table.batch_writer() as batch:
+                for item in page["Items"]:
+                    part.append(item["id"])
+                    batch.delete_item(Key=item)
+            if "LastEvaluatedKey" not in page:
+                break
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        parts.append(part)
+    assert all(parts), "each segment has a part"
+    assert sorted(sum(parts, [])) == sorted(names)
+    assert table.scan()["Count"] == 0
+
+
 def keys_are_sorted_by_their_type():
     numbers = create("numbers", sort="N")
     for number in (10, -1, 2, 0, -10, Decimal("2.5")):

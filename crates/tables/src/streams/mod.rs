@@ -3,7 +3,8 @@
 //! The engine writes a record in the transaction of its item. What readers see of them is decided here, since the engine's own
 //! view has one shard that never ends, ids that SDKs refuse, and records that stay for ever.
 //!
-//! * `registry` finds streams, `shards` cuts them by time, `iterator` is a reader's place in one, `record` words a record.
+//! * `registry` finds streams, `shards` cuts them by time, `sealed` knows what time no record can be of any more, `iterator`
+//!   is a reader's place in a shard, `record` words a record.
 //!
 //! Source: DynamoDB Streams service model 2012-08-10 (members, limits, errors) and the Developer Guide, "Change data
 //! capture for DynamoDB Streams" (24 hours, closed shards, images). How long a shard is open is not
@@ -12,6 +13,7 @@
 mod iterator;
 mod record;
 mod registry;
+mod sealed;
 mod shards;
 
 use serde::Deserialize;
@@ -26,6 +28,7 @@ use crate::errors::{Refusal, internal, ok};
 use crate::place::Place;
 
 pub(crate) use registry::{Wish, remember, shown_stream, trim};
+pub(crate) use sealed::Sealed;
 
 /// How long a record can be read. Source: Developer Guide, "DynamoDB Streams".
 pub(crate) const RETENTION_MILLIS: u64 = 24 * 60 * 60 * 1000;
@@ -41,6 +44,7 @@ const RECORDS_MAX: usize = 1000;
 pub(crate) struct Asked<'a> {
     pub(crate) place: &'a Place,
     pub(crate) backroom: &'a Backroom,
+    pub(crate) sealed: &'a Sealed,
     /// Milliseconds since the epoch.
     pub(crate) now: u64,
 }
@@ -151,7 +155,7 @@ struct ShardFilter {
 fn describe(asked: Asked<'_>, request: &Describe) -> Result<Value, Failure> {
     let limit = limit(request.limit, PAGE_MAX)?;
     let stream = find(asked, request.stream_arn.as_deref())?;
-    let mut shards = shards::of(&stream, asked.now);
+    let mut shards = shards_of(asked, &stream);
     if let Some(filter) = &request.shard_filter {
         match filter.r#type.as_deref() {
             Some("CHILD_SHARDS") => {}
@@ -201,7 +205,7 @@ struct GetIterator {
 fn iterator(asked: Asked<'_>, request: &GetIterator) -> Result<Value, Failure> {
     let stream = find(asked, request.stream_arn.as_deref())?;
     let shard_id = request.shard_id.as_deref().ok_or_else(|| Refusal::missing("shardId"))?;
-    let shards = shards::of(&stream, asked.now);
+    let shards = shards_of(asked, &stream);
     let shard = shards.iter().find(|shard| shard.id == shard_id).ok_or_else(|| {
         let arn = stream.arn(asked.place);
         Refusal::not_found(format!(
@@ -252,7 +256,7 @@ fn records(asked: Asked<'_>, body: &[u8]) -> Reply {
         iterator.refuse_expired(asked.now)?;
         let stream = find(asked, Some(arn))?;
         refuse_trimmed(asked, &stream, iterator.start)?;
-        let shard = shards::of(&stream, asked.now)
+        let shard = shards_of(asked, &stream)
             .into_iter()
             .find(|shard| shard.window == iterator.window)
             .ok_or_else(trimmed)?;
@@ -286,6 +290,12 @@ fn find(asked: Asked<'_>, arn: Option<&str>) -> Result<Stream, Failure> {
     let (table, label) = asked.place.parse_stream_arn(arn).ok_or_else(|| no_stream(arn))?;
     let found = asked.backroom.read(|all| registry::find(all, table, label, asked.now))?;
     Ok(found.ok_or_else(|| no_stream(arn))?)
+}
+
+/// The shards of a stream, oldest first. The records of those that have ended are all there to be read from now on.
+fn shards_of(asked: Asked<'_>, stream: &Stream) -> Vec<Shard> {
+    let sealed = asked.sealed.to(asked.backroom, asked.now);
+    shards::of(stream, asked.now, sealed)
 }
 
 fn no_stream(arn: &str) -> Refusal {

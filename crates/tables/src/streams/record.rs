@@ -179,7 +179,7 @@ mod tests {
             "StreamSpecification": { "StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES" },
         });
         database.create_table(serde_json::from_value(create).unwrap()).unwrap();
-        let backroom = Backroom::open(&file).unwrap();
+        let backroom = Backroom::open(&file, crate::durability::Durability::Commit).unwrap();
         let image = r#"{"id":{"S":"a"}}"#;
         let rows = i64::try_from(ROWS_MAX).unwrap();
         backroom

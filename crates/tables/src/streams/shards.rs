@@ -9,10 +9,7 @@ use super::record::public_sequence;
 use super::registry::{Stream, horizon_sequence};
 
 /// How long a shard takes records, in microseconds.
-const WINDOW: i64 = 4 * 60 * 60 * 1_000_000;
-
-/// How long after its window a shard still counts as open: a transaction that began within it may be kept after it.
-const GRACE: i64 = 10 * 1_000_000;
+pub(super) const WINDOW: i64 = 4 * 60 * 60 * 1_000_000;
 
 /// The most shards of a stream, which a wrong clock may have stretched over years. Choice: most of a year.
 const SHARDS_MAX: i64 = 2000;
@@ -48,11 +45,13 @@ impl Shard {
     }
 }
 
-/// The shards of a stream that can be read now, oldest first.
-pub(super) fn of(stream: &Stream, now_millis: u64) -> Vec<Shard> {
+/// The shards of a stream that can be read now, oldest first. What is before `sealed` is complete.
+pub(super) fn of(stream: &Stream, now_millis: u64, sealed: i64) -> Vec<Shard> {
     let now = i64::try_from(now_millis.saturating_mul(1000)).unwrap_or(i64::MAX);
     // A clock that was set back: sequence numbers go on from the newest, and so do shards.
     let time = now.max(stream.newest).min(i64::MAX - 2 * WINDOW);
+    // Nobody else writes between the newest record and the next one, which is later.
+    let complete = sealed.max(stream.newest);
     let is_closed = stream.closed.is_some();
     // Where nothing was ever written, the stream ends where it began.
     let end = if is_closed { stream.last.unwrap_or(stream.first) } else { time };
@@ -69,7 +68,7 @@ pub(super) fn of(stream: &Stream, now_millis: u64) -> Vec<Shard> {
                 window,
                 first: stream.first.max(window * WINDOW),
                 last: if is_closed { window_end.min(end) } else { window_end },
-                is_open: !is_closed && time <= window_end + GRACE,
+                is_open: !is_closed && complete <= window_end,
                 parent: (window > first_of_all).then(|| id(stream, window - 1)),
             }
         })

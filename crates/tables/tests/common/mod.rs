@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use stillwire_model::{Clock, TableApi, TableStores as _};
-use stillwire_tables::{Config, Engine};
+use stillwire_tables::{Config, Durability, Engine};
 use tempfile::TempDir;
 
 /// The time, and how far tests have moved it, in milliseconds.
@@ -42,9 +42,13 @@ pub(crate) struct Tables {
 
 impl Tables {
     pub(crate) fn open() -> Self {
+        Self::open_as(Durability::Commit)
+    }
+
+    pub(crate) fn open_as(durability: Durability) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let time = Arc::new(Time::default());
-        let engine = open(folder.path(), &time);
+        let engine = open_in(folder.path(), durability, &time);
         Self { engine, time, folder }
     }
 
@@ -104,10 +108,15 @@ impl Tables {
 }
 
 fn open(folder: &Path, time: &Arc<Time>) -> Engine {
+    open_in(folder, Durability::Commit, time)
+}
+
+fn open_in(folder: &Path, durability: Durability, time: &Arc<Time>) -> Engine {
     let config = Config {
         folder: folder.to_owned(),
         account: ACCOUNT.to_owned(),
         region: REGION.to_owned(),
+        durability,
         clock: time.clone(),
     };
     Engine::open(config).unwrap()
