@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use mio::net::TcpStream;
 use stillwire_listen::Place;
 use stillwire_websocket::{HEAD_BYTES_MAX, RequestHead};
 
@@ -254,11 +255,15 @@ impl<S: Service> Client<S> {
         self.socket.say_goodbye(scene.buffers, scene.now).ok();
     }
 
-    /// Closes the socket; gives the session and how it ended, if it was one.
-    pub(crate) fn leave(self) -> Option<(S::Session, Ending)> {
+    /// Gives the session and how it ended, if it was one; and its socket, where its client may still read.
+    pub(crate) fn leave(self) -> (Option<(S::Session, Ending)>, Option<TcpStream>) {
         match self.phase {
-            Phase::Open(connection) => Some(connection.finish()),
-            _ => None,
+            Phase::Open(connection) => {
+                let may_read = connection.ends_well() && !self.hung_up;
+                let stream = may_read.then(|| self.socket.into_stream());
+                (Some(connection.finish()), stream)
+            }
+            _ => (None, None),
         }
     }
 

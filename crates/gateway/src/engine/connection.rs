@@ -304,6 +304,11 @@ impl<T: Session> Connection<T> {
         self.state.closing.as_deref().is_some_and(done)
     }
 
+    /// Whether both ends have said their close.
+    pub(crate) fn ends_well(&self) -> bool {
+        self.state.closing.as_deref().is_some_and(|closing| closing.answered && !closing.abandoned)
+    }
+
     /// Whether the socket is to say now that we send no more: a connection that has failed does not wait for the
     /// client's close, but reads on, so that its own still arrives. True once.
     ///

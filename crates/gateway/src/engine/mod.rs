@@ -10,7 +10,7 @@
 //! | 6 | `outbox`, `bell` | posts from anywhere → the client's shard |
 //!
 //! What arrivals, requests and messages mean is a [`Service`]'s business. `wheel` keeps deadlines, `address` makes
-//! ids that lead to their connection.
+//! ids that lead to their connection; `lingering` keeps sockets until the other end has what was sent.
 //!
 //! Invariants: a client belongs to one shard, and only its shard touches its socket. An idle client holds no
 //! buffer. Its whole state is plain data: nothing is hidden in a suspended function. A fault while serving a client
@@ -23,6 +23,7 @@ mod connection;
 mod ending;
 mod entrance;
 mod limits;
+mod lingering;
 mod outbox;
 mod plain;
 mod service;

@@ -23,6 +23,7 @@ use crate::engine::client::{Client, Fate, Scene};
 use crate::engine::connection::Session as _;
 use crate::engine::ending::Ending;
 use crate::engine::entrance::{Accepting, accept};
+use crate::engine::lingering::Lingering;
 use crate::engine::service::{Command, Key, Mailbox, Newcomer, Service};
 use crate::engine::socket::Buffers;
 use crate::engine::wheel::{Millis, TICK, Wheel};
@@ -49,6 +50,7 @@ pub(crate) struct Shard<S: Service> {
     /// The shard that gets the next client.
     turn: usize,
     wheel: Wheel,
+    lingering: Lingering,
     work: Work<S>,
     /// Bytes that clients hold of unfinished messages.
     held: usize,
@@ -124,6 +126,7 @@ impl<S: Service> Shard<S> {
             doors: Vec::new(),
             turn: usize::from(number),
             wheel: Wheel::new(),
+            lingering: Lingering::default(),
             work: Work {
                 buffers: Buffers::new(),
                 out: Vec::new(),
@@ -159,7 +162,9 @@ impl<S: Service> Shard<S> {
             }
             busy |= self.take_second_turns(now);
             self.free_held(now);
+            self.lingering.close_due(now, self.work.buffers.raw());
             if self.closing && self.taken == 0 {
+                self.lingering.close_all(self.work.buffers.raw());
                 return Poll::Ready(());
             }
             if !busy && self.rest(cx) {
@@ -189,7 +194,7 @@ impl<S: Service> Shard<S> {
     fn next_deadline(&self) -> Option<Millis> {
         let doors = self.doors.iter().flatten().filter_map(|door| door.retry_at);
         let leaving = self.leaving.as_ref().and_then(Leaving::next);
-        self.wheel.next().into_iter().chain(doors).chain(leaving).min()
+        self.wheel.next().into_iter().chain(doors).chain(leaving).chain(self.lingering.next()).min()
     }
 
     /// Does what the mailbox and the bell ask for.
@@ -385,7 +390,7 @@ impl<S: Service> Shard<S> {
             catch_unwind(AssertUnwindSafe(|| client.lose(&mut scene))).unwrap_or(Fate::Leaves)
         });
         match fate {
-            Fate::Leaves => self.remove(slot),
+            Fate::Leaves => self.remove(slot, now),
             Fate::Stays | Fate::WantsMore => {
                 if let Some(due) = client.due(closing)
                     && due < seat.armed
@@ -423,7 +428,7 @@ impl<S: Service> Shard<S> {
         self.with_client(slot, now, |_, _| Fate::Stays);
     }
 
-    fn remove(&mut self, slot: u32) {
+    fn remove(&mut self, slot: u32, now: Millis) {
         let Some(seat) = self.seat(slot) else { return };
         let Some(mut client) = seat.client.take() else { return };
         seat.generation = Addresses::next_generation(seat.generation);
@@ -431,9 +436,15 @@ impl<S: Service> Shard<S> {
         self.taken -= 1;
         self.free.push_back(slot);
         self.held = self.held.saturating_sub(client.forget_held());
-        if let Some((session, ending)) = client.leave() {
+        let (session, stream) = client.leave();
+        if let Some((session, ending)) = session {
             session.ended(ending);
             self.shared.tally.leave();
+        }
+        if let Some(mut stream) = stream
+            && self.sockets.get_ref().registry().deregister(&mut stream).is_ok()
+        {
+            self.lingering.keep(stream, now);
         }
     }
 

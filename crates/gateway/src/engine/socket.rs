@@ -30,6 +30,11 @@ impl Buffers {
         Self { raw: vec![0; READ_BYTES], plain: Vec::new(), sealed: Vec::new() }
     }
 
+    /// Room for what came from the kernel.
+    pub(crate) fn raw(&mut self) -> &mut [u8] {
+        &mut self.raw
+    }
+
     /// Gives back what a large message made them grow by.
     pub(crate) fn trim(&mut self) {
         for buffer in [&mut self.plain, &mut self.sealed] {
@@ -70,6 +75,11 @@ struct Unsent {
 impl Socket {
     pub(crate) fn new(stream: TcpStream) -> Self {
         Self { stream, tls: None, unsent: None }
+    }
+
+    /// What it is to the kernel.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
     }
 
     /// Whether it is encrypted.

@@ -1,5 +1,8 @@
 //! The closing handshake. Source: RFC 6455, sections 5.5.1, 7.1 and 7.4.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use crate::support::{Client, frame};
 use crate::{CLOSE, Expect, LAST, PING, TEXT, TEXT_BEGINS, check, roomy, text};
 
@@ -45,6 +48,23 @@ fn nothing_after_a_close_counts() {
     let frames = [frame(TEXT, &large), close(1000, b""), frame(PING, b"")];
     let expected = [text(&"x".repeat(262_144)), Expect::Close(1000)];
     check(roomy(), "after a large message", &frames, &expected);
+}
+
+#[test]
+fn what_was_sent_arrives_whatever_a_client_says_after_its_close() {
+    let large = vec![b'x'; 262_144];
+    for early in [true, false] {
+        let mut client = Client::connect(roomy());
+        rustix::net::sockopt::set_socket_recv_buffer_size(client.stream(), 16 * 1024).unwrap();
+        let (said, late) = (frame(TEXT, &large), frame(PING, b"late"));
+        client.send(&[said, close(1000, b""), if early { late.clone() } else { vec![] }].concat());
+        // By now all that the client has room for is there, and the rest is with the server's kernel.
+        sleep(Duration::from_millis(100));
+        client.send(&late);
+        sleep(Duration::from_millis(50));
+        assert_eq!(client.message().unwrap().payload, large, "{early}");
+        assert_eq!(client.message().unwrap().first, CLOSE);
+    }
 }
 
 #[test]
