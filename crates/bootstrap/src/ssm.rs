@@ -97,8 +97,9 @@ impl Parameters {
                 versions: vec![version],
                 ..Parameter::default()
             };
-            let key = format!("{}/{}", stored.account, stored.region);
-            declared.entry(key).or_default().insert(stored.name.clone(), parameter);
+            let place =
+                Place { account: stored.account.to_string(), region: stored.region.to_string() };
+            declared.entry(place.key()).or_default().insert(stored.name.clone(), parameter);
         }
         *self.0.declared.write().unwrap_or_else(PoisonError::into_inner) = declared;
     }
@@ -116,7 +117,10 @@ impl SystemParameters for Parameters {
             return Some(BOOTSTRAP_VERSION.to_owned());
         }
         let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let parameter = state.parameters.get(&format!("{account}/{region}"))?.get(name)?;
+        let parameter = state
+            .parameters
+            .get(&Place { account: account.to_owned(), region: region.to_owned() }.key())?
+            .get(name)?;
         parameter.version(version).map(|version| version.value.clone())
     }
 }

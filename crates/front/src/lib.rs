@@ -95,27 +95,28 @@ impl Front {
     async fn answer(self, request: Request<Incoming>, peer: SocketAddr) -> Response<Outgoing> {
         let (parts, incoming) = request.into_parts();
         let caller = Caller::of(&parts);
-        // Who comes from elsewhere has to sign, and no page can make a browser do that.
-        if is_here(peer) && !self.is_named_by(&caller.host) {
+        // Whoever comes from elsewhere, or by the name that others know, has to sign: a proxy on this machine may have let them
+        // in. No page can make a browser do that.
+        let is_local = is_here(peer) && is_own_host(&caller.host);
+        if is_here(peer) && !is_local && !self.is_named_by(&caller.host) {
             tracing::warn!(host = caller.host, "refused: the request is for another host");
             let refusal = "this address serves local programs only\n";
             return text(StatusCode::FORBIDDEN, refusal).map(Outgoing::Whole);
         }
         if objects::is_for(&caller) {
-            let permitted = signed::permit_unread(&self.rooms, &parts, peer);
+            let permitted = signed::permit_unread(&self.rooms, &parts, (peer, is_local));
             return match permitted {
                 Ok(()) => objects::answer(&self, &caller, parts, incoming).await,
                 Err(refused) => (*refused).map(Outgoing::Whole),
             };
         }
-        self.answer_whole(caller, parts, incoming, peer).await.map(Outgoing::Whole)
+        self.answer_whole(caller, parts, incoming, (peer, is_local)).await.map(Outgoing::Whole)
     }
 
-    /// Whether a `Host` header means this endpoint.
+    /// Whether a `Host` header is the name that other machines know.
     fn is_named_by(&self, host: &str) -> bool {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        let is_own = |own: &Arc<str>| own.eq_ignore_ascii_case(name);
-        is_own_host(host) || self.own_name.as_ref().is_some_and(is_own)
+        self.own_name.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(name))
     }
 
     /// Answers where a request is read to its end first.
@@ -124,12 +125,12 @@ impl Front {
         caller: Caller,
         parts: http::request::Parts,
         incoming: Incoming,
-        peer: SocketAddr,
+        (peer, is_local): (SocketAddr, bool),
     ) -> Response<Full<Bytes>> {
         if parts.method == Method::GET && !caller.signed {
             match parts.uri.path() {
                 "/" => return dynamodb::health(&self.rooms.tables.region),
-                "/metrics" if is_here(peer) => {
+                "/metrics" if is_local => {
                     let text: String = self.rooms.metrics.iter().map(|of| of.text()).collect();
                     return reply(200, METRICS_TYPE, text.into());
                 }
@@ -144,7 +145,8 @@ impl Front {
             Err(BodyError::TooLarge) => return text(StatusCode::PAYLOAD_TOO_LARGE, ""),
             Err(BodyError::Incomplete) => return text(StatusCode::BAD_REQUEST, ""),
         };
-        if let Err(refused) = signed::permit(&self.rooms, &caller, &parts, &body, peer) {
+        if let Err(refused) = signed::permit(&self.rooms, &caller, &parts, &body, (peer, is_local))
+        {
             return *refused;
         }
         let function = self.function(&caller);

@@ -14,7 +14,6 @@ use serde_json::json;
 use stillwire_awswire::{
     Expected, Payload, RawRequest, Secret, SignatureError, Xml, query_refusal, verify,
 };
-use stillwire_listen::is_here;
 use stillwire_model::{FunctionKeys, IssuedKey, IssuedKeys, LOCAL_KEYS};
 use uuid::Uuid;
 
@@ -26,9 +25,9 @@ pub(crate) fn permit(
     caller: &Caller,
     parts: &Parts,
     body: &[u8],
-    peer: SocketAddr,
+    (peer, is_local): (SocketAddr, bool),
 ) -> Result<(), Box<Response<Full<Bytes>>>> {
-    if is_here(peer) {
+    if is_local {
         return Ok(());
     }
     let service = caller.service().unwrap_or_default();
@@ -62,9 +61,9 @@ fn refusal(caller: &Caller, error: &SignatureError) -> Response<Full<Bytes>> {
 pub(crate) fn permit_unread(
     rooms: &Rooms,
     parts: &Parts,
-    peer: SocketAddr,
+    (peer, is_local): (SocketAddr, bool),
 ) -> Result<(), Box<Response<Full<Bytes>>>> {
-    if is_here(peer) {
+    if is_local {
         return Ok(());
     }
     let empty = Payload::Body(b"");

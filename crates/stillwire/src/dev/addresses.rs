@@ -166,7 +166,7 @@ impl Addresses {
 
     /// The AWS endpoint as a URL for other machines, where they are let in.
     pub(crate) fn aws_url_elsewhere(&self) -> Option<String> {
-        self.reach.name().map(|_| format!("http://{}", self.reach.at(self.aws)))
+        self.reach.is_open().then(|| format!("http://{}", self.reach.at(self.aws)))
     }
 
     /// The names that APIs and custom domains have on AWS, which code may spell out, and where they are here.

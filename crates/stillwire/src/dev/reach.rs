@@ -59,6 +59,11 @@ impl Reach {
         Ok(listeners)
     }
 
+    /// Whether other machines reach it.
+    pub(crate) fn is_open(&self) -> bool {
+        self.addresses.iter().any(|address| !address.is_loopback())
+    }
+
     /// The name, where it is not `localhost`.
     pub(crate) fn name(&self) -> Option<&str> {
         (&*self.host != "localhost").then_some(&*self.host)

@@ -171,7 +171,7 @@ impl StackHost for Stacks {
         let holdings = self.holdings.clone();
         let applying = self.drain.spawn("deployment", async move {
             let mut turn = live.turn().await;
-            let (new, uploads) = source(&stack, &holdings);
+            let (new, uploads) = block_in_place(|| source(&stack, &holdings));
             let mut all = sent.lock().clone();
             all.insert(stack.name.clone(), new);
             let loaded = load(&all, &holdings, live.source_exports())
