@@ -28,15 +28,15 @@ const READS_MAX: usize = 8;
 pub(crate) struct Lingering(VecDeque<(Millis, TcpStream)>);
 
 impl Lingering {
-    /// Keeps a socket that everything has been written to.
-    pub(crate) fn keep(&mut self, stream: TcpStream, now: Millis) {
+    /// Keeps a socket that everything has been written to; `buffer` is for what an older one has to say.
+    pub(crate) fn keep(&mut self, stream: TcpStream, now: Millis, buffer: &mut [u8]) {
         if stream.shutdown(Shutdown::Write).is_err() {
             return; // nobody is there any more
         }
         if self.0.len() == SOCKETS_MAX
             && let Some((_, oldest)) = self.0.pop_front()
         {
-            close(oldest, &mut vec![0; 4096]);
+            close(oldest, buffer);
         }
         self.0.push_back((now + LINGER, stream));
     }

@@ -444,7 +444,7 @@ impl<S: Service> Shard<S> {
         if let Some(mut stream) = stream
             && self.sockets.get_ref().registry().deregister(&mut stream).is_ok()
         {
-            self.lingering.keep(stream, now);
+            self.lingering.keep(stream, now, self.work.buffers.raw());
         }
     }
 
