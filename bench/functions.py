@@ -24,6 +24,9 @@ from measure import LOAD, REFERENCE, RELEASE, ROOT, ROUNDS, cpu_seconds, main, m
 from program import Program, app, children
 
 ENVIRONMENTS = 50
+# For so long each environment is busy, so that no two messages go to one.
+RESTS_SECONDS = 10
+LEARNS_SECONDS = 3
 OWN = "processes of their own"
 HANDLER = """
 import boto3, time
@@ -56,26 +59,35 @@ async def ask(url, count):
         await socket.close()
 
 
+def minors():
+    """The Python that runs this, and the newest of those whose forks share most, where one is installed."""
+    found = {int(path.name.rpartition(".")[2]) for path in Path.home().glob(".pyenv/versions/*/bin/python3.1[23]")}
+    return sorted({sys.version_info.minor, max(found, default=sys.version_info.minor)})
+
+
 def environments():
-    """The first environment is there; then many are wanted at once."""
+    """The first environment is there and its template has rested; then many are wanted at once."""
     print("\n| environments of a function with boto3 | CPU for each further one | until all have answered | init, p50 / largest "
           f"| memory of {ENVIRONMENTS} | |\n| --- | --- | --- | --- | --- | --- |")
-    found = {}
     snap_start = {"SnapStart": {"ApplyOn": "PublishedVersions"}}
-    for name, templates, more in ((OWN, False, {}), ("forked from a template", True, {}),
-                                  ("forked with the handler loaded (SnapStart)", True, snap_start)):
-        with Program(app(HANDLER.replace("SECONDS", "3"), **more), templates, verbose=True) as program:
-            asyncio.run(ask(program.url, 1))
-            before = sum(map(cpu_seconds, program.below()))
-            begin = time.perf_counter()
-            asyncio.run(ask(program.url, ENVIRONMENTS))
-            took = time.perf_counter() - begin
-            pids = program.below()
-            cpu = (sum(map(cpu_seconds, pids)) - before) / (ENVIRONMENTS - 1) * 1000
-            memory, inits = proportional(pids), program.inits()
-        found[name] = memory
-        print(f"| {name} | {cpu:.1f} ms | {took:.2f} s | {statistics.median(inits):.0f} / {max(inits):.0f} ms | {memory:,.0f} MiB | "
-              f"{memory / found[OWN]:.3f} |", flush=True)
+    for minor in minors():
+        own = None
+        for name, templates, more in ((OWN, False, {}), ("forked from a template", True, {}),
+                                      ("forked with the handler loaded (SnapStart)", True, snap_start)):
+            code = HANDLER.replace("SECONDS", str(RESTS_SECONDS))
+            with Program(app(code, Runtime=f"python3.{minor}", **more), templates, verbose=True) as program:
+                asyncio.run(ask(program.url, 1))
+                time.sleep(LEARNS_SECONDS)
+                before = sum(map(cpu_seconds, program.below()))
+                begin = time.perf_counter()
+                asyncio.run(ask(program.url, ENVIRONMENTS))
+                took = time.perf_counter() - begin
+                pids = program.below()
+                cpu = (sum(map(cpu_seconds, pids)) - before) / (ENVIRONMENTS - 1) * 1000
+                memory, inits = proportional(pids), program.inits()
+            own = own or memory
+            print(f"| Python 3.{minor}: {name} | {cpu:.1f} ms | {took:.2f} s | {statistics.median(inits):.0f} / {max(inits):.0f} ms "
+                  f"| {memory:,.0f} MiB | {memory / own:.3f} |", flush=True)
 
 
 def load(address, target, kind, *numbers):

@@ -550,7 +550,8 @@ def main():
     if template is not None:
         from stillwire_template import serve
 
-        del sys.modules["stillwire_template"]
+        for name in ("template", "lessons", "sharing"):
+            del sys.modules["stillwire_" + name]
     sys.argv = [sys.argv[0], handler_name]
     # The first entry is the folder of this file.
     sys.path[0:1] = settings["first"]
@@ -562,11 +563,11 @@ def main():
     if debugger is not None:
         port, _, folder = debugger.partition(":")
         wait_for_debugger(int(port), folder)
-    handler, fault = None, None
+    handler, fault, loaded = None, None, None
     if template is None:
         number = int(os.environ.pop("STILLWIRE_RUNTIME_FD"))
     else:
-        number, handler, fault = serve(int(template), settings, lambda: load(handler_name))
+        number, handler, fault, loaded = serve(int(template), settings, lambda: load(handler_name))
     link = Link(number)
     try:
         if fault is not None:
@@ -580,6 +581,8 @@ def main():
         sys.exit(1)
     constant = constants()
     link.send(NEXT)
+    if loaded is not None:
+        loaded()
     while True:
         status, headers, body = link.receive()
         if status != 200:

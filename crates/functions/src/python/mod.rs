@@ -23,10 +23,13 @@ use crate::supervisor::Processes;
 use crate::versions::Substitutions;
 
 const BOOTSTRAP: &str = include_str!("bootstrap.py");
-const TEMPLATE: &str = include_str!("template.py");
 
-/// The template, as the bootstrap imports it from beside itself.
-const TEMPLATE_FILE: &str = "stillwire_template.py";
+/// The parts of a template, as the bootstrap imports them from beside itself: names and contents.
+const TEMPLATE: [(&str, &str); 3] = [
+    ("stillwire_template.py", include_str!("template.py")),
+    ("stillwire_lessons.py", include_str!("lessons.py")),
+    ("stillwire_sharing.py", include_str!("sharing.py")),
+];
 
 /// The oldest minor version whose sockets can take over descriptors, which templates need.
 const FORKS_FROM: u8 = 9;
@@ -49,7 +52,9 @@ impl Pythons {
     pub(crate) fn new(config: &crate::Config, names: Arc<Names>) -> std::io::Result<Self> {
         let bootstrap = config.work_dir.join("bootstrap.py");
         std::fs::write(&bootstrap, BOOTSTRAP)?;
-        std::fs::write(config.work_dir.join(TEMPLATE_FILE), TEMPLATE)?;
+        for (name, text) in TEMPLATE {
+            std::fs::write(config.work_dir.join(name), text)?;
+        }
         Ok(Self {
             places: config.places.clone(),
             cache_dir: config.cache_dir.clone(),
@@ -178,7 +183,8 @@ impl Pythons {
             reach: Reach::Inherited,
             readable: code::readable(&python.program, roots)
                 .chain(first.iter().chain(last).cloned())
-                .chain([self.bootstrap.clone(), self.bootstrap.with_file_name(TEMPLATE_FILE)])
+                .chain([self.bootstrap.clone()])
+                .chain(TEMPLATE.map(|(name, _)| self.bootstrap.with_file_name(name)))
                 .collect(),
         }
     }

@@ -12,15 +12,21 @@ import functools
 import gc
 import json
 import os
+import select
 import socket
 import sys
 import time
+
+from stillwire_lessons import Lesson, Stock, learn
+from stillwire_sharing import share
 
 # What boto3 brings along; a function may have brought its own copies.
 LIBRARIES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
 
 MARK = "STILLWIRE_ENVIRONMENT"
 PACKET_BYTES_MAX = 160 * 1024
+# A template that nobody needs for so long uses the time to learn.
+REST_MILLIS = 500
 PR_SET_PDEATHSIG, SIGKILL = 1, 9
 
 
@@ -31,12 +37,15 @@ class Unsound(Exception):
 def serve(number, settings, load):
     """Loads, then forks until the socket ends.
 
-    Returns in each environment: its runtime socket, the handler if that was loaded, and what went wrong since.
+    Returns in each environment: its runtime socket, the handler if that was loaded, what went wrong since, and what to
+    call once the function is loaded.
     """
     control = socket.socket(fileno=number)
     handler = None
+    stock = Stock()
     try:
-        warm(settings["services"])
+        if settings["services"] is not None:
+            stock.open(settings["services"])
         check(settings["own"], number)
         if settings["snap_start"]:
             handler = load()
@@ -55,7 +64,18 @@ def serve(number, settings, load):
     gc.collect()
     gc.freeze()  # a later collection in an environment leaves shared pages alone
     tell(control, {"Ready": {"problem": None}})
+    orders = select.poll()
+    orders.register(control, select.POLLIN)
+    lesson, is_learned, forks = Lesson(), False, 0
     while True:
+        if forks and not is_learned and not orders.poll(REST_MILLIS):
+            note = lesson.look()
+            if note is not None:
+                is_learned = True
+                learn(note, stock)
+                share()
+                stay_sound(settings["own"] if handler is None else [], number)
+            continue
         packet, descriptors, _, _ = socket.recv_fds(control, PACKET_BYTES_MAX, 3)
         if not packet:
             os._exit(0)
@@ -79,8 +99,10 @@ def serve(number, settings, load):
                 except Exception as error:
                     tell(control, failed(order, error))
                     os._exit(1)
-                return descriptors[0], handler, restored()
+                return descriptors[0], handler, restored(), lesson.begin(stock)
             os.waitpid(between, 0)
+            forks += 1
+            lesson.is_given()
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -94,44 +116,6 @@ def tell(control, report):
         control.send(json.dumps(report).encode())
     except OSError:
         os._exit(0)  # the supervisor is gone
-
-
-def warm(services):
-    """Loads boto3 where the function speaks of it, and makes the clients that it names."""
-    if services is None:
-        return
-    try:
-        import boto3
-    except ImportError:
-        return
-    boto3.setup_default_session()
-    made = {}
-    for kind, service in services:
-        try:
-            made[kind, service] = getattr(boto3, kind)(service)
-        except Exception:
-            pass  # the function will see for itself
-    for kind in ("client", "resource"):
-        setattr(boto3, kind, lend(boto3, kind, made))
-
-
-def lend(boto3, kind, made):
-    """`boto3.client` or `boto3.resource`, whose first call for a service gives what was made here.
-
-    That was never used, and is what the call would make: of the default session, without settings of its own.
-    """
-    make, session = getattr(boto3, kind), boto3.DEFAULT_SESSION
-
-    @functools.wraps(make)
-    def lent(*args, **kwargs):
-        others = {name for name, value in kwargs.items() if (name, value) != ("region_name", session.region_name)}
-        if len(args) == 1 and not others and boto3.DEFAULT_SESSION is session:
-            found = made.pop((kind, args[0]), None)
-            if found is not None:
-                return found
-        return make(*args, **kwargs)
-
-    return lent
 
 
 def check(own, control):
@@ -152,6 +136,15 @@ def check(own, control):
         file = getattr(module, "__file__", None) or ""
         if name.partition(".")[0] not in LIBRARIES and file.startswith(tuple(own)):
             raise Unsound("a library imports the function's own module %s" % name)
+
+
+def stay_sound(own, control):
+    """The same of one that was ready: where it is not any more, later environments are processes of their own."""
+    try:
+        check(own, control)
+    except Unsound as error:
+        print("no more environments are forked from a template: %s" % error, file=sys.stderr, flush=True)
+        os._exit(0)
 
 
 def become(control, order, descriptors, mark):
