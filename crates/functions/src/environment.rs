@@ -3,6 +3,8 @@
 //! One task owns everything here: the process, its runtime's connection, its output and its state. The pool
 //! gives it work, the `phase` says what fits the moment, and [`End`] tells the pool why it is over.
 
+mod ahead;
+
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use stillwire_model::{Invoked, Outcome};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+use self::ahead::Ahead;
 use crate::code::Prepared;
 use crate::failure::Failure;
 use crate::phase::{Awaited, Phase, Running, Settling, Step};
@@ -91,6 +94,7 @@ struct Environment {
     /// `None` only while a step is taken.
     phase: Option<Phase>,
     mailbox: Option<oneshot::Receiver<Work>>,
+    ahead: Ahead,
     deadline: Instant,
     /// When to look at its memory.
     memory_look: Instant,
@@ -122,6 +126,7 @@ impl Environment {
             runtime: Runtime::open(door),
             phase: Some(Phase::Init),
             mailbox: None,
+            ahead: Ahead::default(),
             deadline: started + start.init_limit,
             memory_look: started + MEMORY_LOOK_EVERY,
             started,
@@ -176,7 +181,11 @@ impl Environment {
         }
         match phase.outcome(kind) {
             Step::Outcome { running, outcome, failure, accepted } => {
-                self.runtime.answer(asker, accepted);
+                if self.ahead.is_there() {
+                    self.ahead.outcome_came(); // its answer was sent before it
+                } else {
+                    self.runtime.answer(asker, accepted);
+                }
                 let (settling, told) = running.settle(outcome, failure);
                 self.tell(told);
                 self.phase = Some(Phase::Settling(settling));
@@ -209,6 +218,12 @@ impl Environment {
             self.pool.journal().init_over(took, None);
             self.ready.store(true, Ordering::Relaxed);
         }
+        if let Some(work) = self.ahead.take() {
+            let running = self.begin(work);
+            self.phase = Some(Phase::Running(running));
+            self.look_ahead();
+            return ControlFlow::Continue(());
+        }
         self.deadline = far_future();
         match self.pool.ready(self.generation, first) {
             Turn::Work(work) => self.deliver(*work),
@@ -233,43 +248,53 @@ impl Environment {
         let Some(Phase::Idle(waiting)) = self.phase.take() else {
             unreachable!("work is taken in the idle phase only");
         };
-        let limit = self.pool.time_limit();
         self.drain_outputs();
-        let event = self.event(&work, limit);
+        let limit = u64::try_from(self.pool.time_limit().as_millis()).unwrap_or(0);
+        let deadline = (self.pool.epoch_millis() + limit).to_string();
+        let event = self.event(&work, ("lambda-runtime-deadline-ms", deadline));
+        let is_small = work.invocation.payload.len() <= ahead::EVENT_BYTES_MAX;
         if waiting.is_closed() || self.runtime.send(waiting, event).is_err() {
             // The runtime hung up while it waited, and asked for nothing since.
             self.pool.give_back(work);
             return ControlFlow::Break(End::Retired);
         }
+        let running = self.begin(work);
+        self.phase = Some(Phase::Running(running));
+        if is_small {
+            self.look_ahead();
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The runtime has the event and begins.
+    fn begin(&mut self, work: Work) -> Running {
         let now = Instant::now();
         if work.invocation.log_tail {
             self.journal = self.pool.journal().with_tail();
         }
         self.journal.start(&work.request_id, &self.pool.function().version);
-        self.deadline = now + limit;
+        self.deadline = now + self.pool.time_limit();
         self.memory_look = now + MEMORY_LOOK_EVERY;
-        self.phase = Some(Phase::Running(Running {
+        Running {
             request_id: work.request_id,
             caller: work.reply,
             since: now,
             settling: Arc::clone(self.pool.settling()),
             place: work.place,
             log_tail: work.invocation.log_tail,
-        }));
-        ControlFlow::Continue(())
+        }
     }
 
-    /// The event as the runtime gets it.
-    fn event(&self, work: &Work, limit: Duration) -> Answer {
+    /// The event as the runtime gets it; `until` is the header that tells until when it may run.
+    fn event(&self, work: &Work, until: (&'static str, String)) -> Answer {
         let arn = &self.pool.function().arn;
-        let deadline_ms = self.pool.epoch_millis() + u64::try_from(limit.as_millis()).unwrap_or(0);
         let arn = match &work.invocation.qualifier {
             Some(qualifier) => format!("{arn}:{qualifier}"),
             None => arn.to_string(),
         };
         let mut headers = vec![
             ("lambda-runtime-aws-request-id", work.request_id.to_string()),
-            ("lambda-runtime-deadline-ms", deadline_ms.to_string()),
+            until,
             ("lambda-runtime-invoked-function-arn", arn),
         ];
         if let Some(trace) = &work.invocation.trace {
@@ -379,8 +404,10 @@ impl Environment {
 
     /// The invocation is over: its report, and what its caller waits for.
     fn report(&mut self, finished: &mut Settling) {
+        let duration = finished.since.elapsed();
+        self.ahead.took(duration);
         let usage = Usage {
-            duration: finished.since.elapsed(),
+            duration,
             memory_mb: self.pool.function().memory_mb,
             peak_mb: self.process.memory.peak_mb().min(self.pool.function().memory_mb.into()),
             init: self.init_took.take(),
@@ -441,7 +468,9 @@ impl Environment {
             drop(tokio::time::timeout(LAST_WORDS_MAX, self.last_words()).await);
         }
         // The connection goes after the process, which would complain of its loss.
-        self.process.end(self.pool.journal()).await;
+        self.process.stop().await;
+        self.give_back_ahead().await;
+        self.process.end(self.pool.journal());
         self.runtime.close();
         if let End::InitFailed(failure) = &end {
             self.pool.journal().init_over(self.started.elapsed(), Some(failure));

@@ -167,15 +167,22 @@ impl FunctionProcess {
         self.process.kill();
     }
 
-    /// Kills it with its tree, logs its last words and removes its folder.
-    pub(crate) async fn end(mut self, journal: &Journal) {
-        if self.exit.is_none() {
-            self.process.kill();
-            let over = tokio::time::timeout(KILL_MAX, &mut self.process.exited).await;
-            if over.is_err() {
+    /// Kills it with its tree, and waits until it is gone.
+    pub(crate) async fn stop(&mut self) {
+        if self.exit.is_some() {
+            return;
+        }
+        self.process.kill();
+        match tokio::time::timeout(KILL_MAX, &mut self.process.exited).await {
+            Ok(exit) => self.exit = exit.ok(),
+            Err(_) => {
                 tracing::warn!(pid = self.process.pid, "a killed function process is still there");
             }
         }
+    }
+
+    /// Logs the last words of one that is stopped, and removes its folder.
+    pub(crate) fn end(mut self, journal: &Journal) {
         self.take_output(journal, None, true);
         let untold = self.allowance.untold();
         if untold > 0 {

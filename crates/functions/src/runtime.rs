@@ -111,6 +111,22 @@ impl Runtime {
         }
     }
 
+    /// Whether it understands an event that comes before it asks, and has room for one now.
+    pub(crate) fn takes_ahead(&self) -> bool {
+        matches!(self, Self::Ours(Some(link)) if link.is_drained())
+    }
+
+    /// Answers the next two calls of a bootstrap of ours before they come: the outcome, and the wish for an event.
+    ///
+    /// # Errors
+    /// When it is not there any more.
+    pub(crate) fn send_ahead(&mut self, event: Answer) -> io::Result<()> {
+        let Self::Ours(Some(link)) = self else { return Err(io::ErrorKind::NotConnected.into()) };
+        link.answer(&Answer::accepted());
+        link.answer(&event);
+        link.flush()
+    }
+
     /// No connection is left, and none will come.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self, Self::Ours(None) | Self::Foreign(None))

@@ -122,6 +122,11 @@ impl Link {
         Ok(())
     }
 
+    /// Whether the socket has taken all answers.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.output.is_empty()
+    }
+
     async fn send(&mut self) -> io::Result<()> {
         self.flush()?;
         while !self.output.is_empty() {

@@ -1,6 +1,11 @@
 //! What a template learns from the first environment that is forked from it, for those that come later.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may fail, and tell"
+)]
 
 mod common;
 

@@ -295,14 +295,14 @@ async fn logs_agree() {
         let mut seen = Vec::new();
         for ours in [true, false] {
             let mut one = pair.seen("app.logs", "{}", ours).await;
-            // Two streams, in no order between them; and in JSON, times that differ.
-            one.log.sort();
             for line in &mut one.log {
                 if let Ok(Value::Object(mut record)) = serde_json::from_str::<Value>(line) {
                     record.insert("timestamp".to_owned(), "TIME".into());
                     *line = Value::Object(record).to_string();
                 }
             }
+            // Two streams, in no order between them; and in JSON, times that differ.
+            one.log.sort();
             seen.push(one);
         }
         assert_eq!(seen[0], seen[1], "{format} {level:?}: ours is the first");

@@ -7,7 +7,7 @@ const { Writable } = require('stream');
 /** What the environment and the headers of an event tell. */
 function environmentData(headers) {
   const env = process.env;
-  const deadline = Number(headers['lambda-runtime-deadline-ms']);
+  const deadline = deadlineOf(headers);
   return {
     functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
     functionName: env.AWS_LAMBDA_FUNCTION_NAME,
@@ -21,6 +21,12 @@ function environmentData(headers) {
     tenantId: headers['lambda-runtime-aws-tenant-id'],
     getRemainingTimeInMillis: () => deadline - Date.now(),
   };
+}
+
+/** When the invocation is to be over. An event that was sent ahead tells how long it may take from now. */
+function deadlineOf(headers) {
+  const limit = headers['stillwire-time-limit-ms'];
+  return limit === undefined ? Number(headers['lambda-runtime-deadline-ms']) : Date.now() + Number(limit);
 }
 
 function parsed(text, name) {

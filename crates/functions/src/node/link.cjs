@@ -39,6 +39,7 @@ class Link {
     this.size = 0;
     this.responses = [];
     this.waiting = null;
+    // How many answers of no interest are to come; below zero, how many came before anybody knew of them.
     this.skipped = 0;
     this.fd = fd;
     this.socket = new net.Socket({ fd, readable: true, writable: true });
@@ -94,7 +95,7 @@ class Link {
     let bytes = this.chunks.length === 1 ? this.chunks[0] : Buffer.concat(this.chunks);
     this.needed = undefined;
     for (;;) {
-      if (this.skipped > 0 && bytes.length >= TAKEN.length && TAKEN.compare(bytes, 0, TAKEN.length) === 0) {
+      if (bytes.length >= TAKEN.length && TAKEN.compare(bytes, 0, TAKEN.length) === 0) {
         this.skipped -= 1;
         bytes = bytes.subarray(TAKEN.length);
       }

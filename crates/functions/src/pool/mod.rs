@@ -411,6 +411,18 @@ impl Pool {
         turn
     }
 
+    /// The head of the queue, where nobody but this environment may ever take it, now or later, and it is small enough.
+    pub(crate) fn take_ahead(&self, generation: u64, bytes_max: usize) -> Option<Work> {
+        let mut state = self.lock();
+        let is_alone = self.concurrency.limit() == 1 && state.live == 1;
+        let is_current =
+            state.generation == generation && state.trial.is_none() && state.changing.is_none();
+        if !is_alone || !is_current || self.is_debugged() {
+            return None;
+        }
+        state.queue.pop_front_if(|work| work.invocation.payload.len() <= bytes_max)
+    }
+
     /// Work that an environment took and could not begin.
     pub(crate) fn give_back(self: &Arc<Self>, work: Work) {
         self.lock().queue.push_front(work);

@@ -124,7 +124,7 @@ class LambdaContext(object):
         self.aws_request_id = headers.get("lambda-runtime-aws-request-id")
         self.invoked_function_arn = headers.get("lambda-runtime-invoked-function-arn")
         self.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
-        self._epoch_deadline_time_in_ms = int(headers.get("lambda-runtime-deadline-ms") or 0)
+        self._epoch_deadline_time_in_ms = deadline(headers)
         self.client_context = client_context(headers.get("lambda-runtime-client-context"))
         self.identity = CognitoIdentity()
         identity = headers.get("lambda-runtime-cognito-identity")
@@ -154,6 +154,14 @@ class LambdaContext(object):
             "tenant_id",
         )
         return "LambdaContext([%s])" % ",".join("%s=%s" % (n, getattr(self, n)) for n in shown)
+
+
+def deadline(headers):
+    """When the invocation is to be over. An event that was sent ahead tells how long it may take from now."""
+    limit = headers.get("stillwire-time-limit-ms")
+    if limit is not None:
+        return int(time.time() * 1000) + int(limit)
+    return int(headers.get("lambda-runtime-deadline-ms") or 0)
 
 
 def constants():
