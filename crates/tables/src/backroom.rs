@@ -19,6 +19,12 @@ use crate::durability::Durability;
 /// How long a write waits for its turn. Choice: as long as the engine's own.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often a turn is asked for before sleeping for it.
+///
+/// Choice: measured with 32 clients on two cores. Two threads that sleep for each other's turns of some 30 us do two thirds of the
+/// writes; more than this makes no difference.
+const YIELDS_MAX: usize = 400;
+
 /// The connections. One caller of each at a time.
 pub(crate) struct Backroom {
     /// Not the one that writes: waiting for a turn to write would hold up every reader.
@@ -151,6 +157,14 @@ impl Backroom {
     /// is no log that keeps readers and writers apart.
     pub(crate) fn turn(&self) -> Option<MutexGuard<'_, ()>> {
         let turn = self.in_turn.as_ref()?;
+        // A turn is over sooner than a thread that slept for it is awake: whoever else can run runs meanwhile.
+        for _ in 0..YIELDS_MAX {
+            match turn.try_lock() {
+                Ok(turn) => return Some(turn),
+                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+            }
+        }
         Some(turn.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
