@@ -31,10 +31,10 @@ MORTAL = (types.FrameType, types.GeneratorType, types.CoroutineType, types.Async
 fillers = []
 
 
-def share():
-    """Makes all that is there part of what forks share: to be called again when something has come to it."""
+def share(is_ours):
+    """Makes all that is there part of what forks share. What a function made is not `is_ours`: it may look at counts itself."""
     gc.collect()
-    if can_be_immortal():
+    if is_ours and can_be_immortal():
         make_immortal()
     fill_rows()
     fill_heap()

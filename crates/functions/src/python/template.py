@@ -73,7 +73,7 @@ def serve(number, settings, load):
             if note is not None:
                 is_learned = True
                 learn(note, stock)
-                share()
+                share(is_ours=handler is None)
                 stay_sound(settings["own"] if handler is None else [], number)
             continue
         packet, descriptors, _, _ = socket.recv_fds(control, PACKET_BYTES_MAX, 3)
