@@ -376,3 +376,38 @@ mod properties {
         }
     }
 }
+
+#[test]
+fn tags_and_protection_of_tables_are_read_where_each_type_has_them() {
+    let table = |kind: &str, more: serde_json::Value| {
+        let mut properties = json!({
+            "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+            "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }] });
+        for (name, value) in more.as_object().expect("members") {
+            properties[name] = value.clone();
+        }
+        json!({ "Type": kind, "Properties": properties })
+    };
+    let own = json!({ "DeletionProtectionEnabled": true,
+        "Tags": [{ "Key": "team", "Value": { "Ref": "AWS::StackName" } }, { "Key": "level", "Value": 3 }] });
+    let mut here = own.clone();
+    here["Region"] = json!({ "Ref": "AWS::Region" });
+    let there = json!({ "Region": "ap-south-1", "Tags": [{ "Key": "team", "Value": "far" }] });
+    let loaded = loaded(&with_environment(
+        &json!({}),
+        &json!({
+            "One": table("AWS::DynamoDB::Table", own),
+            "Global": table("AWS::DynamoDB::GlobalTable", json!({ "Replicas": [there, here] })),
+            "Plain": table("AWS::DynamoDB::Table", json!({})),
+        }),
+    ));
+    let expected = json!([{ "Key": "team", "Value": "app" }, { "Key": "level", "Value": "3" }]);
+    for table in loaded.app.tables() {
+        let is_plain = &*table.logical_id == "Plain";
+        let tags = table.definition.get("Tags");
+        assert_eq!(tags, (!is_plain).then_some(&expected), "{}", table.logical_id);
+        let protected = table.definition.get("DeletionProtectionEnabled");
+        assert_eq!(protected.is_some(), !is_plain, "{}", table.logical_id);
+    }
+    assert_eq!(loaded.app.tables().count(), 3);
+}

@@ -160,6 +160,7 @@ fn tables_items_secrets_and_what_is_not_here_are_read() {
     let unknown = json!({});
     let loaded = load_json(&plan(&[
         ("aws_dynamodb_table", "t", json!({ "name": "things", "billing_mode": "PROVISIONED", "read_capacity": 1, "write_capacity": 2,
+            "tags": null, "tags_all": { "team": "chat" },
             "hash_key": "id", "range_key": "at", "stream_enabled": true, "stream_view_type": "NEW_IMAGE",
             "attribute": [{ "name": "id", "type": "S" }, { "name": "at", "type": "N" }, { "name": "room", "type": "S" }],
             "global_secondary_index": [{ "name": "by-room", "hash_key": "room", "range_key": "", "projection_type": "INCLUDE",
@@ -182,6 +183,7 @@ fn tables_items_secrets_and_what_is_not_here_are_read() {
     let table = loaded.app.tables().next().expect("a table");
     let definition = &table.definition;
     assert_eq!(definition["KeySchema"][1]["AttributeName"], "at");
+    assert_eq!(definition["Tags"], json!([{ "Key": "team", "Value": "chat" }]));
     assert_eq!(definition["ProvisionedThroughput"]["WriteCapacityUnits"], 2);
     let index = &definition["GlobalSecondaryIndexes"][0];
     assert_eq!(

@@ -41,7 +41,7 @@ pub(super) fn build(resolver: &mut Resolver<'_>, piece: &Piece<'_>) -> Option<Ta
     if resolver.problems.len() > before {
         return None;
     }
-    let definition = definition(piece, &name);
+    let definition = definition(piece, &name, &resolver.unit(piece.unit).scope.region);
     if piece.kind() == "AWS::DynamoDB::GlobalTable"
         && piece.get("Replicas").and_then(Node::as_list).is_some_and(|all| all.len() > 1)
     {
@@ -59,7 +59,7 @@ pub(super) fn build(resolver: &mut Resolver<'_>, piece: &Piece<'_>) -> Option<Ta
     })
 }
 
-fn definition(piece: &Piece<'_>, name: &str) -> Map<String, Json> {
+fn definition(piece: &Piece<'_>, name: &str, region: &str) -> Map<String, Json> {
     let mut definition = Map::new();
     definition.insert("TableName".to_owned(), name.into());
     for property in COPIED {
@@ -81,10 +81,38 @@ fn definition(piece: &Piece<'_>, name: &str) -> Map<String, Json> {
         let stream = json!({ "StreamEnabled": true, "StreamViewType": view.to_json() });
         definition.insert("StreamSpecification".to_owned(), stream);
     }
-    if piece.text("DeletionProtectionEnabled").as_deref() == Some("true") {
+    let own = |property: &str| match replica(piece, region) {
+        Some(replica) => replica.get(property),
+        None => piece.get(property),
+    };
+    if own("DeletionProtectionEnabled").and_then(Node::scalar).as_deref() == Some("true") {
         definition.insert("DeletionProtectionEnabled".to_owned(), true.into());
     }
+    let tags: Vec<Json> =
+        own("Tags").and_then(Node::as_list).unwrap_or_default().iter().filter_map(tag).collect();
+    if !tags.is_empty() {
+        definition.insert("Tags".to_owned(), tags.into());
+    }
     definition
+}
+
+/// What a global table says of itself in the region of its stack.
+///
+/// Source: CloudFormation resource reference, `AWS::DynamoDB::GlobalTable`, `ReplicaSpecification`.
+fn replica<'a>(piece: &'a Piece<'_>, region: &str) -> Option<&'a Node> {
+    if piece.kind() != "AWS::DynamoDB::GlobalTable" {
+        return None;
+    }
+    let replicas = piece.get("Replicas")?.as_list()?;
+    let is_here =
+        |replica: &&Node| replica.get("Region").and_then(Node::scalar).as_deref() == Some(region);
+    replicas.iter().find(is_here)
+}
+
+/// A tag, whose value may be written as a number.
+fn tag(node: &Node) -> Option<Json> {
+    let text = |name: &str| node.get(name).and_then(Node::scalar);
+    Some(json!({ "Key": text("Key")?, "Value": text("Value").unwrap_or_default() }))
 }
 
 fn keep_known(indexes: &mut Json) {

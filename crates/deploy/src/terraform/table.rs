@@ -74,4 +74,11 @@ pub(super) fn properties(instance: &Instance, set: &mut dyn FnMut(&str, Value)) 
             json!({ "Enabled": true, "AttributeName": ttl.get("attribute_name") }),
         );
     }
+    // With those of the provider, where it has some.
+    let tags = ["tags_all", "tags"].into_iter().find_map(|name| instance.get(name)?.as_object());
+    let tags = tags.into_iter().flatten().map(|(key, value)| json!({ "Key": key, "Value": value }));
+    let tags: Vec<Value> = tags.collect();
+    if !tags.is_empty() {
+        set("Tags", tags.into());
+    }
 }
