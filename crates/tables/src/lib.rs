@@ -37,6 +37,7 @@ mod store;
 mod streams;
 mod tokens;
 mod unfinished;
+mod unfit;
 mod watched;
 mod whole;
 mod wire;

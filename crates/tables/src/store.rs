@@ -21,7 +21,7 @@ use crate::streams::{self, Asked, Sealed, Wish};
 use crate::tokens::{self, Outcome, Tokened};
 use crate::unfinished::{self, Work};
 use crate::watched::Watched;
-use crate::{constants, definitions, expiry, guard, lane, returned, whole};
+use crate::{constants, definitions, expiry, guard, lane, returned, unfit, whole};
 
 const ITEMS: &str = "DynamoDB_20120810.";
 const STREAMS: &str = "DynamoDBStreams_20120810.";
@@ -179,9 +179,7 @@ impl Store {
         if tokens::are_named(&body, &self.place) {
             return Refusal::not_found("Requested resource not found").into();
         }
-        if operation == "TransactWriteItems"
-            && let Some(tokened) = Tokened::new(&body, self.now() / 1000)
-        {
+        if let Some(tokened) = Tokened::new(operation, &body, self.now() / 1000) {
             return self.once(&running, &tokened).await;
         }
         let body = self.local_names(body);
@@ -215,13 +213,20 @@ impl Store {
     /// A transaction with a token.
     async fn once(&self, running: &Running, tokened: &Tokened) -> Reply {
         let request = self.local_names(tokened.request.to_string().into());
-        let reply = self.ask(running, "TransactWriteItems", request).await;
-        match Tokened::outcome(reply) {
+        let ask =
+            async || Tokened::outcome(self.ask(running, tokened.operation, request.clone()).await);
+        if let Outcome::Answered(reply) = ask().await {
+            return reply;
+        }
+        let kept = self.ask(running, "GetItem", tokened.lookup.to_string().into()).await;
+        if let Some(reply) = tokened.again(&kept) {
+            return reply;
+        }
+        // Its time is over, and expiry has not come by yet.
+        self.ask(running, "DeleteItem", tokened.removal.to_string().into()).await;
+        match ask().await {
             Outcome::Answered(reply) => reply,
-            Outcome::Known => {
-                let kept = self.ask(running, "GetItem", tokened.lookup.to_string().into()).await;
-                tokened.again(&kept)
-            }
+            Outcome::Known => internal(&"a transaction's token is kept that is none"),
         }
     }
 
@@ -241,6 +246,13 @@ impl Store {
             None => self.ask(&running, operation, request.to_string().into()).await,
         };
         let Ok(mut answer) = serde_json::from_slice::<Value>(&reply.body) else { return reply };
+        if let Some(table) = answer.get("TableDescription") {
+            for index in unfit::made(&request) {
+                if let Err(error) = unfit::remove(&self.backroom, table, index) {
+                    self.failed("what does not belong into a new index is in it", &error);
+                }
+            }
+        }
         definitions::outward(&mut answer, &self.place, &self.backroom);
         Reply { status: reply.status, body: answer.to_string().into() }
     }

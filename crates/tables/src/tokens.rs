@@ -3,8 +3,8 @@
 //! The engine remembers tokens in memory, so one sent again after a restart would be carried out again. Here a token is an
 //! item that is written in the transaction that it names: both are kept, or neither is.
 //!
-//! Source: `TransactWriteItems`, API reference, `ClientRequestToken`: 1 to 36 characters, good for ten minutes; with another
-//! request it is an `IdempotentParameterMismatchException`.
+//! Source: `TransactWriteItems` and `ExecuteTransaction`, API references, `ClientRequestToken`: 1 to 36 characters, good for ten
+//! minutes; with another request it is an `IdempotentParameterMismatchException`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -28,7 +28,7 @@ pub(crate) const EXPIRES: &str = "expires";
 /// How long a token is good, in seconds.
 const LIFETIME: u64 = 10 * 60;
 
-/// The most actions of a transaction. Source: DynamoDB quotas (100).
+/// The most actions or statements of a transaction. Source: DynamoDB quotas (100).
 const ACTIONS_MAX: usize = 100;
 
 /// Whether a request is about the items of the table of tokens, which for users is not there.
@@ -51,7 +51,7 @@ pub(crate) fn are_named(request: &[u8], place: &Place) -> bool {
     // In PartiQL, a name with a dot stands in quotes.
     let states = |of: &Members<'_>| {
         let statement = of.get("Statement").and_then(|text| read::<Name<'_>>(text.get()));
-        statement.is_some_and(|text| text.0.contains(QUOTED))
+        statement.is_some_and(|text| QUOTED.iter().any(|name| text.0.contains(name)))
     };
     let list = |member: &str| -> Vec<Members<'_>> {
         members.get(member).and_then(|list| read(list.get())).unwrap_or_default()
@@ -68,8 +68,8 @@ pub(crate) fn are_named(request: &[u8], place: &Place) -> bool {
             .any(|action| names(&action))
 }
 
-/// The table of tokens in a statement.
-const QUOTED: &str = "\"stillwire.tokens\"";
+/// The table of tokens in a statement: the engine takes either quotes around a name. (A text that reads so is refused with it.)
+const QUOTED: [&str; 2] = ["\"stillwire.tokens\"", "'stillwire.tokens'"];
 
 /// An object with its values as they stand there.
 type Members<'a> = HashMap<Cow<'a, str>, &'a RawValue>;
@@ -85,10 +85,14 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
 /// Writes the token with its transaction.
 #[derive(Debug)]
 pub(crate) struct Tokened {
+    /// `TransactWriteItems` or `ExecuteTransaction`.
+    pub(crate) operation: &'static str,
     /// The request as the engine gets it.
     pub(crate) request: Value,
     /// How to look the token up.
     pub(crate) lookup: Value,
+    /// How to remove the token where its time is over.
+    pub(crate) removal: Value,
     digest: String,
     now: u64,
 }
@@ -114,8 +118,13 @@ pub(crate) enum Outcome {
 
 impl Tokened {
     /// Takes a transaction that has a token. A transaction with as many actions as there can be has no room for
-    /// it, and neither has one that is wrong: those are the engine's.
-    pub(crate) fn new(body: &[u8], now: u64) -> Option<Self> {
+    /// it, one that only reads needs none, and one that is wrong is the engine's.
+    pub(crate) fn new(operation: &str, body: &[u8], now: u64) -> Option<Self> {
+        let (operation, list) = match operation {
+            "TransactWriteItems" => ("TransactWriteItems", "TransactItems"),
+            "ExecuteTransaction" => (STATEMENTS, "TransactStatements"),
+            _ => return None,
+        };
         let mut request: Value = serde_json::from_slice(body).ok()?;
         let members = request.as_object_mut()?;
         let token = members.get("ClientRequestToken")?.as_str()?.to_owned();
@@ -124,24 +133,40 @@ impl Tokened {
         }
         members.shift_remove("ClientRequestToken");
         let digest = digest(members);
-        let actions = members.get_mut("TransactItems")?.as_array_mut()?;
+        let actions = members.get_mut(list)?.as_array_mut()?;
         if actions.is_empty() || actions.len() >= ACTIONS_MAX {
             return None;
         }
-        let key = json!({ "token": { "S": token } });
-        actions.push(json!({ "Put": {
-            "TableName": TABLE,
-            "Item": {
-                "token": { "S": token },
-                "digest": { "S": digest },
-                EXPIRES: { "N": (now + LIFETIME).to_string() },
-            },
+        let expires = json!({ "N": (now + LIFETIME).to_string() });
+        let (token, digested) = (json!({ "S": token }), json!({ "S": digest }));
+        let over = json!({
             "ConditionExpression": "attribute_not_exists(#token) OR #expires < :now",
             "ExpressionAttributeNames": { "#token": "token", "#expires": EXPIRES },
             "ExpressionAttributeValues": { ":now": { "N": now.to_string() } },
-        }}));
+        });
+        let where_over = |mut action: Value| {
+            if let (Some(action), Some(over)) = (action.as_object_mut(), over.as_object()) {
+                action.extend(over.clone());
+            }
+            action
+        };
+        actions.push(if operation == STATEMENTS {
+            if !actions.iter().all(writes) {
+                return None;
+            }
+            // Where the token is there, the transaction is cancelled for it.
+            let insert = format!(
+                "INSERT INTO \"{TABLE}\" VALUE {{'token': ?, 'digest': ?, '{EXPIRES}': ?}}"
+            );
+            json!({ "Statement": insert, "Parameters": [token, digested, expires] })
+        } else {
+            let item = json!({ "token": token, "digest": digested, EXPIRES: expires });
+            json!({ "Put": where_over(json!({ "TableName": TABLE, "Item": item })) })
+        });
+        let key = json!({ "token": token });
         let lookup = json!({ "TableName": TABLE, "Key": key, "ConsistentRead": true });
-        Some(Self { request, lookup, digest, now })
+        let removal = where_over(json!({ "TableName": TABLE, "Key": key }));
+        Some(Self { operation, request, lookup, removal, digest, now })
     }
 
     /// What the engine's answer means.
@@ -152,7 +177,7 @@ impl Tokened {
         if let Some(reasons) = answer.get_mut("CancellationReasons").and_then(Value::as_array_mut) {
             let own = reasons.pop();
             let code = own.as_ref().and_then(|own| own.get("Code")?.as_str());
-            if code.is_some_and(|code| code == "ConditionalCheckFailed") {
+            if matches!(code, Some("ConditionalCheckFailed" | "DuplicateItem")) {
                 return Outcome::Known;
             }
             let codes: Vec<&str> =
@@ -170,17 +195,37 @@ impl Tokened {
         Outcome::Answered(Reply { status: reply.status, body })
     }
 
-    /// The answer where the token is known, from the item that is kept of it.
-    pub(crate) fn again(&self, found: &Reply) -> Reply {
+    /// The answer where the token is known, from the item that is kept of it; `None` where that item is good for nothing any
+    /// more.
+    pub(crate) fn again(&self, found: &Reply) -> Option<Reply> {
         let found: Value = serde_json::from_slice(&found.body).unwrap_or_default();
-        let kept = found.pointer("/Item/digest/S").and_then(Value::as_str);
+        let kept = |path: &str| found.pointer(path).and_then(Value::as_str);
+        let expires = kept("/Item/expires/N").and_then(|text| text.parse::<u64>().ok())?;
+        if expires < self.now {
+            return None;
+        }
         tracing::debug!(now = self.now, "a transaction was sent again");
-        if kept == Some(self.digest.as_str()) {
-            return ok(&Value::Object(Map::new()));
+        if kept("/Item/digest/S") == Some(self.digest.as_str()) {
+            // Source: observed: statements that write give nothing.
+            let statements = self.operation == STATEMENTS;
+            return Some(ok(&if statements { json!({ "Responses": [] }) } else { json!({}) }));
         }
         let message = "Request parameters do not match the parameters of the original request";
-        Refusal::modelled("IdempotentParameterMismatchException", message).into()
+        Some(Refusal::modelled("IdempotentParameterMismatchException", message).into())
     }
+}
+
+/// The operation whose actions are statements.
+const STATEMENTS: &str = "ExecuteTransaction";
+
+/// Whether a statement can be in a transaction that writes. One that hides what it is behind a comment is not told.
+fn writes(statement: &Value) -> bool {
+    let text = statement.get("Statement").and_then(Value::as_str).unwrap_or_default();
+    let mut words = text.trim_start().split(|of: char| !of.is_ascii_alphabetic());
+    let word = words.next();
+    ["INSERT", "UPDATE", "DELETE", "EXISTS"]
+        .iter()
+        .any(|known| word.is_some_and(|word| word.eq_ignore_ascii_case(known)))
 }
 
 /// What tells one request from another: a digest of its text, however its members are ordered.
@@ -246,6 +291,7 @@ mod tests {
                 true,
             ),
             (r#"{"Statement":"SELECT * FROM \"stillwire.tokens\""}"#, true),
+            (r#"{"Statements":[{"Statement":"SELECT * FROM'stillwire.tokens'"}]}"#, true),
             (r#"{"TransactStatements":[{"Statement":"DELETE FROM \"stillwire.tokens\""}]}"#, true),
             (r#"{"TableName":"stillwire.tokens","TransactItems":7,"Statement":[]}"#, true),
             (r#"{"TableName":"a","Item":{"text":{"S":"stillwire.tokens"}}}"#, false),
@@ -262,10 +308,31 @@ mod tests {
         let with = |count: usize| {
             let actions = vec![json!({ "Put": {} }); count];
             let request = json!({ "ClientRequestToken": "t", "TransactItems": actions });
-            Tokened::new(request.to_string().as_bytes(), 0).is_some()
+            Tokened::new("TransactWriteItems", request.to_string().as_bytes(), 0).is_some()
         };
         assert!(with(99));
         assert!(!with(100));
         assert!(!with(0));
+    }
+
+    #[test]
+    fn statements_that_write_take_their_token_along_and_others_do_not() {
+        let with = |statements: &[&str]| {
+            let list = |text: &&str| json!({ "Statement": text });
+            let statements: Vec<Value> = statements.iter().map(list).collect();
+            let request = json!({ "ClientRequestToken": "t", "TransactStatements": statements });
+            Tokened::new("ExecuteTransaction", request.to_string().as_bytes(), 0).is_some()
+        };
+        assert!(with(&[
+            "insert into t VALUE {}",
+            "EXISTS(SELECT * FROM t)",
+            " \n UPDATE\tt SET a = 1"
+        ]));
+        assert!(with(&["DELETE FROM t WHERE id = 1"]));
+        for other in
+            ["SELECT * FROM t", "/**/ DELETE FROM t", "INSERTED INTO t", "", "FROM t SET a = 1"]
+        {
+            assert!(!with(&["DELETE FROM t WHERE id = 1", other]), "{other}");
+        }
     }
 }

@@ -237,6 +237,110 @@ async fn a_transaction_with_a_token_is_carried_out_once_also_across_a_restart() 
 }
 
 #[tokio::test]
+async fn statements_with_a_token_are_carried_out_once_also_across_a_restart() {
+    let tables = Tables::open();
+    tables.engine.provision(&table("id")).await.unwrap();
+    let add = |amount: u8| {
+        json!({ "ClientRequestToken": "once", "TransactStatements": [
+            { "Statement": "UPDATE Chat SET n = n + ? WHERE id = ?",
+                "Parameters": [{ "N": amount.to_string() }, { "S": "n" }] },
+            { "Statement": "UPDATE Chat SET seen = 'yes' WHERE id = 'guard'" },
+        ]})
+    };
+    let n = async |tables: &Tables| tables.ok("GetItem", get("n")).await["Item"]["n"]["N"].clone();
+    let item = json!({ "id": { "S": "n" }, "n": { "N": "0" } });
+    tables.ok("PutItem", json!({ "TableName": "Chat", "Item": item })).await;
+    // What is cancelled may be sent again.
+    let (status, error) = tables.call("ExecuteTransaction", add(1)).await;
+    assert_eq!(
+        (status, error["CancellationReasons"].as_array().map(Vec::len)),
+        (400, Some(2)),
+        "{error}"
+    );
+    assert!(
+        error["Message"].as_str().unwrap().ends_with("[None, ConditionalCheckFailed]"),
+        "{error}"
+    );
+    tables.ok("PutItem", put("guard")).await;
+    let first = tables.ok("ExecuteTransaction", add(1)).await;
+    let tables = tables.reopen();
+    assert_eq!(tables.ok("ExecuteTransaction", add(1)).await, first);
+    let (kind, _) = tables.refused("ExecuteTransaction", add(2)).await;
+    assert_eq!(kind, "IdempotentParameterMismatchException");
+    assert_eq!(n(&tables).await, "1");
+    // After ten minutes a token is good again, whether expiry has been there or not.
+    tables.time.advance(11 * 60 * 1000);
+    tables.ok("ExecuteTransaction", add(2)).await;
+    assert_eq!(n(&tables).await, "3");
+    let read = json!({ "ClientRequestToken": "read", "TransactStatements": [
+        { "Statement": "SELECT n FROM Chat WHERE id = 'n'" }] });
+    for _ in 0..2 {
+        let found = tables.ok("ExecuteTransaction", read.clone()).await;
+        assert_eq!(found["Responses"], json!([{ "Item": { "n": { "N": "3" } } }]));
+    }
+    for name in [
+        "\"stillwire.tokens\"",
+        "'stillwire.tokens'",
+        "`stillwire.tokens`",
+        "\"stillwire.tokens\".\"x\"",
+    ] {
+        for statement in
+            [format!("SELECT * FROM {name}"), format!("DELETE FROM {name} WHERE token = 'once'")]
+        {
+            let (status, answer) =
+                tables.call("ExecuteStatement", json!({ "Statement": statement })).await;
+            assert_eq!(status, 400, "{statement}: {answer}");
+            let batch = json!({ "Statements": [{ "Statement": statement }] });
+            let (status, answer) = tables.call("BatchExecuteStatement", batch).await;
+            assert!(
+                status == 400 || answer["Responses"][0].get("Error").is_some(),
+                "{statement}: {answer}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_index_is_filled_with_the_items_that_have_its_key_and_no_others() {
+    let tables = Tables::open();
+    tables.create("Chat", json!({})).await;
+    for (id, room) in [
+        ("text", json!({ "S": "lobby" })),
+        ("number", json!({ "N": "1" })),
+        ("empty", json!({ "S": "" })),
+        ("list", json!({ "L": [{ "S": "lobby" }] })),
+        ("null", json!({ "NULL": true })),
+        ("long", json!({ "S": "x".repeat(2049) })),
+        ("longest", json!({ "S": "x".repeat(2048) })),
+    ] {
+        let item = json!({ "id": { "S": id }, "room": room });
+        tables.ok("PutItem", json!({ "TableName": "Chat", "Item": item })).await;
+    }
+    tables.ok("PutItem", put("none")).await;
+    let index = json!({
+        "TableName": "Chat",
+        "AttributeDefinitions": [
+            { "AttributeName": "id", "AttributeType": "S" },
+            { "AttributeName": "room", "AttributeType": "S" },
+        ],
+        "GlobalSecondaryIndexUpdates": [{ "Create": { "IndexName": "rooms",
+            "KeySchema": [{ "AttributeName": "room", "KeyType": "HASH" }],
+            "Projection": { "ProjectionType": "ALL" } } }],
+    });
+    tables.ok("UpdateTable", index).await;
+    let scanned = tables.ok("Scan", json!({ "TableName": "Chat", "IndexName": "rooms" })).await;
+    let items = scanned["Items"].as_array().unwrap().iter();
+    let mut ids: Vec<_> = items.map(|item| item["id"]["S"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["longest", "text"]);
+    // From now on such a key is refused.
+    let item =
+        json!({ "TableName": "Chat", "Item": { "id": { "S": "later" }, "room": { "N": "1" } } });
+    assert_eq!(tables.refused("PutItem", item).await.0, "ValidationException");
+    assert_eq!(tables.ok("Scan", json!({ "TableName": "Chat" })).await["Count"], 8);
+}
+
+#[tokio::test]
 async fn a_table_that_was_half_made_or_half_deleted_is_gone_after_a_restart() {
     let tables = Tables::open();
     let more = json!({

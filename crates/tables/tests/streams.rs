@@ -162,6 +162,31 @@ async fn iterators_begin_where_they_say() {
 }
 
 #[tokio::test]
+async fn pages_are_no_larger_than_the_service_lets_them_be() {
+    let tables = Tables::open();
+    tables.create("Chat", stream("KEYS_ONLY")).await;
+    let arn = arn(&tables, "Chat").await;
+    let latest = iterator(&tables, &arn, "LATEST").await;
+    for (operation, request, most) in [
+        ("ListStreams", json!({ "TableName": "Chat" }), 100),
+        ("DescribeStream", json!({ "StreamArn": arn }), 100),
+        ("GetRecords", json!({ "ShardIterator": latest }), 1000),
+    ] {
+        for (limit, accepted) in [(0, false), (1, true), (most, true), (most + 1, false)] {
+            let mut request = request.clone();
+            request["Limit"] = limit.into();
+            if accepted {
+                tables.ok(operation, request).await;
+            } else {
+                let (kind, message) = tables.refused(operation, request).await;
+                assert_eq!(kind, "ValidationException", "{operation} {limit}");
+                assert!(message.contains("'limit' failed to satisfy constraint"), "{message}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn shards_end_after_hours_and_their_readers_learn_it() {
     let tables = Tables::open();
     early_in_a_shard(&tables).await;
@@ -316,6 +341,9 @@ async fn a_disabled_stream_can_be_read_for_a_day_and_a_new_one_has_another_arn()
     let described = tables.ok("DescribeStream", json!({ "StreamArn": first })).await;
     assert_eq!(described["StreamDescription"]["StreamStatus"], "DISABLED");
     assert_eq!(records(&tables, &first).await.len(), 1);
+    let end = iterator(&tables, &first, "TRIM_HORIZON").await;
+    let end = tables.ok("GetRecords", json!({ "ShardIterator": end })).await;
+    assert!(end.get("NextShardIterator").is_none(), "its readers learn that it has ended: {end}");
     tables.ok("UpdateTable", switch(true)).await;
     let second = arn(&tables, "Chat").await;
     assert_ne!(first, second);
