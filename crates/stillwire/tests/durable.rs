@@ -124,6 +124,11 @@ fn put(stillwire: &Stillwire, id: &str) -> u16 {
 }
 
 fn call(stillwire: &Stillwire, operation: &str, body: &str) -> u16 {
+    ask(stillwire, operation, body).0
+}
+
+/// A request in DynamoDB's protocol; its status and answer.
+fn ask(stillwire: &Stillwire, operation: &str, body: &str) -> (u16, Value) {
     let key = "AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0";
     let request = format!(
         "POST / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: {key}\r\n\
@@ -131,7 +136,18 @@ fn call(stillwire: &Stillwire, operation: &str, body: &str) -> u16 {
          content-length: {}\r\n\r\n{body}",
         body.len()
     );
-    stillwire_testkit::raw(&endpoint(stillwire), request.as_bytes()).status
+    let answer = stillwire_testkit::raw(&endpoint(stillwire), request.as_bytes());
+    (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
+}
+
+/// The names of all items, in their order as numbers.
+fn names(stillwire: &Stillwire) -> Vec<u32> {
+    let (_, scanned) = ask(stillwire, "Scan", SCAN);
+    let items = scanned["Items"].as_array().unwrap();
+    let names = items.iter().filter_map(|item| item["id"]["S"].as_str().unwrap().parse().ok());
+    let mut names: Vec<u32> = names.collect();
+    names.sort_unstable();
+    names
 }
 
 const CREATE: &str = r#"{"TableName":"durable","BillingMode":"PAY_PER_REQUEST","AttributeDefinitions":
@@ -187,22 +203,60 @@ fn a_torn_log_costs_no_more_than_its_tail() {
     stillwire.signal(Signal::KILL);
     stillwire.wait();
     let log = data.join("tables.db-wal");
-    let whole = std::fs::read(&log).unwrap();
-    for cut in [1, 500, 4000, whole.len() / 2] {
-        let mut torn = whole.clone();
-        torn.truncate(whole.len() - cut);
-        std::fs::write(&log, &torn).unwrap();
+    let (file, whole) =
+        (std::fs::read(data.join("tables.db")).unwrap(), std::fs::read(&log).unwrap());
+    // The items that are there after a start over this log: the first ones, and none behind one that is lost.
+    let left = |log_bytes: &[u8]| {
+        std::fs::write(data.join("tables.db"), &file).unwrap();
+        std::fs::write(&log, log_bytes).unwrap();
+        std::fs::remove_file(data.join("tables.db-shm")).ok();
         let mut stillwire = Stillwire::dev_with(PROGRAM, &template, &arguments);
-        assert_eq!(put(&stillwire, "again"), 200, "cut by {cut}");
+        let names = names(&stillwire);
+        let count = u32::try_from(names.len()).unwrap();
+        assert_eq!(names, (0..count).collect::<Vec<_>>());
+        assert_eq!(put(&stillwire, "again"), 200);
         stillwire.signal(Signal::KILL);
         stillwire.wait();
+        count
+    };
+    assert_eq!(left(&whole), 20);
+    let mut before = 20;
+    for cut in [1, 500, 4000, 20_000, whole.len() / 2] {
+        let torn = left(&whole[..whole.len() - cut]);
         let mut flipped = whole.clone();
-        let at = flipped.len() - cut;
-        flipped[at] ^= 0x40;
-        std::fs::write(&log, &flipped).unwrap();
-        let mut stillwire = Stillwire::dev_with(PROGRAM, &template, &arguments);
-        assert_eq!(put(&stillwire, "again"), 200, "flipped at {cut}");
-        stillwire.signal(Signal::KILL);
-        stillwire.wait();
+        flipped[whole.len() - cut] ^= 0x40;
+        assert_eq!(left(&flipped), torn, "torn and flipped at {cut}");
+        assert!(torn <= before, "{torn} of {before} at {cut}");
+        if cut <= 4000 {
+            assert_eq!(torn, 19, "the last write alone: {cut}");
+        }
+        before = torn;
     }
+    assert!(before < 19, "half of the log is gone");
+}
+
+#[test]
+fn a_transaction_is_known_by_its_token_after_the_program_was_killed() {
+    let (app, folder) = (app(), tempfile::tempdir().unwrap());
+    let (template, data) = (app.template(), folder.path().join("data"));
+    let arguments = ["--data-dir", data.to_str().unwrap()];
+    let add = |amount: u8| {
+        format!(
+            r#"{{"ClientRequestToken":"once","TransactItems":[{{"Update":{{"TableName":"durable",
+            "Key":{{"id":{{"S":"n"}}}},"UpdateExpression":"ADD n :n",
+            "ExpressionAttributeValues":{{":n":{{"N":"{amount}"}}}}}}}}]}}"#
+        )
+    };
+    let mut stillwire = Stillwire::dev_with(PROGRAM, &template, &arguments);
+    assert_eq!(call(&stillwire, "CreateTable", CREATE), 200);
+    assert_eq!(call(&stillwire, "TransactWriteItems", &add(1)), 200);
+    stillwire.signal(Signal::KILL);
+    stillwire.wait();
+    let stillwire = Stillwire::dev_with(PROGRAM, &template, &arguments);
+    assert_eq!(call(&stillwire, "TransactWriteItems", &add(1)), 200);
+    let (status, refused) = ask(&stillwire, "TransactWriteItems", &add(2));
+    let kind = "com.amazonaws.dynamodb.v20120810#IdempotentParameterMismatchException";
+    assert_eq!((status, &refused["__type"]), (400, &Value::from(kind)), "{refused}");
+    let key = r#"{"TableName":"durable","Key":{"id":{"S":"n"}}}"#;
+    assert_eq!(ask(&stillwire, "GetItem", key).1["Item"]["n"]["N"], "1");
 }

@@ -312,6 +312,66 @@ fn only_records_that_a_filter_wants_reach_the_function() {
 }
 
 #[test]
+fn what_a_filter_passed_over_is_not_looked_at_again() {
+    let pattern = json!({ "dynamodb": { "Keys": { "id": { "S": ["lobby"] } } } });
+    let scene = Scene::new().worker(
+        "worker",
+        json!({}),
+        json!({ "FilterCriteria": { "Filters": [{ "Pattern": pattern.to_string() }] } }),
+    );
+    let data = tempfile::tempdir().expect("a folder");
+    let arguments = ["--data-dir", data.path().to_str().expect("a path")];
+    let template = scene.app.template();
+    let start = || Stillwire::dev_with(PROGRAM, &template, &arguments);
+    let stillwire = start();
+    put(&stillwire, "lobby", 1);
+    (2..=20).for_each(|number| put(&stillwire, "attic", number));
+    until_seen(&scene.file("worker"), 1);
+    let filtered = |stillwire: &Stillwire| {
+        let endpoint = stillwire.ready()["aws_endpoint"].as_str().expect("an endpoint");
+        let request = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        let text = raw(endpoint, request.as_bytes()).body;
+        let line = text.lines().find(|line| line.contains("_filtered_out_event_count_total{"));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).unwrap_or_default()
+    };
+    eventually("the others", || (filtered(&stillwire) == 19).then_some(()));
+    let (log, ended_well) = stillwire.stop();
+    assert!(ended_well, "{log}");
+    let stillwire = start();
+    put(&stillwire, "lobby", 21);
+    let seen = until_seen(&scene.file("worker"), 2);
+    assert_eq!(numbers(&seen), [1, 21]);
+    assert_eq!(filtered(&stillwire), 0, "they are behind it");
+}
+
+#[test]
+fn the_end_of_an_expired_item_names_the_service_as_lambda_does() {
+    let pattern = json!({ "userIdentity": { "type": ["Service"] } });
+    let scene = Scene::new().worker(
+        "worker",
+        json!({}),
+        json!({ "FilterCriteria": { "Filters": [{ "Pattern": pattern.to_string() }] } }),
+    );
+    let stillwire = scene.start();
+    let due = json!({ "TableName": "items",
+        "TimeToLiveSpecification": { "Enabled": true, "AttributeName": "due" } });
+    dynamodb(&stillwire, "UpdateTimeToLive", &due);
+    put(&stillwire, "stays", 1);
+    let key = json!({ "id": { "S": "stays" }, "n": { "N": "1" } });
+    dynamodb(&stillwire, "DeleteItem", &json!({ "TableName": "items", "Key": key }));
+    let now = SystemTime::UNIX_EPOCH.elapsed().expect("a time after 1970").as_secs();
+    let item =
+        json!({ "id": { "S": "a" }, "n": { "N": "2" }, "due": { "N": (now - 1).to_string() } });
+    dynamodb(&stillwire, "PutItem", &json!({ "TableName": "items", "Item": item }));
+    let seen = until_seen(&scene.file("worker"), 1);
+    let record = &seen[0]["first"];
+    assert_eq!((numbers(&seen), &record["eventName"]), (vec![2], &json!("REMOVE")));
+    let identity = json!({ "type": "Service", "principalId": "dynamodb.amazonaws.com" });
+    assert_eq!(record["userIdentity"], identity);
+    assert_eq!(record["dynamodb"]["OldImage"]["due"]["N"], (now - 1).to_string());
+}
+
+#[test]
 fn items_run_side_by_side_and_each_in_its_own_order() {
     let scene = Scene::new().worker(
         "worker",

@@ -1,7 +1,10 @@
 //! Tables as functions use them: by boto3, against a running program.
+//!
+//! `STILLWIRE_HOSTILE_SECONDS` makes the round of hostile requests longer, `STILLWIRE_FUZZ_SEED`, a number, makes others.
 
 #![allow(missing_docs, reason = "tests are named by the behaviour they check")]
 #![allow(clippy::indexing_slicing, reason = "a test says what went wrong by panicking")]
+#![allow(clippy::disallowed_methods, reason = "the environment says how long a round is")]
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -19,22 +22,23 @@ fn app() -> App {
 
 static STILLWIRE: LazyLock<Stillwire> = LazyLock::new(|| app().share(PROGRAM));
 
-fn run(stillwire: &Stillwire, case: &str) {
-    tools::python("tables.py", &[&stillwire.ready().to_string(), case]);
+fn run(stillwire: &Stillwire, script: &str, case: &str) {
+    tools::python(script, &[&stillwire.ready().to_string(), case]);
 }
 
 macro_rules! cases {
-    ($($case:ident),* $(,)?) => {
+    ($script:literal: $($case:ident),* $(,)?) => {
         $(#[test]
         fn $case() {
-            run(&STILLWIRE, stringify!($case));
+            run(&STILLWIRE, $script, stringify!($case));
         })*
     };
 }
 
-cases!(
+cases!("tables.py":
     types_round_trip,
     errors_are_as_sdks_parse_them,
+    the_deepest_expressions_are_refused_and_the_program_lives,
     values_are_returned_as_asked,
     the_largest_item_is_400_kb,
     pages_lead_to_every_item_once,
@@ -43,6 +47,7 @@ cases!(
     writers_do_not_lose_each_others_work,
     transactions_are_all_or_nothing,
     indexes_follow_their_tables,
+    indexes_hold_what_they_project,
     capacity_is_counted,
     resources_of_older_apps_work,
     statements_run,
@@ -51,6 +56,33 @@ cases!(
     streams_are_read,
     the_wire_is_as_sdks_expect,
 );
+
+cases!("table_streams.py":
+    each_view_has_its_images,
+    records_of_an_item_are_in_the_order_of_its_writes,
+    iterators_begin_where_they_say,
+    expired_items_go_and_their_records_name_the_service,
+);
+
+#[test]
+fn hostile_requests_are_answered_and_cost_no_memory() {
+    let number = |name: &str, usual: &str| std::env::var(name).unwrap_or_else(|_| usual.to_owned());
+    let (app, data) = (app(), tempfile::tempdir().expect("a folder"));
+    let arguments = ["--data-dir", data.path().to_str().expect("a path")];
+    let stillwire = Stillwire::dev_with(PROGRAM, &app.template(), &arguments);
+    let seen = tools::python(
+        "hostile.py",
+        &[
+            &stillwire.ready().to_string(),
+            "hostile",
+            &number("STILLWIRE_HOSTILE_SECONDS", "5"),
+            &number("STILLWIRE_FUZZ_SEED", "0"),
+        ],
+    );
+    println!("{seen}");
+    let (log, ended_well) = stillwire.stop();
+    assert!(ended_well && !log.contains("panicked"), "{log}");
+}
 
 /// Runs `stillwire tables` against a program; what it printed, what it said, whether it did well.
 fn tables(stillwire: &Stillwire, arguments: &[&str], input: &str) -> (String, String, bool) {
@@ -127,7 +159,8 @@ fn tables_on_another_server_are_made_there_and_used_by_functions() {
     let code = "import os, boto3, json\n\
         def handler(event, context):\n    \
             boto3.client('dynamodb').put_item(TableName='outside', Item={'id': {'S': 'a'}})\n    \
-            return {'statusCode': 200, 'body': json.dumps([os.environ['AWS_ENDPOINT_URL_DYNAMODB'], os.environ['AWS_ACCESS_KEY_ID']])}\n";
+            return {'statusCode': 200, 'body': json.dumps([os.environ['AWS_ENDPOINT_URL_DYNAMODB'],\n        \
+                os.environ['AWS_ENDPOINT_URL_DYNAMODB_STREAMS'], os.environ['AWS_ACCESS_KEY_ID']])}\n";
     let app = App::new().function("put", code).two_way_route("$default", "put").resource(
         "Outside",
         serde_json::json!({ "Type": "AWS::DynamoDB::Table", "Properties": {
@@ -135,24 +168,99 @@ fn tables_on_another_server_are_made_there_and_used_by_functions() {
             "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
             "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }] } }),
     );
-    let template = app.template();
+    let (template, data) = (app.template(), tempfile::tempdir().expect("a folder"));
     let config = template.with_file_name("outside.toml");
     let text = format!("[tables]\nmode = \"external\"\nendpoint = \"{endpoint}\"\n");
     std::fs::write(&config, text).expect("a file");
     let mut command = Stillwire::command(PROGRAM);
     command
-        .args(["dev", "--port", "0", "--verbose", "--in-memory", "--config"])
+        .args(["dev", "--port", "0", "--verbose", "--config"])
         .arg(&config)
+        .arg("--data-dir")
+        .arg(data.path())
         .arg(&template)
         .env("AWS_ACCESS_KEY_ID", "mine")
         .env("AWS_SECRET_ACCESS_KEY", "my secret");
     let stillwire = Stillwire::start(command);
     let mut client = stillwire.connect();
     client.send("go");
-    assert_eq!(client.json(), serde_json::json!([endpoint, "mine"]));
+    assert_eq!(client.json(), serde_json::json!([endpoint, endpoint, "mine"]));
+    assert!(!data.path().join("tables.db").exists(), "nothing is kept here");
     let (found, error, _) = tables(elsewhere, &["get", "outside", "a"], "");
     assert_eq!(found, "{\"id\":\"a\"}\n", "{error}");
     assert!(stillwire.log().contains(&format!("1 table at {endpoint}")), "{}", stillwire.log());
+}
+
+#[test]
+fn functions_know_their_tables_by_what_get_att_gives() {
+    let code = "import os, json, boto3\n\
+        def handler(event, context):\n    \
+            db = boto3.client('dynamodb')\n    \
+            table = db.describe_table(TableName=os.environ['NAME'])['Table']\n    \
+            tags = db.list_tags_of_resource(ResourceArn=os.environ['ARN'])['Tags']\n    \
+            return {'statusCode': 200, 'body': json.dumps([os.environ['ARN'], os.environ['STREAM'],\n        \
+                table['TableArn'], table['LatestStreamArn'], tags])}\n";
+    let variables = serde_json::json!({ "NAME": { "Ref": "Rooms" },
+        "ARN": { "Fn::GetAtt": ["Rooms", "Arn"] }, "STREAM": { "Fn::GetAtt": ["Rooms", "StreamArn"] } });
+    let app = App::new()
+        .function_with(
+            "asks",
+            code,
+            &serde_json::json!({ "Environment": { "Variables": variables } }),
+        )
+        .two_way_route("$default", "asks")
+        .resource(
+            "Rooms",
+            serde_json::json!({ "Type": "AWS::DynamoDB::Table", "Properties": {
+                "BillingMode": "PAY_PER_REQUEST", "Tags": [{ "Key": "team", "Value": "chat" }],
+                "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+                "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+                "StreamSpecification": { "StreamViewType": "KEYS_ONLY" } } }),
+        );
+    let stillwire = Stillwire::dev(PROGRAM, &app.template());
+    let said = stillwire.connect().ask("{}");
+    let arn = said[0].as_str().expect("an ARN");
+    assert!(arn.starts_with("arn:aws:dynamodb:us-east-1:000000000000:table/"), "{said}");
+    assert!(said[1].as_str().expect("an ARN").starts_with(&format!("{arn}/stream/")), "{said}");
+    assert_eq!((&said[2], &said[3]), (&said[0], &said[1]));
+    assert_eq!(said[4], serde_json::json!([{ "Key": "team", "Value": "chat" }]));
+}
+
+#[test]
+fn tables_on_aws_are_asked_there_with_the_users_own_keys() {
+    let code = "import os, json\n\
+        def handler(event, context):\n    \
+            names = ['AWS_ENDPOINT_URL_DYNAMODB', 'AWS_ENDPOINT_URL_DYNAMODB_STREAMS', 'AWS_REGION',\n        \
+                'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN']\n    \
+            return {'statusCode': 200, 'body': json.dumps([os.environ[name] for name in names])}\n";
+    // No table: nothing is asked of AWS at the start.
+    let app = App::new().function("shows", code).two_way_route("$default", "shows");
+    let (template, data) = (app.template(), tempfile::tempdir().expect("a folder"));
+    let config = template.with_file_name("aws.toml");
+    std::fs::write(&config, "[tables]\nmode = \"aws\"\n").expect("a file");
+    let mut command = Stillwire::command(PROGRAM);
+    command
+        .args(["dev", "--port", "0", "--verbose", "--config"])
+        .arg(&config)
+        .arg("--data-dir")
+        .arg(data.path())
+        .arg(&template)
+        .env("AWS_ACCESS_KEY_ID", "mine")
+        .env("AWS_SECRET_ACCESS_KEY", "my secret")
+        .env("AWS_SESSION_TOKEN", "my session");
+    let stillwire = Stillwire::start(command);
+    assert_eq!(
+        stillwire.connect().ask("{}"),
+        serde_json::json!([
+            "https://dynamodb.us-east-1.amazonaws.com",
+            "https://streams.dynamodb.us-east-1.amazonaws.com",
+            "us-east-1",
+            "mine",
+            "my secret",
+            "my session"
+        ])
+    );
+    assert!(!data.path().join("tables.db").exists(), "nothing is kept here");
 }
 
 #[test]
@@ -165,5 +273,5 @@ fn only_known_keys_are_let_in() {
     let config = config.display().to_string();
     let stillwire =
         Stillwire::dev_with(PROGRAM, &app.template(), &["--in-memory", "--config", &config]);
-    run(&stillwire, "only_known_keys_are_let_in");
+    run(&stillwire, "tables.py", "only_known_keys_are_let_in");
 }

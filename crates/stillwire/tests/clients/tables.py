@@ -5,66 +5,30 @@ Usage: tables.py READY_FILE_CONTENT CASE. Each case has tables of its own; a fai
 
 import gzip
 import json
-import sys
-import threading
 import urllib.error
 import urllib.request
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from decimal import Decimal
+from unittest import mock
 
 import boto3
+import botocore.auth
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-ready, case = json.loads(sys.argv[1]), sys.argv[2]
-ENDPOINT = ready["aws_endpoint"]
-KEYS = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
-CONFIG = Config(retries={"total_max_attempts": 1}, max_pool_connections=50)
-
-
-def client(service="dynamodb", region="us-east-1", **keys):
-    return boto3.client(service, endpoint_url=ENDPOINT, region_name=region, config=CONFIG, **(keys or KEYS))
-
-
-db = client()
-
-
-def create(name, sort=None, **more):
-    attributes = [{"AttributeName": "id", "AttributeType": "S"}]
-    keys = [{"AttributeName": "id", "KeyType": "HASH"}]
-    if sort:
-        attributes.append({"AttributeName": "sort", "AttributeType": sort})
-        keys.append({"AttributeName": "sort", "KeyType": "RANGE"})
-    attributes += more.pop("attributes", [])
-    db.create_table(
-        TableName=name,
-        AttributeDefinitions=attributes,
-        KeySchema=keys,
-        BillingMode="PAY_PER_REQUEST",
-        **more,
-    )
-    return boto3.resource("dynamodb", endpoint_url=ENDPOINT, region_name="us-east-1", config=CONFIG, **KEYS).Table(name)
-
-
-def refused(code, call, *arguments, **named):
-    try:
-        call(*arguments, **named)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, error.response
-        return error.response
-    raise AssertionError(f"not refused with {code}")
+from table_client import ENDPOINT, KEYS, case, client, create, db, ready, refused
 
 
 def types_round_trip():
     table = create("types")
     deep = "the bottom"
-    for _ in range(30):
-        deep = [deep]
+    for level in range(31):  # with the item itself 32 levels
+        deep = [deep] if level % 2 else {"below": deep}
     item = {
         "id": "every type",
         "text": "grüße 🙂",
@@ -89,6 +53,11 @@ def types_round_trip():
         if name not in ("binary", "no bytes", "binaries"):
             assert found[name] == item[name], name
     assert {value.value for value in found["binaries"]} == {b"x", b"y"}
+    response = refused("ValidationException", table.put_item, Item={"id": "too deep", "deep": [deep]})
+    assert "Nesting Levels have exceeded supported limits" in response["Error"]["Message"]
+    item = {"id": {"S": "39 digits"}, "n": {"N": "1" * 39}}
+    response = refused("ValidationException", db.put_item, TableName="types", Item=item)
+    assert "more than 38 significant digits" in response["Error"]["Message"]
 
 
 def errors_are_as_sdks_parse_them():
@@ -106,24 +75,58 @@ def errors_are_as_sdks_parse_them():
     )
     assert response["Error"]["Message"] == "The conditional request failed"
     assert response["Item"] == {"id": {"S": "a"}, "n": {"N": "1"}}
+    response = refused(
+        "ConditionalCheckFailedException",
+        db.delete_item,
+        TableName="errors",
+        Key={"id": {"S": "a"}},
+        ConditionExpression="attribute_not_exists(id)",
+    )
+    assert "Item" not in response
     refused("ValidationException", db.put_item, TableName="errors", Item={"other": {"S": "a"}})
-    refused("ResourceInUseException", create, "errors")
+    response = refused("ResourceInUseException", create, "errors")
+    assert response["Error"]["Message"] == "Table already exists: errors"
     many = [{"PutRequest": {"Item": {"id": {"S": str(n)}}}} for n in range(26)]
     refused("ValidationException", db.batch_write_item, RequestItems={"errors": many})
     same = [{"PutRequest": {"Item": {"id": {"S": "same"}}}}] * 2
-    refused("ValidationException", db.batch_write_item, RequestItems={"errors": same})
+    both = [{"PutRequest": {"Item": {"id": {"S": "b"}}}}, {"DeleteRequest": {"Key": {"id": {"S": "b"}}}}]
     keys = [{"id": {"S": str(n)}} for n in range(101)]
+    for twice in (same, both):
+        response = refused("ValidationException", db.batch_write_item, RequestItems={"errors": twice})
+        assert response["Error"]["Message"] == "Provided list of item keys contains duplicates"
+    response = refused("ValidationException", db.batch_get_item, RequestItems={"errors": {"Keys": keys[:1] * 2}})
+    assert response["Error"]["Message"] == "Provided list of item keys contains duplicates"
     refused("ValidationException", db.batch_get_item, RequestItems={"errors": {"Keys": keys}})
     actions = [{"Put": {"TableName": "errors", "Item": {"id": {"S": str(n)}}}} for n in range(101)]
     refused("ValidationException", db.transact_write_items, TransactItems=actions)
-    assert table.scan()["Count"] == 1
-    refused("ValidationException", db.query, TableName="errors", KeyConditionExpression="(" * 4096)
-    for name in ("FilterExpression", "ProjectionExpression"):
-        refused("ValidationException", db.scan, TableName="errors", **{name: "(" * 4096})
+    gets = [{"Get": {"TableName": "errors", "Key": key}} for key in keys]
+    refused("ValidationException", db.transact_get_items, TransactItems=gets)
+    refused("ValidationException", db.transact_write_items, TransactItems=actions[:1] * 2)
+    assert table.scan()["Items"] == [{"id": "a", "n": 1}]
+
+
+def the_deepest_expressions_are_refused_and_the_program_lives():
+    table = create("deep")
+    table.put_item(Item={"id": "a", "n": 1})
     key = {"id": {"S": "a"}}
-    refused("ValidationException", db.update_item, TableName="errors", Key=key, UpdateExpression="SET n = " + "(" * 4000)
-    refused("ValidationException", db.execute_statement, Statement="SELECT * FROM errors WHERE " + "(" * 4000)
-    assert table.get_item(Key={"id": "a"})["Item"]["n"] == 1
+    # From where a thread's stack once ended to the most that an expression may have.
+    for deep in ("(" * 1500, "(" * 4096, "(" * 2000 + "n" + ")" * 2000, "NOT " * 1000 + "n", "[" * 4096):
+        for call, member, more in (
+            (db.query, "KeyConditionExpression", {}),
+            (db.scan, "FilterExpression", {}),
+            (db.scan, "ProjectionExpression", {}),
+            (db.put_item, "ConditionExpression", {"Item": key}),
+            (db.delete_item, "ConditionExpression", {"Key": key}),
+            (db.update_item, "UpdateExpression", {"Key": key}),
+        ):
+            refused("ValidationException", call, TableName="deep", **{member: deep}, **more)
+        update = {"Key": key, "UpdateExpression": "SET n = " + deep[:4088]}
+        refused("ValidationException", db.update_item, TableName="deep", **update)
+        put = {"TableName": "deep", "Item": key, "ConditionExpression": deep}
+        refused("ValidationException", db.transact_write_items, TransactItems=[{"Put": put}])
+        statement = "SELECT * FROM deep WHERE " + deep
+        refused("ValidationException", db.execute_statement, Statement=statement)
+    assert table.get_item(Key={"id": "a"})["Item"] == {"id": "a", "n": 1}
 
 
 def values_are_returned_as_asked():
@@ -149,6 +152,10 @@ def values_are_returned_as_asked():
     assert update("SET l[1] = :v", "UPDATED_OLD", v=6) == {"l": [7]}
     assert update("SET n = :v", "ALL_OLD", v=5)["n"] == 3
     assert update("SET n = :v", "ALL_NEW", v=4)["n"] == 4
+    assert update("SET n = :v", "NONE", v=4) is None
+    removed = {"Key": {"id": "a"}, "UpdateExpression": "REMOVE l[0], m.y"}
+    assert table.update_item(**removed, ReturnValues="UPDATED_OLD")["Attributes"] == {"l": [1], "m": {"y": 2}}
+    assert table.get_item(Key={"id": "a"})["Item"] == {"id": "a", "n": 4, "m": {"x": 8}, "l": [6, 3]}
     assert table.delete_item(Key={"id": "a"}, ReturnValues="ALL_OLD")["Attributes"]["n"] == 4
 
 
@@ -238,26 +245,48 @@ def keys_are_sorted_by_their_type():
         texts.put_item(Item={"id": "p", "sort": word})
     order = [item["sort"] for item in texts.query(KeyConditionExpression=Key("id").eq("p"))["Items"]]
     assert order == sorted(words, key=lambda word: word.encode()), order
+    back = texts.query(KeyConditionExpression=Key("id").eq("p"), ScanIndexForward=False)["Items"]
+    assert [item["sort"] for item in back] == order[::-1]
+    binaries = create("binaries", sort="B")
+    values = [b"\xff", b"\x00", b"\x7f", b"\x80", b"\x00\x00", b"a", b"\x7f\xff"]
+    for value in values:
+        binaries.put_item(Item={"id": "p", "sort": value})
+    for forward in (True, False):
+        found = binaries.query(KeyConditionExpression=Key("id").eq("p"), ScanIndexForward=forward)["Items"]
+        order = [item["sort"].value for item in found]
+        assert order == sorted(values, reverse=not forward), order
+    some = binaries.query(KeyConditionExpression=Key("id").eq("p") & Key("sort").gte(b"\x7f"))["Items"]
+    assert [item["sort"].value for item in some] == [b"\x7f", b"\x7f\xff", b"\x80", b"\xff"]
 
 
 def writers_do_not_lose_each_others_work():
     table = create("counters")
 
-    def count(_):
-        table.update_item(Key={"id": "n"}, UpdateExpression="ADD n :one", ExpressionAttributeValues={":one": 1})
+    def count(db):
+        for _ in range(100):
+            db.update_item(
+                TableName="counters",
+                Key={"id": {"S": "n"}},
+                UpdateExpression="ADD n :one",
+                ExpressionAttributeValues={":one": {"N": "1"}},
+            )
 
-    def claim(_):
+    def claim(number):
+        item = {"id": {"S": "claimed"}, "by": {"N": str(number)}}
         try:
-            table.put_item(Item={"id": "claimed"}, ConditionExpression="attribute_not_exists(id)")
-            return 1
-        except ClientError:
-            return 0
+            many.put_item(TableName="counters", Item=item, ConditionExpression="attribute_not_exists(id)")
+            return [number]
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "ConditionalCheckFailedException", error
+            return []
 
     with ThreadPoolExecutor(10) as pool:
-        list(pool.map(count, range(300)))
-        winners = sum(pool.map(claim, range(50)))
-    assert table.get_item(Key={"id": "n"})["Item"]["n"] == 300
-    assert winners == 1
+        list(pool.map(count, [client() for _ in range(10)]))
+    assert table.get_item(Key={"id": "n"})["Item"]["n"] == 1000
+    many = client(connections=100)
+    with ThreadPoolExecutor(100) as pool:
+        [winner] = sum(pool.map(claim, range(100)), [])
+    assert table.get_item(Key={"id": "claimed"})["Item"]["by"] == winner
 
 
 def transactions_are_all_or_nothing():
@@ -277,6 +306,21 @@ def transactions_are_all_or_nothing():
     assert [reason["Code"] for reason in response["CancellationReasons"]] == ["None", "ConditionalCheckFailed"]
     assert "Item" not in table.get_item(Key={"id": "new"})
     db.transact_write_items(TransactItems=[put])
+    # The same once more, by its token, is done once.
+    add = {
+        "Update": {
+            "TableName": "transactions",
+            "Key": {"id": {"S": "there"}},
+            "UpdateExpression": "ADD n :one",
+            "ExpressionAttributeValues": {":one": {"N": "1"}},
+        }
+    }
+    for _ in range(3):
+        db.transact_write_items(TransactItems=[add], ClientRequestToken="once")
+    assert table.get_item(Key={"id": "there"})["Item"]["n"] == 2
+    more = {"TransactItems": [add, put], "ClientRequestToken": "once"}
+    refused("IdempotentParameterMismatchException", db.transact_write_items, **more)
+    assert table.get_item(Key={"id": "there"})["Item"]["n"] == 2
     got = db.transact_get_items(
         TransactItems=[{"Get": {"TableName": "transactions", "Key": {"id": {"S": name}}}} for name in ("new", "no")]
     )
@@ -335,16 +379,110 @@ def indexes_follow_their_tables():
     assert all(set(item) == {"id", "sort", "room"} for item in local["Items"]) and local["Count"] == 2
 
 
+def indexes_hold_what_they_project():
+    projections = {
+        "all": {"ProjectionType": "ALL"},
+        "keys": {"ProjectionType": "KEYS_ONLY"},
+        "some": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["x"]},
+    }
+    shown = {
+        "all": {"id", "sort", "room", "x", "y"},
+        "keys": {"id", "sort", "room"},
+        "some": {"id", "sort", "room", "x"},
+    }
+
+    def index(kind, name, partition, more):
+        keys = [{"AttributeName": partition, "KeyType": "HASH"}, *more]
+        return {"IndexName": f"{kind}-{name}", "KeySchema": keys, "Projection": projections[name]}
+
+    room = [{"AttributeName": "room", "KeyType": "RANGE"}]
+    table = create(
+        "projected",
+        sort="N",
+        attributes=[{"AttributeName": "room", "AttributeType": "S"}],
+        LocalSecondaryIndexes=[index("local", name, "id", room) for name in projections],
+        GlobalSecondaryIndexes=[index("global", name, "room", []) for name in projections],
+    )
+    for number in range(8):
+        # Every other item is in no index.
+        more = {"room": "lobby"} if number % 2 == 0 else {}
+        table.put_item(Item={"id": "p", "sort": number, "x": number, "y": number, **more})
+    for name, attributes in shown.items():
+        for kind, condition in (
+            ("global", Key("room").eq("lobby")),
+            ("local", Key("id").eq("p") & Key("room").eq("lobby")),
+        ):
+            asked = {"IndexName": f"{kind}-{name}", "KeyConditionExpression": condition}
+            found, start = [], {}
+            while True:
+                page = table.query(**asked, Limit=1, **start)
+                assert page["Count"] == page["ScannedCount"] <= 1
+                found += page["Items"]
+                if "LastEvaluatedKey" not in page:
+                    break
+                start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+            assert sorted(item["sort"] for item in found) == [0, 2, 4, 6], (kind, name)
+            assert all(set(item) == attributes for item in found), (kind, name, found)
+            assert table.scan(IndexName=f"{kind}-{name}")["Count"] == 4, "the others are not there"
+    asked = {"IndexName": "global-keys", "KeyConditionExpression": Key("room").eq("lobby")}
+    refused("ValidationException", table.query, **asked, Select="ALL_ATTRIBUTES")
+    response = refused("ValidationException", table.query, **asked, ConsistentRead=True)
+    assert response["Error"]["Message"] == "Consistent reads are not supported on global secondary indexes"
+    refused("ValidationException", table.scan, IndexName="global-keys", ConsistentRead=True)
+    # An item that leaves the index, and one that comes into it.
+    table.update_item(Key={"id": "p", "sort": 0}, UpdateExpression="REMOVE room")
+    table.update_item(Key={"id": "p", "sort": 1}, UpdateExpression="SET room = :r", ExpressionAttributeValues={":r": "lobby"})
+    found = table.query(**asked)["Items"]
+    assert sorted(item["sort"] for item in found) == [1, 2, 4, 6]
+
+
 def capacity_is_counted():
-    table = create("capacity")
-    table.put_item(Item={"id": "a", "text": "x" * 3000})
+    table = create(
+        "capacity",
+        attributes=[{"AttributeName": "room", "AttributeType": "S"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "rooms",
+                "KeySchema": [{"AttributeName": "room", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
 
-    def units(answer):
-        return answer["ConsumedCapacity"]["CapacityUnits"]
+    def units(call, **more):
+        answer = call(**more, ReturnConsumedCapacity="TOTAL")["ConsumedCapacity"]
+        [answer] = answer if isinstance(answer, list) else [answer]
+        assert answer["TableName"] == "capacity"
+        return answer["CapacityUnits"]
 
-    assert units(table.put_item(Item={"id": "b", "text": "x" * 1500}, ReturnConsumedCapacity="TOTAL")) == 2
-    assert units(table.get_item(Key={"id": "a"}, ReturnConsumedCapacity="TOTAL")) == 0.5
-    assert units(table.get_item(Key={"id": "a"}, ReturnConsumedCapacity="TOTAL", ConsistentRead=True)) == 1
+    def item(name, size):
+        """An item of so many bytes."""
+        return {"id": name, "t": "x" * (size - len("id") - len(name) - len("t"))}
+
+    # One for each KB that an item has begun.
+    for size, expected in ((100, 1), (1024, 1), (1025, 2), (3 * 1024, 3)):
+        assert units(table.put_item, Item=item("w", size)) == expected, size
+    assert units(table.delete_item, Key={"id": "w"}) == 3, "what is deleted counts"
+    # A half for each 4 KB that are read, and one where that is to be consistent.
+    for size, expected in ((100, 0.5), (4096, 0.5), (4097, 1), (12_000, 1.5)):
+        table.put_item(Item=item("r", size))
+        assert units(table.get_item, Key={"id": "r"}) == expected, size
+        assert units(table.get_item, Key={"id": "r"}, ConsistentRead=True) == 2 * expected, size
+    query = {"KeyConditionExpression": Key("id").eq("r")}
+    assert (units(table.query, **query), units(table.query, **query, ConsistentRead=True)) == (1.5, 3)
+    assert units(table.get_item, Key={"id": "nobody"}) == 0.5
+    # Twice as much in transactions.
+    key = {"id": {"S": "r"}}
+    get = [{"Get": {"TableName": "capacity", "Key": key}}]
+    assert units(db.transact_get_items, TransactItems=get) == 6
+    put = [{"Put": {"TableName": "capacity", "Item": {"id": {"S": "t"}, "t": {"S": "x" * 1500}}}}]
+    assert units(db.transact_write_items, TransactItems=put) == 4
+    # With indexes: theirs, the table's and the sum.
+    consumed = table.put_item(Item={**item("i", 1500), "room": "a"}, ReturnConsumedCapacity="INDEXES")["ConsumedCapacity"]
+    assert consumed["Table"]["CapacityUnits"] == 2
+    assert consumed["GlobalSecondaryIndexes"] == {"rooms": {"CapacityUnits": 2}}
+    assert consumed["CapacityUnits"] == 4
+    assert "ConsumedCapacity" not in table.put_item(Item=item("i", 100))
 
 
 def resources_of_older_apps_work():
@@ -471,6 +609,12 @@ def only_known_keys_are_let_in():
     assert code(keys=("operator", "wrong")) == (400, "InvalidSignatureException")
     assert code(keys=("nobody", "right")) == (400, "UnrecognizedClientException")
     assert code(keys=None) == (400, "MissingAuthenticationTokenException")
+    now = botocore.auth.get_current_datetime
+    for minutes, expected in ((4, (200, "")), (20, (400, "InvalidSignatureException"))):
+        for sign in (1, -1):
+            then = lambda: now() - sign * timedelta(minutes=minutes)
+            with mock.patch.object(botocore.auth, "get_current_datetime", then):
+                assert code(keys=("operator", "right")) == expected, (minutes, sign)
     request = AWSRequest("POST", ENDPOINT + "/", data=b"{}", headers={"x-amz-target": "DynamoDB_20120810.ListTables"})
     SigV4Auth(Credentials("operator", "right"), "dynamodb", "us-east-1").add_auth(request)
     altered = urllib.request.Request(ENDPOINT + "/", data=b'{"Limit":1}', headers=dict(request.headers), method="POST")
