@@ -2,6 +2,7 @@
 //!
 //! Source: DynamoDB service model (JSON 1.0, target prefixes); SDKs verify `x-amz-crc32`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Read as _;
@@ -182,7 +183,7 @@ async fn permit(
 async fn partition_keys(
     tables: &Tables,
     (region, account): (&str, &str),
-    names: BTreeSet<&str>,
+    names: BTreeSet<Cow<'_, str>>,
 ) -> PartitionKeys {
     let store = tables.stores.store(account, region);
     let mut keys = PartitionKeys::new();

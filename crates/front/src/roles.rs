@@ -242,10 +242,49 @@ mod tests {
                     {"Delete":{"TableName":"t","Key":{"id":{"S":"bob"}}}}]}"#,
                 false,
             ),
+            // The attributes of statements are not known.
             ("ExecuteStatement", r#"{"Statement":"SELECT id FROM t WHERE id = 'ada'"}"#, false),
         ] {
             let found = check(&own, ROLE, operation, body);
             assert_eq!(found.is_ok(), allowed, "{operation} {body}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn statements_may_be_about_some_items_only() {
+        let own = json!({ "Effect": "Allow", "Action": "dynamodb:PartiQL*",
+            "Resource": "arn:aws:dynamodb:eu-west-1:1:table/t", "Condition": {
+                "ForAllValues:StringEquals": { "dynamodb:LeadingKeys": ["ada", "ada 2"] } } });
+        let batch = r#"{"Statements":[{"Statement":"DELETE FROM t WHERE id = 'ada'"},{"Statement":"SELECT * FROM t WHERE id = 'WHO'"}]}"#;
+        let one = |text: &str| json!({ "Statement": text }).to_string();
+        for (operation, body, allowed) in [
+            ("ExecuteStatement", one("SELECT * FROM t WHERE id = 'ada'"), true),
+            ("ExecuteStatement", one("SELECT * FROM t WHERE id IN ['ada', 'ada 2']"), true),
+            ("ExecuteStatement", one("SELECT * FROM t WHERE id IN ['ada', 'bob']"), false),
+            ("ExecuteStatement", one("SELECT * FROM t WHERE id = 'ada' OR n = 1"), false),
+            ("ExecuteStatement", one("SELECT * FROM t"), false),
+            ("ExecuteStatement", one("INSERT INTO t VALUE {'id': 'ada'}"), true),
+            ("ExecuteStatement", one("INSERT INTO t VALUE {'id': 'bob'}"), false),
+            ("BatchExecuteStatement", batch.replace("WHO", "ada"), true),
+            ("BatchExecuteStatement", batch.replace("WHO", "bob"), false),
+            // Another table has another key.
+            ("ExecuteStatement", one("SELECT * FROM u WHERE id = 'ada'"), false),
+        ] {
+            let found = check(&own, ROLE, operation, &body);
+            assert_eq!(found.is_ok(), allowed, "{operation} {body}: {found:?}");
+        }
+        // What is denied for some items is denied where they cannot be told.
+        let denied = json!([
+            { "Effect": "Allow", "Action": "dynamodb:*", "Resource": "*" },
+            { "Effect": "Deny", "Action": "dynamodb:*", "Resource": "*", "Condition": {
+                "ForAnyValue:StringEquals": { "dynamodb:LeadingKeys": "secret" } } }]);
+        for (text, allowed) in [
+            ("SELECT * FROM t WHERE id = 'ada'", true),
+            ("SELECT * FROM t WHERE id IN ['ada', 'secret']", false),
+            ("SELECT * FROM t WHERE id > 'ada'", false),
+        ] {
+            let found = check(&denied, ROLE, "ExecuteStatement", &one(text));
+            assert_eq!(found.is_ok(), allowed, "{text}: {found:?}");
         }
     }
 

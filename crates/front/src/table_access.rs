@@ -3,6 +3,7 @@
 //! Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon `DynamoDB`"; DynamoDB
 //! Developer Guide, "Using IAM with DynamoDB transactions" and "IAM security policies with `PartiQL`".
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
@@ -102,12 +103,16 @@ pub(crate) fn needed<'a>(operation: &'a str, body: &'a Value, place: Place<'_>) 
 }
 
 /// The tables whose items a request names.
-pub(crate) fn named_tables(body: &Value) -> BTreeSet<&str> {
+pub(crate) fn named_tables(body: &Value) -> BTreeSet<Cow<'_, str>> {
     let actions = list(body, "TransactItems").filter_map(Value::as_object);
     let actions = actions.flat_map(Map::values).filter_map(|action| text(action, "TableName"));
     let requests = body.get("RequestItems").and_then(Value::as_object);
     let requests = requests.into_iter().flat_map(Map::keys).map(String::as_str);
-    text(body, "TableName").into_iter().chain(actions).chain(requests).collect()
+    let statements = list(body, "Statements").chain(list(body, "TransactStatements"));
+    let statements = statements.chain([body]).filter_map(|one| text(one, "Statement"));
+    let stated = statements.filter_map(|text| partiql::read(text)?.table).map(Cow::Owned);
+    let named = text(body, "TableName").into_iter().chain(actions).chain(requests);
+    named.map(Cow::Borrowed).chain(stated).collect()
 }
 
 fn text<'a>(value: &'a Value, member: &str) -> Option<&'a str> {

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use crate::partiql;
+
 /// The partition keys of the items that a request is about.
 pub(crate) const LEADING_KEYS: &str = "dynamodb:leadingkeys";
 const ATTRIBUTES: &str = "dynamodb:attributes";
@@ -55,8 +57,11 @@ impl Facts {
         let asked = part.asked;
         let mut facts = Self::default();
         facts.tell(ENCLOSING, part.enclosing.map(str::to_owned));
-        // What a statement is about would take reading all of it.
+        // What else a statement is about would take reading all of it.
         if action.starts_with("PartiQL") {
+            if let Some(keys) = stated_keys(asked, partition_key) {
+                facts.tell(LEADING_KEYS, keys);
+            }
             return facts;
         }
         if let Some(keys) = leading_keys(action, asked, partition_key) {
@@ -107,6 +112,12 @@ fn leading_keys(action: &str, asked: &Value, partition_key: Option<&str>) -> Opt
         "Query" => Some(vec![queried(asked, partition_key?)?]),
         _ => Some(Vec::new()),
     }
+}
+
+/// The partition keys that a statement is about.
+fn stated_keys(asked: &Value, partition_key: Option<&str>) -> Option<Vec<String>> {
+    let parameters = asked.get("Parameters").unwrap_or(&Value::Null);
+    partiql::leading_keys(text(asked, "Statement")?, parameters, partition_key?)
 }
 
 /// The partition key that a query asks for.
@@ -291,6 +302,13 @@ mod tests {
             ),
             ("Scan", json!({}), Some(vec![])),
             ("PartiQLSelect", json!({}), None),
+            ("PartiQLSelect", json!({ "Statement": "SELECT * FROM t" }), None),
+            (
+                "PartiQLUpdate",
+                json!({ "Statement": "UPDATE t SET n = ? WHERE id = ?",
+                    "Parameters": [{ "N": "1" }, { "S": "a" }] }),
+                Some(vec!["a"]),
+            ),
         ] {
             let found = facts(action, &asked).get(LEADING_KEYS);
             let expected =

@@ -219,6 +219,65 @@ fn a_role_may_be_for_the_items_and_attributes_that_its_conditions_name() {
 }
 
 #[test]
+fn a_role_may_be_for_the_items_that_statements_name() {
+    let own = json!({ "Effect": "Allow", "Action": "dynamodb:PartiQL*",
+        "Resource": { "Fn::GetAtt": ["Rooms", "Arn"] },
+        "Condition": { "ForAllValues:StringEquals": { "dynamodb:LeadingKeys": ["lobby", "attic"] } } });
+    let policies = json!([{ "PolicyName": "own", "PolicyDocument": { "Statement": own } }]);
+    let with_role = json!({ "Role": { "Fn::GetAtt": ["StatesRole", "Arn"] } });
+    let app = app()
+        .resource("StatesRole", role(&json!({ "Policies": policies })))
+        .function_with("states", CODE, &with_role)
+        .route("state", "states");
+    let stillwire = start(&app, SETTINGS);
+    let mut client = stillwire.connect();
+    for id in ["lobby", "cellar"] {
+        let item = json!({ "id": { "S": id }, "n": { "N": "1" } });
+        let put = json!({ "TableName": "rooms", "Item": item });
+        assert_eq!(call(&mut client, "own", "put_item", &put), "done");
+    }
+    for (statement, parameters, allowed) in [
+        ("SELECT * FROM rooms WHERE id = 'lobby'", vec![], true),
+        ("SELECT * FROM \"rooms\" WHERE n > 0 AND (id = ?)", vec!["lobby"], true),
+        ("SELECT * FROM rooms WHERE id IN ['lobby', ?]", vec!["attic"], true),
+        ("SELECT * FROM rooms WHERE id IN ['lobby', ?]", vec!["cellar"], false),
+        ("SELECT * FROM rooms WHERE id = ?", vec!["cellar"], false),
+        ("SELECT * FROM rooms WHERE id = 'lobby' OR n = 1", vec![], false),
+        ("SELECT * FROM rooms /* WHERE id = 'lobby' */", vec![], false),
+        ("SELECT * FROM rooms", vec![], false),
+        ("INSERT INTO rooms VALUE {'id': 'attic', 'n': 1}", vec![], true),
+        ("INSERT INTO rooms VALUE {'n': 'lobby', 'id': ?}", vec!["roof"], false),
+        ("UPDATE rooms SET topic = ? WHERE id = ?", vec!["cellar", "lobby"], true),
+        ("UPDATE rooms SET topic = ? WHERE id = ?", vec!["lobby", "cellar"], false),
+        ("DELETE FROM rooms WHERE id = 'cellar'", vec![], false),
+        ("DELETE FROM rooms WHERE id = 'attic'", vec![], true),
+    ] {
+        let mut asked = json!({ "Statement": statement });
+        if !parameters.is_empty() {
+            let typed = |text: &&str| json!({ "S": text });
+            asked["Parameters"] = parameters.iter().map(typed).collect();
+        }
+        let batch = json!({ "Statements": [asked] });
+        let said = call(&mut client, "state", "execute_statement", &asked);
+        assert_eq!(said == "done", allowed, "{asked}: {said}");
+        if !allowed {
+            assert_eq!(said[0], "AccessDeniedException", "{asked}: {said}");
+            let said = call(&mut client, "state", "batch_execute_statement", &batch);
+            assert_eq!(said[0], "AccessDeniedException", "{batch}: {said}");
+        }
+    }
+    let said = call(
+        &mut client,
+        "state",
+        "execute_transaction",
+        &json!({ "TransactStatements": [
+        { "Statement": "UPDATE rooms SET n = 2 WHERE id = 'lobby'" },
+        { "Statement": "UPDATE rooms SET n = 2 WHERE id = 'cellar'" }] }),
+    );
+    assert_eq!(said[0], "AccessDeniedException", "{said}");
+}
+
+#[test]
 fn without_a_word_roles_are_not_enforced() {
     let app = app();
     let stillwire = start(&app, "");

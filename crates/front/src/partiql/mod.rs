@@ -2,8 +2,12 @@
 //!
 //! Source: DynamoDB Developer Guide, "`PartiQL` statements" and "IAM security policies with `PartiQL`".
 
+mod keys;
+
 use std::iter::Peekable;
 use std::str::Chars;
+
+pub(crate) use self::keys::leading_keys;
 
 /// What a statement is about.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,15 +48,15 @@ pub(crate) fn read(text: &str) -> Option<Statement> {
 #[derive(Debug)]
 enum Token {
     Word(String),
-    /// In single or double quotes; the store takes either around a table's name.
-    Quoted(String),
+    /// In these quotes, single, double or back ones; the store takes either of the first around a table's name.
+    Quoted(char, String),
     Mark(char),
 }
 
 impl Token {
     fn name(self) -> Option<String> {
         match self {
-            Self::Word(name) | Self::Quoted(name) => Some(name),
+            Self::Word(name) | Self::Quoted(_, name) => Some(name),
             Self::Mark(_) => None,
         }
     }
@@ -77,7 +81,7 @@ impl Iterator for Tokens<'_> {
                         std::mem::replace(&mut last, *letter) == '*' && *letter == '/'
                     });
                 }
-                ('"' | '\'' | '`', _) => return Some(Token::Quoted(self.quoted(first))),
+                ('"' | '\'' | '`', _) => return Some(Token::Quoted(first, self.quoted(first))),
                 (letter, _) if is_word(letter) => {
                     let mut word = String::from(letter);
                     while let Some(letter) = self.0.next_if(|letter| is_word(*letter)) {
