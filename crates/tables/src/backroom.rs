@@ -15,6 +15,7 @@ use dynoxide::storage::Storage;
 use rusqlite::Connection;
 
 use crate::durability::Durability;
+use crate::expiry;
 
 /// How long a write waits for its turn. Choice: as long as the engine's own.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -120,7 +121,9 @@ impl Backroom {
     pub(crate) fn open(path: &Path, durability: Durability) -> Result<Self, DynoxideError> {
         let storage = Storage::new(&path.to_string_lossy())?;
         durability.apply_to_storage(&storage)?;
-        storage.conn().execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;"))?;
+        storage
+            .conn()
+            .execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} {} COMMIT;", expiry::SCHEMA))?;
         let reading = Connection::open(path)?;
         reading.execute_batch("PRAGMA query_only = ON")?;
         let in_turn = (durability == Durability::Memory).then(Mutex::default);

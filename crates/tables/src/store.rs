@@ -490,3 +490,6 @@ fn first_byte(body: &[u8]) -> Option<u8> {
 fn find(text: &[u8], needle: &[u8]) -> bool {
     text.windows(needle.len()).any(|window| window == needle)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,13 @@
 //! Time to live: items whose time has come are removed.
 //!
 //! The engine has a sweep of its own. It reads every item of a table each time, and removes items that DynamoDB leaves
-//! alone. Here an index knows which items are due, and the removal is what the engine's is: the item, its
+//! alone. Here a list knows which items are [`due`], and the removal is what the engine's is: the item, its
 //! entries in the indexes and its stream record in one transaction.
 //!
 //! Source: Developer Guide, "Using time to live (TTL)": a number of whole seconds since the epoch; what is more than
 //! five years past is not removed. Stream records of removals name the service as their author.
+
+mod due;
 
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::backroom::Backroom;
+
+pub(crate) use self::due::SCHEMA;
 
 /// What is longer past is not removed, in seconds: five years of 365 days.
 const PAST_MAX: i64 = 5 * 365 * 24 * 60 * 60;
@@ -50,10 +54,16 @@ pub(crate) fn sweep(
     mut failed: impl FnMut(&DynoxideError),
 ) -> Vec<String> {
     let now = i64::try_from(now_seconds).unwrap_or(i64::MAX);
-    let tables = backroom.read(tables).unwrap_or_else(|error| {
-        failed(&error.into());
-        Vec::new()
-    });
+    let tables = match backroom.read(tables) {
+        Ok(tables) => tables,
+        Err(error) => {
+            failed(&error.into());
+            return Vec::new();
+        }
+    };
+    if let Err(error) = due::forget(backroom, &tables) {
+        failed(&error);
+    }
     let mut swept = Vec::new();
     for table in tables {
         let mut removed = 0;
@@ -73,10 +83,10 @@ fn sweep_table(
     now: i64,
     removed: &mut usize,
 ) -> Result<(), DynoxideError> {
-    index(backroom, table)?;
-    let mut after = Some((0, 0));
+    due::keep(backroom, table)?;
+    let mut after = Some(Place::default());
     while let Some(place) = after {
-        let (count, next) = batch(backroom, table, now, place)?;
+        let (count, next) = batch(backroom, table, now, &place)?;
         *removed += count;
         after = next;
     }
@@ -117,11 +127,11 @@ impl Table {
         quoted(&self.name)
     }
 
-    /// When an item is due, as an expression that an index can be made of.
-    fn due(&self) -> String {
+    /// When an item is due, from the column that has it.
+    fn due(&self, item: &str) -> String {
         // Inside a path, a quote of the attribute's name is escaped as in JSON.
         let path = format!("$.{}.N", Value::from(self.attribute.as_str()));
-        format!("CAST(json_extract(item_json, '{}') AS INTEGER)", path.replace('\'', "''"))
+        format!("CAST(json_extract({item}, '{}') AS INTEGER)", path.replace('\'', "''"))
     }
 }
 
@@ -129,59 +139,33 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Makes the index that knows which items are due, where it is not there yet. Another attribute has another one.
-fn index(backroom: &Backroom, table: &Table) -> Result<(), DynoxideError> {
-    let name = format!("stillwire due {} {}", table.name, table.attribute);
-    let there = backroom.read(|connection| {
-        connection.prepare_cached("SELECT 1 FROM sqlite_master WHERE name = ?1")?.exists([&name])
-    })?;
-    if there {
-        return Ok(());
-    }
-    backroom.write(|storage| {
-        let (rows, due) = (table.rows(), table.due());
-        let stale = format!("stillwire due {} ", table.name);
-        let mut statement = storage.conn().prepare(
-            "SELECT name FROM sqlite_master WHERE type = 'index' AND substr(name, 1, ?2) = ?1",
-        )?;
-        let old: Vec<String> = statement
-            .query_map(params![stale, stale.chars().count()], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        for old in old {
-            storage.conn().execute_batch(&format!("DROP INDEX {}", quoted(&old)))?;
-        }
-        let sql =
-            format!("CREATE INDEX {} ON {rows} ({due}) WHERE {due} IS NOT NULL", quoted(&name));
-        storage.conn().execute_batch(&sql)?;
-        Ok(())
-    })
-}
-
-/// A place in the order of what is due: a time, and the row within it.
-type Place = (i64, i64);
+/// A place in the order of what is due: a time, and the keys within it.
+type Place = (i64, String, String);
 
 /// Removes some items. Tells how many, and after which place there may be more.
 fn batch(
     backroom: &Backroom,
     table: &Table,
     now: i64,
-    (after, row): Place,
+    after: &Place,
 ) -> Result<(usize, Option<Place>), DynoxideError> {
-    let (rows, due) = (table.rows(), table.due());
+    let (rows, list) = (table.rows(), due::list(&table.name));
+    // In the order of the list, whatever the planner thinks of it.
     let sql = format!(
-        "SELECT pk, sk, item_json, {due}, rowid FROM {rows} WHERE {due} IS NOT NULL \
-         AND {due} >= ?1 AND {due} < ?2 AND ({due} > ?3 OR rowid > ?4) ORDER BY {due}, rowid LIMIT ?5"
+        "SELECT item_json, due, list.pk, list.sk FROM {list} AS list CROSS JOIN {rows} AS items \
+         ON items.pk = list.pk AND items.sk = list.sk \
+         WHERE due >= ?1 AND due < ?2 AND (due, list.pk, list.sk) > (?3, ?4, ?5) \
+         ORDER BY due, list.pk, list.sk LIMIT ?6"
     );
-    let oldest = after.max(now.saturating_sub(PAST_MAX));
-    let found =
-        |connection: &Connection| -> rusqlite::Result<Vec<(String, String, String, Place)>> {
-            connection
-                .prepare_cached(&sql)?
-                .query_map(params![oldest, now, after, row, BATCH], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, (row.get(3)?, row.get(4)?)))
-                })?
-                .collect()
-        };
+    let oldest = after.0.max(now.saturating_sub(PAST_MAX));
+    let found = |connection: &Connection| -> rusqlite::Result<Vec<(String, Place)>> {
+        connection
+            .prepare_cached(&sql)?
+            .query_map(params![oldest, now, after.0, after.1, after.2, BATCH], |row| {
+                Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?)))
+            })?
+            .collect()
+    };
     // Most sweeps find nothing, and then need no turn to write.
     if backroom.read(found)?.is_empty() {
         return Ok((0, None));
@@ -195,13 +179,13 @@ fn batch(
         let Some(table) = now_there else { return Ok((0, None)) };
         let found = found(storage.conn())?;
         let full = found.len() == BATCH;
-        let (mut removed, mut last, mut cut) = (0, (after, row), false);
-        for (pk, sk, item, place) in found {
-            last = place;
+        let (mut removed, mut last, mut cut) = (0, after.clone(), false);
+        for (item, place) in found {
             if is_due(&item, &table.attribute, now) {
-                remove(storage, &table, (&pk, &sk), &item)?;
+                remove(storage, &table, (&place.1, &place.2), &item)?;
                 removed += 1;
             }
+            last = place;
             if began.elapsed() > BATCH_TIME {
                 cut = true;
                 break;
@@ -211,7 +195,7 @@ fn batch(
     })
 }
 
-/// The index takes `12.5` and `12abc` for 12, which time to live does not.
+/// The list takes `12.5` and `12abc` for 12, which time to live does not.
 fn is_due(item: &str, attribute: &str, now: i64) -> bool {
     let item: Value = serde_json::from_str(item).unwrap_or_default();
     let number = item.get(attribute).and_then(|value| value.get("N")?.as_str());
@@ -258,109 +242,4 @@ fn remove(
 }
 
 #[cfg(test)]
-mod tests {
-    use dynoxide::Database;
-    use serde_json::json;
-    use tempfile::TempDir;
-
-    use super::*;
-    use crate::durability::Durability;
-
-    const NOW: u64 = 1_800_000_000;
-
-    fn parsed<T: serde::de::DeserializeOwned>(request: Value) -> T {
-        serde_json::from_value(request).unwrap()
-    }
-
-    fn store() -> (TempDir, Database, Backroom) {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("tables.db");
-        let database = Database::new(&file.to_string_lossy()).unwrap();
-        let create = json!({
-            "TableName": "Chat", "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
-            "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
-        });
-        database.create_table(parsed(create)).unwrap();
-        let due = json!({ "Enabled": true, "AttributeName": "due" });
-        let due = json!({ "TableName": "Chat", "TimeToLiveSpecification": due });
-        database.update_time_to_live(parsed(due)).unwrap();
-        let backroom = Backroom::open(&file, Durability::Commit).unwrap();
-        (folder, database, backroom)
-    }
-
-    fn put(database: &Database, id: &str, due: &str) {
-        let item = json!({ "id": { "S": id }, "room": { "S": "lobby" }, "due": { "N": due } });
-        database.put_item(parsed(json!({ "TableName": "Chat", "Item": item }))).unwrap();
-    }
-
-    fn count(database: &Database, index: Option<&str>) -> usize {
-        let mut request = json!({ "TableName": "Chat" });
-        if let Some(index) = index {
-            request["IndexName"] = index.into();
-        }
-        database.scan(parsed(request)).unwrap().count
-    }
-
-    #[test]
-    fn an_index_that_came_meanwhile_loses_the_item_too() {
-        let (_folder, database, backroom) = store();
-        put(&database, "a", "1799999999");
-        let seen = backroom.read(tables).unwrap().remove(0);
-        index(&backroom, &seen).unwrap();
-        let update = json!({
-            "TableName": "Chat",
-            "AttributeDefinitions": [
-                { "AttributeName": "id", "AttributeType": "S" },
-                { "AttributeName": "room", "AttributeType": "S" },
-            ],
-            "GlobalSecondaryIndexUpdates": [{ "Create": {
-                "IndexName": "rooms", "KeySchema": [{ "AttributeName": "room", "KeyType": "HASH" }],
-                "Projection": { "ProjectionType": "ALL" },
-            }}],
-        });
-        database.update_table(parsed(update)).unwrap();
-        assert_eq!(count(&database, Some("rooms")), 1);
-        let now = i64::try_from(NOW).unwrap();
-        // A batch may end early where the machine is busy.
-        let (mut removed, mut next) = (0, Some((0, 0)));
-        while let Some(place) = next {
-            let (count, after) = batch(&backroom, &seen, now, place).unwrap();
-            removed += count;
-            next = after;
-        }
-        assert_eq!(removed, 1);
-        assert_eq!((count(&database, None), count(&database, Some("rooms"))), (0, 0));
-    }
-
-    #[test]
-    fn fractions_of_a_second_do_not_hide_what_is_due_in_it() {
-        let (_folder, database, backroom) = store();
-        for number in 0..3 * BATCH {
-            put(&database, &format!("stays {number}"), "1799999999.5");
-        }
-        put(&database, "goes", "1799999999");
-        assert_eq!(sweep(&backroom, NOW, |error| panic!("{error}")), ["Chat"]);
-        assert_eq!(count(&database, None), 3 * BATCH);
-    }
-
-    #[test]
-    fn a_table_that_is_broken_keeps_no_other_from_expiry() {
-        let (_folder, database, backroom) = store();
-        put(&database, "a", "1799999999");
-        backroom
-            .write(|storage| {
-                // A table that was half deleted when the power went. It comes before the other.
-                storage.conn().execute_batch(
-                    "INSERT INTO _tables (table_name, key_schema, attribute_definitions, created_at, \
-                     ttl_enabled, ttl_attribute) VALUES ('Broken', '[]', '[]', 0, 1, 'due'); \
-                     UPDATE _tables SET rowid = -1 WHERE table_name = 'Broken'",
-                )?;
-                Ok(())
-            })
-            .unwrap();
-        let mut failures = 0;
-        assert_eq!(sweep(&backroom, NOW, |_| failures += 1), ["Chat"]);
-        assert_eq!((failures, count(&database, None)), (1, 0));
-    }
-}
+mod tests;
