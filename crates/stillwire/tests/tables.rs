@@ -39,6 +39,7 @@ cases!("tables.py":
     types_round_trip,
     errors_are_as_sdks_parse_them,
     the_deepest_expressions_are_refused_and_the_program_lives,
+    what_is_over_a_limit_is_refused_and_what_reaches_it_is_not,
     values_are_returned_as_asked,
     the_largest_item_is_400_kb,
     pages_lead_to_every_item_once,

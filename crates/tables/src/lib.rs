@@ -27,6 +27,7 @@ mod expiry;
 mod guard;
 mod health;
 mod lane;
+mod operators;
 mod place;
 mod provision;
 mod remote;

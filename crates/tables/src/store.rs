@@ -21,7 +21,7 @@ use crate::streams::{self, Asked, Sealed, Wish};
 use crate::tokens::{self, Outcome, Tokened};
 use crate::unfinished::{self, Work};
 use crate::watched::Watched;
-use crate::{constants, definitions, expiry, guard, lane, returned, unfit, whole};
+use crate::{constants, definitions, expiry, guard, lane, operators, returned, unfit, whole};
 
 const ITEMS: &str = "DynamoDB_20120810.";
 const STREAMS: &str = "DynamoDBStreams_20120810.";
@@ -111,7 +111,7 @@ impl Store {
         if str::from_utf8(body).is_err() || first_byte(body).is_some_and(|byte| byte != b'{') {
             return Some(Refusal::serialization().into());
         }
-        if let Some(refusal) = guard::refuse(body) {
+        if let Some(refusal) = guard::refuse(body).or_else(|| operators::refuse(body)) {
             return Some(refusal);
         }
         let reply = self.by_lane(operation, body)?;

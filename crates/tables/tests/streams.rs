@@ -280,6 +280,11 @@ async fn old_records_go_and_whoever_needs_them_is_told() {
     put(&tables, "Chat", "b", "1").await;
     let sequence = records(&tables, &arn).await[0]["dynamodb"]["SequenceNumber"].clone();
     let expired = iterator(&tables, &arn, "TRIM_HORIZON").await;
+    tables.time.advance(14 * 60 * 1000);
+    tables.ok("GetRecords", json!({ "ShardIterator": expired })).await;
+    tables.time.advance(2 * 60 * 1000);
+    let (kind, _) = tables.refused("GetRecords", json!({ "ShardIterator": expired })).await;
+    assert_eq!(kind, "ExpiredIteratorException", "after 15 minutes");
     tables.time.advance(25 * HOUR);
     let (kind, _) = tables.refused("GetRecords", json!({ "ShardIterator": expired })).await;
     assert_eq!(kind, "ExpiredIteratorException");

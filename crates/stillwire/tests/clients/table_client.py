@@ -16,8 +16,9 @@ KEYS = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
 CONFIG = Config(retries={"total_max_attempts": 1})
 
 
-def client(service="dynamodb", region="us-east-1", connections=10, **keys):
-    config = CONFIG.merge(Config(max_pool_connections=connections))
+def client(service="dynamodb", region="us-east-1", connections=10, unchecked=False, **keys):
+    """One that may send what the SDK itself would not, where it is `unchecked`."""
+    config = CONFIG.merge(Config(max_pool_connections=connections, parameter_validation=not unchecked))
     return boto3.client(service, endpoint_url=ENDPOINT, region_name=region, config=config, **(keys or KEYS))
 
 

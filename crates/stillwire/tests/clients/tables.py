@@ -129,6 +129,65 @@ def the_deepest_expressions_are_refused_and_the_program_lives():
     assert table.get_item(Key={"id": "a"})["Item"] == {"id": "a", "n": 1}
 
 
+def what_is_over_a_limit_is_refused_and_what_reaches_it_is_not():
+    table = create("limits", sort="S")
+
+    def put(**item):
+        return lambda: table.put_item(Item={"id": "a", "sort": "a", **item})
+
+    def scan(expression, **values):
+        return lambda: db.scan(TableName="limits", FilterExpression=expression, ExpressionAttributeValues=values or {":v": {"N": "1"}})
+
+    def operands(count):
+        values = {f":v{n}": {"N": str(n)} for n in range(count)}
+        return scan(f"x IN ({', '.join(values)})", **values)
+
+    def create_with_indexes(name, count, local=False):
+        index = [{"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "sort", "KeyType": "RANGE"}]
+        indexes = [{"IndexName": f"i{n:02}", "KeySchema": index, "Projection": {"ProjectionType": "ALL"}} for n in range(count)]
+        member = "LocalSecondaryIndexes" if local else "GlobalSecondaryIndexes"
+        return lambda: create(name, sort="S", **{member: indexes})
+
+    def transact(token):
+        item = {"Put": {"TableName": "limits", "Item": {"id": {"S": "t"}, "sort": {"S": "t"}}}}
+        return lambda: bare.transact_write_items(TransactItems=[item], ClientRequestToken=token)
+
+    def typed(number):
+        return lambda: db.put_item(TableName="limits", Item={"id": {"S": "n"}, "sort": {"S": "n"}, "n": {"N": number}})
+
+    bare = client(unchecked=True)
+    half = {"S": "x" * 220_000}
+    halves = [{"Put": {"TableName": "limits", "Item": {"id": {"S": str(n)}, "sort": {"S": "x"}, "t": half}}} for n in range(20)]
+    for accepted, refusal in (
+        (put(id="x" * 2048), put(id="x" * 2049)),
+        (put(sort="x" * 1024), put(sort="x" * 1025)),
+        (put(), put(id="")),
+        (scan("n = :v" + " " * 4090), scan("n = :v" + " " * 4091)),
+        (scan(" OR ".join(["n = :v"] * 150)), scan(" OR ".join(["n = :v"] * 151))),
+        (operands(100), operands(101)),
+        (create_with_indexes("limits-lsi", 5, local=True), create_with_indexes("limits-lsi-6", 6, local=True)),
+        (create_with_indexes("limits-gsi", 20), create_with_indexes("limits-gsi-21", 21)),
+        (transact("t" * 36), transact("t" * 37)),
+        (typed("9.9999999999999999999999999999999999999E+125"), typed("1E+126")),
+        (typed("1E-130"), typed("1E-131")),
+        (lambda: db.transact_write_items(TransactItems=halves[:18]), lambda: db.transact_write_items(TransactItems=halves)),
+        (lambda: create("L.i_m-" + "x" * 249), lambda: bare_create("x" * 256)),
+        (lambda: create("lim"), lambda: bare_create("li")),
+        (lambda: db.list_tables(Limit=100), lambda: bare.list_tables(Limit=101)),
+    ):
+        accepted()
+        refused("ValidationException", refusal)
+
+
+def bare_create(name):
+    client(unchecked=True).create_table(
+        TableName=name,
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
 def values_are_returned_as_asked():
     table = create("returns")
 
@@ -594,6 +653,8 @@ def the_wire_is_as_sdks_expect():
     assert (status, b"UnknownOperationException" in answer) == (400, True)
     status, _, answer = post(b"{}", json_type, keys=None)
     assert (status, b"MissingAuthenticationTokenException" in answer) == (400, True)
+    status, _, answer = post(b"{}", {**json_type, "authorization": "AWS4-HMAC-SHA256 nonsense"}, keys=None)
+    assert (status, b"IncompleteSignatureException" in answer) == (400, True), answer
     health = urllib.request.urlopen(ENDPOINT + "/", timeout=20).read()
     assert health == b"healthy: dynamodb.us-east-1.amazonaws.com "
 

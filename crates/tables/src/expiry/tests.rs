@@ -47,6 +47,16 @@ fn count(database: &Database, index: Option<&str>) -> usize {
     database.scan(parsed(request)).unwrap().count
 }
 
+/// Many items at once, as the engine keeps them: `item 0000` is due at that time, and each other a second later.
+fn put_many(backroom: &Backroom, count: i64, due: i64) {
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?1) \
+         INSERT INTO \"Chat\" (pk, sk, item_json, item_size) \
+         SELECT format('S:item %04d', i), '', json_object('id', json_object('S', format('item %04d', i)), \
+            'due', json_object('N', CAST(?2 + i AS TEXT))), 40 FROM n";
+    let put = |storage: &Storage| Ok(storage.conn().execute(sql, [count, due])?);
+    assert_eq!(i64::try_from(backroom.write(put).unwrap()), Ok(count));
+}
+
 fn remove(database: &Database, id: &str) {
     let key = json!({ "id": { "S": id } });
     database.delete_item(parsed(json!({ "TableName": "Chat", "Key": key }))).unwrap();
@@ -85,9 +95,7 @@ fn listed(backroom: &Backroom) -> (Entries, Entries) {
 #[test]
 fn a_list_is_made_in_steps_and_true_whatever_is_written_meanwhile() {
     let (_folder, database, backroom) = store();
-    for number in 0..1000 {
-        put(&database, &format!("{number:04}"), &(2_000_000_000 + number).to_string());
-    }
+    put_many(&backroom, 1000, 2_000_000_000);
     let seen = table(&backroom);
     backroom.write(|storage| due::make(storage.conn(), &seen)).unwrap();
     let (mut steps, mut done) = (0, false);
@@ -97,9 +105,9 @@ fn a_list_is_made_in_steps_and_true_whatever_is_written_meanwhile() {
         assert!(listed(&backroom).0.len() <= before + due::STEP, "a step is small");
         // Of those that are in it, and those that are not yet: changed, left without a time, removed, added.
         for at in [steps, 999 - steps] {
-            put(&database, &format!("{at:04}"), &(2_100_000_000 + at).to_string());
-            put(&database, &format!("{:04}", (at + 100) % 1000), "no number");
-            remove(&database, &format!("{:04}", (at + 200) % 1000));
+            put(&database, &format!("item {at:04}"), &(2_100_000_000 + at).to_string());
+            put(&database, &format!("item {:04}", (at + 100) % 1000), "no number");
+            remove(&database, &format!("item {:04}", (at + 200) % 1000));
             put(&database, &format!("new {at}"), "1999999999");
         }
         steps += 1;
@@ -123,9 +131,7 @@ fn a_list_ends_with_its_time_to_live_or_its_table_and_another_is_made() {
         assert!((0..200).any(|_| done(&swept())), "it comes to no end");
     };
     // More than is removed in one step.
-    for number in 0..1500 {
-        put(&database, &format!("{number}"), "1900000000");
-    }
+    put_many(&backroom, 1500, 1_900_000_000);
     sweep_until(&|_| listed(&backroom).0.len() == 1500);
     assert_eq!(lists(), 5, "the list, and four that keep it");
     time_to_live(&database, "due", false);
