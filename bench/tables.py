@@ -152,6 +152,25 @@ def files():
     rounds("in a file", FILES, ["GetItem", "PutItem", "DeleteItem"])
 
 
+def reads():
+    """One who reads items of files, alone and while 32 others write."""
+    waits = {(name, writers): [] for name in FILES for writers in (0, 32)}
+    for _ in range(ROUNDS):
+        for name, candidate in FILES.items():
+            with candidate() as server:
+                waits[name, 0].append(server.load("GetItem", 1)["p99_us"])
+                words = [RELEASE / "tables", server.address, "PutItem", "32", str(2 * SECONDS)]
+                with subprocess.Popen(words, stdout=subprocess.DEVNULL) as writing:
+                    time.sleep(SECONDS / 2)
+                    waits[name, 32].append(server.load("GetItem", 1)["p99_us"])
+                    if writing.wait(120) != 0:
+                        sys.exit(f"the writers on {server.address} failed")
+    print("\n| GetItem, in a file | p99 alone | p99 beside 32 that write | ratio |\n| --- | --- | --- | --- |")
+    for name in FILES:
+        alone, beside = statistics.median(waits[name, 0]), statistics.median(waits[name, 32])
+        print(f"| {name} | {alone / 1000:.2f} ms | {beside / 1000:.2f} ms | {beside / alone:.1f} |", flush=True)
+
+
 STREAMED = """
 import json, os, socket, time
 address = os.environ["REPORT"].split(":")
@@ -255,4 +274,4 @@ def connect():
 
 
 if __name__ == "__main__":
-    main(memory, files, stream, connect)
+    main(memory, files, reads, stream, connect)
