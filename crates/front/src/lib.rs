@@ -6,6 +6,7 @@
 mod apigateway;
 mod dynamodb;
 mod lambda;
+mod number;
 mod objects;
 mod outgoing;
 mod partiql;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::partiql;
+use crate::{number, partiql};
 
 /// The partition keys of the items that a request is about.
 pub(crate) const LEADING_KEYS: &str = "dynamodb:leadingkeys";
@@ -143,9 +143,12 @@ fn queried(asked: &Value, partition_key: &str) -> Option<String> {
     scalar(asked.get("ExpressionAttributeValues")?.get(value)?)
 }
 
-/// A key's value as text.
+/// A key's value as text: of a number, the one that it has however it is written.
 fn scalar(value: &Value) -> Option<String> {
-    let text = ["S", "N", "B"].iter().find_map(|kind| value.get(kind));
+    if let Some(number) = value.get("N") {
+        return number::plain(number.as_str()?);
+    }
+    let text = ["S", "B"].iter().find_map(|kind| value.get(kind));
     text.and_then(Value::as_str).map(str::to_owned)
 }
 
@@ -270,6 +273,8 @@ mod tests {
             ("GetItem", json!({ "Key": item("a") }), Some(vec!["a"])),
             ("PutItem", json!({ "Item": item("a") }), Some(vec!["a"])),
             ("PutItem", json!({ "Item": { "n": { "N": "1" } } }), None),
+            ("GetItem", json!({ "Key": { "id": { "N": "1.50E+1" } } }), Some(vec!["15"])),
+            ("GetItem", json!({ "Key": { "id": { "N": "one" } } }), None),
             ("BatchGetItem", json!({ "Keys": [item("a"), item("b")] }), Some(vec!["a", "b"])),
             (
                 "BatchWriteItem",
