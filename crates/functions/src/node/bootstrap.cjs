@@ -6,7 +6,7 @@
 'use strict';
 
 const errors = require('./errors.cjs');
-const { callbackContext, environmentData, forwardTrace, streamingContext } = require('./context.cjs');
+const { callbackContext, environmentData, forwardTrace, lendTrace, streamingContext } = require('./context.cjs');
 const { Link, NEXT, post } = require('./link.cjs');
 const { load } = require('./load.cjs');
 const logs = require('./logs.cjs');
@@ -105,6 +105,7 @@ async function main() {
   process.argv.splice(2);
   const link = new Link(Number(process.env.STILLWIRE_RUNTIME_FD));
   delete process.env.STILLWIRE_RUNTIME_FD;
+  lendTrace();
   logs.patchConsole();
   mapNames(settings.hosts, settings.aws);
   process.on('beforeExit', () => whenLoopIsEmpty());

@@ -32,17 +32,47 @@ function deadlineOf(headers) {
 function parsed(text, name) {
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text);
+    return JSON.parse(Buffer.from(text, 'latin1').toString());
   } catch (error) {
     throw new Error(`Cannot parse ${name} as json: ${error}`);
   }
 }
 
-/** The X-Ray SDK reads this variable. */
+const TRACE = '_X_AMZN_TRACE_ID';
+let trace;
+
 function forwardTrace(headers) {
-  const trace = headers['lambda-runtime-trace-id'];
-  if (trace) process.env._X_AMZN_TRACE_ID = trace;
-  else delete process.env._X_AMZN_TRACE_ID;
+  trace = headers['lambda-runtime-trace-id'] || undefined;
+}
+
+/**
+ * Has `process.env` give the trace of the invocation, which the X-Ray SDK reads there, and programs that the handler starts.
+ *
+ * The C library keeps every value that it was ever given for a variable: one for each invocation would grow without end.
+ * So this one never gets there. (A worker thread, which begins with what the C library has, does not see it.)
+ */
+function lendTrace() {
+  process.env = new Proxy(process.env, {
+    get: (env, name) => (name === TRACE ? trace : env[name]),
+    has: (env, name) => (name === TRACE ? trace !== undefined : name in env),
+    set(env, name, value) {
+      if (name === TRACE) trace = String(value);
+      else env[name] = value;
+      return true;
+    },
+    deleteProperty(env, name) {
+      if (name === TRACE) trace = undefined;
+      else delete env[name];
+      return true;
+    },
+    ownKeys: (env) => (trace === undefined ? Reflect.ownKeys(env) : [...Reflect.ownKeys(env), TRACE]),
+    getOwnPropertyDescriptor(env, name) {
+      if (name !== TRACE) return Reflect.getOwnPropertyDescriptor(env, name);
+      return trace === undefined
+        ? undefined
+        : { value: trace, writable: true, enumerable: true, configurable: true };
+    },
+  });
 }
 
 /** A flag with getter and setter, as handlers know it. */
@@ -128,4 +158,4 @@ class HttpResponseStream {
   }
 }
 
-module.exports = { HttpResponseStream, callbackContext, environmentData, forwardTrace, streamingContext };
+module.exports = { HttpResponseStream, callbackContext, environmentData, forwardTrace, lendTrace, streamingContext };

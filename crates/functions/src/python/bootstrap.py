@@ -164,6 +164,54 @@ def deadline(headers):
     return int(headers.get("lambda-runtime-deadline-ms") or 0)
 
 
+class TraceVariable(object):
+    """`_X_AMZN_TRACE_ID`: the trace of the invocation, for the handler and for programs that it starts.
+
+    The C library keeps every value that it was ever given to copy, so that one for each invocation would grow without
+    end. What it is given by `putenv` is not copied, and ours to free.
+    """
+
+    NAME = "_X_AMZN_TRACE_ID"
+    # Until then it costs less than 100 KB, and what is imported for `putenv` would cost each cold start 2 ms.
+    COPIES_MAX = 500
+
+    def __init__(self):
+        self.copies = 0
+        self.putenv = None
+        self.kept = None
+
+    def set(self, trace):
+        if trace:
+            if self.copies < self.COPIES_MAX:
+                self.copies += 1
+                if self.copies == self.COPIES_MAX:
+                    self.prepare()
+                os.environ[self.NAME] = trace
+            else:
+                self.lend(trace)
+        else:
+            os.environ.pop(self.NAME, None)
+
+    def prepare(self):
+        try:
+            import ctypes
+
+            self.putenv, self.room = ctypes.CDLL(None).putenv, ctypes.create_string_buffer
+        except Exception:
+            self.copies = float("-inf")  # there is no other way here
+
+    def lend(self, trace):
+        environ = os.environ
+        name, value = environ.encodekey(self.NAME), environ.encodevalue(trace)
+        entry = self.room(name + b"=" + value)
+        self.putenv(entry)
+        environ._data[name] = value
+        self.kept = entry  # the one before is free to go, now that nobody is led to it
+
+
+TRACE = TraceVariable()
+
+
 def constants():
     """What is the same in every context of this environment."""
     env = os.environ.get
@@ -466,11 +514,7 @@ def handle(handler, constant, headers, body):
     """One invocation; gives the request that reports its outcome."""
     request_id = headers["lambda-runtime-aws-request-id"]
     State.request_id = request_id
-    trace = headers.get("lambda-runtime-trace-id")
-    if trace:
-        os.environ["_X_AMZN_TRACE_ID"] = trace
-    else:
-        os.environ.pop("_X_AMZN_TRACE_ID", None)
+    TRACE.set(headers.get("lambda-runtime-trace-id"))
     try:
         context = LambdaContext(headers, constant)
         if headers.get("content-type", "application/json") == "application/json":
