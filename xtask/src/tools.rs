@@ -16,6 +16,9 @@ const NEEDED: [(&str, &str); 3] = [
 /// The example apps, whose CDK is installed each in an environment of its own.
 const EXAMPLES: [&str; 2] = ["cdk-chat", "cdk-chat-seed"];
 
+/// The minor versions of Python for which the official runtime client is published.
+const RUNTIME_CLIENTS: std::ops::RangeInclusive<u8> = 9..=13;
+
 /// What the requirements of serverless-offline, and of its folder, are called.
 const SERVERLESS_OFFLINE: &str = "serverless-offline";
 
@@ -32,6 +35,7 @@ pub(crate) fn install() -> Result<(), Failure> {
     node("node", &requirements.join("node.txt"))?;
     // The deploy tools, each apart: they pin what they are made of.
     node("deploy-cdk", &requirements.join("deploy-cdk.txt"))?;
+    runtime_clients(&requirements.join("runtime-client.txt"))?;
     python("awscli", &requirements.join("awscli.txt"))?;
     python("sam", &requirements.join("sam.txt"))?;
     for example in EXAMPLES {
@@ -54,10 +58,36 @@ pub(crate) fn autobahn(python: &str) -> Result<PathBuf, Failure> {
     Ok(workspace().join("target/test-tools/autobahn"))
 }
 
+/// The official runtime client, for each Python that is here: what it does differs from version to version.
+fn runtime_clients(requirements: &Path) -> Result<(), Failure> {
+    for minor in RUNTIME_CLIENTS {
+        if let Some(program) = python_of_version(minor) {
+            python_by(&program, &format!("runtime-client-3.{minor}"), requirements)?;
+        }
+    }
+    Ok(())
+}
+
+/// A Python of this minor version that can make environments: of `PATH`, or of pyenv, which has those that are not chosen too.
+fn python_of_version(minor: u8) -> Option<PathBuf> {
+    let name = format!("python3.{minor}");
+    let versions = std::env::home_dir()?.join(".pyenv/versions");
+    let of_pyenv = fs::read_dir(versions).into_iter().flatten().flatten();
+    let of_pyenv = of_pyenv.map(|version| version.path().join("bin").join(&name));
+    [PathBuf::from(&name)].into_iter().chain(of_pyenv).find(|program| {
+        let asked = Command::new(program).args(["-c", "import venv, ensurepip"]).output();
+        asked.is_ok_and(|output| output.status.success())
+    })
+}
+
 /// A Python environment with these requirements.
 fn python(name: &str, requirements: &Path) -> Result<(), Failure> {
+    python_by(Path::new("python3"), name, requirements)
+}
+
+fn python_by(program: &Path, name: &str, requirements: &Path) -> Result<(), Failure> {
     once(name, requirements, |folder| {
-        let made = run(Command::new("python3").args(["-m", "venv"]).arg(folder));
+        let made = run(Command::new(program).args(["-m", "venv"]).arg(folder));
         made.map_err(|failure| Failure::new(format!("{failure}\n  {}", NEEDED[0].1)))?;
         let pip = folder.join("bin/pip");
         run(Command::new(pip)

@@ -24,7 +24,7 @@ def handler(event, context):
     return [[os.environ.get(name), name in os.environ, os.getenv(name), child], pages]
 "#;
 
-const NODE: &str = r#"
+const NODE: &str = r"
 const { execSync } = require('child_process');
 exports.handler = async (event) => {
   if (!event) return;
@@ -34,7 +34,7 @@ exports.handler = async (event) => {
   const pages = Number(require('fs').readFileSync('/proc/self/statm', 'utf8').split(' ')[1]);
   return [[process.env[name] ?? null, name in process.env, { ...process.env }[name] ?? null, child], pages];
 };
-"#;
+";
 
 const LANGUAGES: [&str; 2] = ["python", "node"];
 

@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 
-NBSP = "\u00a0\u00a0"
+NBSP = "\u00a0"
 
 
 class Fault(Exception):
@@ -96,24 +96,35 @@ def post(path, body, kind="application/json"):
 
 
 class Attributes(object):
-    """A bag of attributes with a readable form."""
+    """Attributes of these names, from an object that was given or without a value, with a readable form."""
+
+    names = ()
+
+    def __init__(self, given):
+        for name in self.names:
+            setattr(self, name, given.get(name))
 
     def __repr__(self):
-        pairs = ",".join("%s=%s" % (name, value) for name, value in sorted(vars(self).items()))
+        pairs = ",".join("%s=%s" % (name, getattr(self, name)) for name in self.names)
         return "%s([%s])" % (type(self).__name__, pairs)
 
 
 class CognitoIdentity(Attributes):
-    cognito_identity_id = None
-    cognito_identity_pool_id = None
+    names = ("cognito_identity_id", "cognito_identity_pool_id")
 
 
 class Client(Attributes):
-    pass
+    names = (
+        "installation_id",
+        "app_title",
+        "app_version_name",
+        "app_version_code",
+        "app_package_name",
+    )
 
 
 class ClientContext(Attributes):
-    pass
+    names = ("custom", "env", "client")
 
 
 class LambdaContext(object):
@@ -125,16 +136,25 @@ class LambdaContext(object):
         self.invoked_function_arn = headers.get("lambda-runtime-invoked-function-arn")
         self.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
         self._epoch_deadline_time_in_ms = deadline(headers)
-        self.client_context = client_context(headers.get("lambda-runtime-client-context"))
-        self.identity = CognitoIdentity()
-        identity = headers.get("lambda-runtime-cognito-identity")
-        if identity:
-            identity = json.loads(identity)
-            self.identity.cognito_identity_id = identity.get("cognitoIdentityId")
-            self.identity.cognito_identity_pool_id = identity.get("cognitoIdentityPoolId")
+        self._w3c, self.client_context = {}, None
+        given = parsed(headers.get("lambda-runtime-client-context"), "Client Context")
+        if given is not None:
+            self._w3c = w3c_of(given)
+            self.client_context = ClientContext(given)
+            if self.client_context.client is not None:
+                self.client_context.client = Client(self.client_context.client)
+        self.identity = CognitoIdentity({})
+        given = parsed(headers.get("lambda-runtime-cognito-identity"), "Cognito Identity")
+        if given is not None:
+            self.identity.cognito_identity_id = given.get("cognitoIdentityId")
+            self.identity.cognito_identity_pool_id = given.get("cognitoIdentityPoolId")
 
     def get_remaining_time_in_millis(self):
-        return max(self._epoch_deadline_time_in_ms - int(round(time.time() * 1000)), 0)
+        return max(self._epoch_deadline_time_in_ms - int(time.time() * 1000), 0)
+
+    def w3c(self):
+        """The W3C trace context, as far as the caller gave one."""
+        return dict(self._w3c)
 
     def log(self, message):
         sys.stdout.write(str(message))
@@ -224,30 +244,24 @@ def constants():
     }
 
 
-def client_context(text):
+def parsed(text, name):
     if not text:
         return None
     try:
-        given = json.loads(text)
-        context = ClientContext()
-        context.custom = given.get("custom")
-        context.env = given.get("env")
-        context.client = None
-        if given.get("client") is not None:
-            context.client = Client()
-            for name in (
-                "installation_id",
-                "app_title",
-                "app_version_name",
-                "app_version_code",
-                "app_package_name",
-            ):
-                setattr(context.client, name, given["client"].get(name))
-        return context
+        return json.loads(text.encode("latin-1").decode("utf-8"))
     except Exception as error:
         raise Fault(
-            "Runtime.LambdaContextUnmarshalError", "Unable to parse Client Context: %s" % error
+            "Runtime.LambdaContextUnmarshalError", "Unable to parse %s JSON: %s" % (name, error)
         )
+
+
+def w3c_of(given):
+    """Takes the trace context out of a client context; no handler sees it there."""
+    fields = given.pop("w3c", None) if isinstance(given, dict) else None
+    if not isinstance(fields, dict):
+        return {}
+    known = ((name, fields.get(name)) for name in ("traceparent", "tracestate", "baggage"))
+    return {name: value for name, value in known if isinstance(value, str)}
 
 
 # Since Python 3.12 the managed runtime emits UTF-8, before that it escaped.
@@ -255,40 +269,71 @@ EXECUTION = os.environ.get("AWS_EXECUTION_ENV", "")
 ENSURE_ASCII = EXECUTION in ["AWS_Lambda_python3.%d" % minor for minor in range(6, 12)]
 
 
-class NotPlain(Exception):
-    """The json module cannot write a value."""
+PLAIN = json.JSONEncoder(ensure_ascii=ENSURE_ASCII)
+SCALARS = (str, int, float, bool, type(None))
 
 
-def refuse(value):
-    raise NotPlain
-
-
-PLAIN = json.JSONEncoder(ensure_ascii=ENSURE_ASCII, default=refuse)
+def is_plain(value):
+    """Whether the json module writes it as the managed runtime does, which uses another library."""
+    kind = type(value)
+    if kind is dict:
+        return all(map(is_plain, value.values()))
+    if kind is list or kind is tuple:
+        return all(map(is_plain, value))
+    return kind in SCALARS
 
 
 def marshal(result):
-    """The result as JSON bytes; a Decimal becomes a bare number, which the json module cannot do alone."""
+    """The result as JSON bytes."""
     try:
-        return PLAIN.encode(result).encode("utf-8", "surrogatepass")
-    except NotPlain:
-        return marshal_decimals(result)
+        text = PLAIN.encode(result) if is_plain(result) else marshal_others(result)
+    except (TypeError, RecursionError):
+        text = marshal_others(result)  # a key that is not plain, or something endless
+    return text.encode("utf-8")
 
 
-def marshal_decimals(result):
+def marshal_others(result):
+    """Bytes become text, a named tuple an object, and a Decimal a bare number, which the json module cannot write alone."""
     mark = "decimal-" + os.urandom(16).hex() + ":"
+    decimal = sys.modules.get("decimal")
+    above = set()
 
-    def default(value):
-        decimal = sys.modules.get("decimal")
+    def simple(value):
+        if isinstance(value, bytes):
+            return value.decode("utf-8")
         if decimal is not None and isinstance(value, decimal.Decimal):
             return float("nan") if value.is_nan() else mark + str(value)
-        raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
+        fields = getattr(value, "_asdict", None)
+        if callable(fields):
+            return within(value, lambda: simple(fields()))
+        if isinstance(value, (list, tuple)):
+            return within(value, lambda: [simple(item) for item in value])
+        if isinstance(value, dict):
+            return within(value, lambda: {key(name): simple(item) for name, item in value.items()})
+        return value
 
-    text = json.dumps(result, ensure_ascii=ENSURE_ASCII, default=default)
+    def key(name):
+        if isinstance(name, bytes):
+            return name.decode("utf-8")
+        if not isinstance(name, SCALARS):
+            kind = type(name).__name__
+            raise TypeError("keys must be str, int, float, bool or None, not " + kind)
+        return name
+
+    def within(value, work):
+        if id(value) in above:
+            raise ValueError("Circular reference detected")
+        above.add(id(value))
+        done = work()
+        above.remove(id(value))
+        return done
+
+    text = PLAIN.encode(simple(result))
     if mark in text:
         import re
 
         text = re.sub('"' + mark + '([^"]*)"', r"\1", text)
-    return text.encode("utf-8", "surrogatepass")
+    return text
 
 
 def error_object(message, kind, trace, request_id):
@@ -313,6 +358,10 @@ def caught(error, request_id):
     return error_object(str(error), type(error).__name__, traceback.format_list(frames), request_id)
 
 
+def error_bytes(found):
+    return PLAIN.encode(found).encode("utf-8", "replace")
+
+
 def log_error(found):
     if os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON":
         record = {"timestamp": timestamp(), "level": "ERROR"}
@@ -329,7 +378,7 @@ def log_error(found):
         for entry in found["stackTrace"]:
             for line in entry.splitlines():
                 bare = line.lstrip(" ")
-                lines.append(NBSP * ((len(line) - len(bare)) // 2) + bare)
+                lines.append(NBSP * (len(line) - len(bare)) + bare)
         sys.stdout.write("\r".join(lines) + "\n")
     sys.stdout.flush()
 
@@ -375,34 +424,40 @@ def set_up_logging(logging):
             record.aws_request_id = State.request_id
             return True
 
-    class TextFormatter(logging.Formatter):
-        converter = time.gmtime
+    logging.Formatter.converter = time.gmtime
 
     class JsonFormatter(logging.Formatter):
-        plain = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "aws_request_id"}
+        plain = set(vars(logging.makeLogRecord({}))) | {"aws_request_id"}
+        plain.discard("taskName")
 
         def format(self, record):
+            # Levels between Lambda's are told as the one below.
+            record.levelno = min(50, max(0, record.levelno)) // 10 * 10
+            record.levelname = logging.getLevelName(record.levelno)
+            is_object = isinstance(record.msg, dict) and not record.args
+            kind, value, trace = record.exc_info or (None, None, None)
+            stack, place = None, None
+            if kind:
+                import traceback
+
+                stack = traceback.format_list(traceback.extract_tb(trace))
+                place = "%s:%s:%d" % (record.pathname, record.funcName, record.lineno)
             entry = {
                 "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
                 "level": record.levelname,
-                "message": record.getMessage(),
+                "message": record.msg if is_object else record.getMessage(),
                 "logger": record.name,
+                "stackTrace": stack,
+                "errorType": kind and kind.__name__,
+                "errorMessage": kind and str(value),
+                "requestId": record.aws_request_id,
+                "location": place,
             }
-            if record.exc_info and record.exc_info[0]:
-                import traceback
-
-                kind, value, trace = record.exc_info
-                entry["stackTrace"] = traceback.format_list(traceback.extract_tb(trace))
-                entry["errorType"] = kind.__name__
-                entry["errorMessage"] = str(value)
-            entry["requestId"] = record.aws_request_id or None
-            if "errorType" in entry:
-                entry["location"] = "%s:%s:%d" % (record.pathname, record.funcName, record.lineno)
             for name, value in vars(record).items():
-                if name not in self.plain:
+                if name not in self.plain and name not in entry:
                     entry[name] = value
             entry = {name: value for name, value in entry.items() if value is not None}
-            return json.dumps(entry, ensure_ascii=ENSURE_ASCII, default=str) + "\n"
+            return json.dumps(entry, ensure_ascii=False, default=str) + "\n"
 
     class Handler(logging.Handler):
         def emit(self, record):
@@ -417,7 +472,7 @@ def set_up_logging(logging):
         handler.setFormatter(JsonFormatter())
     else:
         form = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
-        handler.setFormatter(TextFormatter(form, "%Y-%m-%dT%H:%M:%S"))
+        handler.setFormatter(logging.Formatter(form, "%Y-%m-%dT%H:%M:%S"))
     handler.addFilter(Filter())
     logging.root.addHandler(handler)
     level = os.environ.get("AWS_LAMBDA_LOG_LEVEL")
@@ -481,8 +536,7 @@ def load(handler):
         name, attribute = handler.rsplit(".", 1)
     except ValueError as error:
         raise Fault("Runtime.MalformedHandlerName", "Bad handler '%s': %s" % (handler, error))
-    name = name.replace("/", ".")
-    if name in sys.builtin_module_names:
+    if name.split(".")[0] in sys.builtin_module_names:
         raise Fault(
             "Runtime.BuiltInModuleConflict",
             "Cannot use built-in module %s as a handler module" % name,
@@ -490,7 +544,7 @@ def load(handler):
     import importlib
 
     try:
-        module = importlib.import_module(name)
+        module = importlib.import_module(name.replace("/", "."))
     except ImportError as error:
         raise Fault(
             "Runtime.ImportModuleError", "Unable to import module '%s': %s" % (name, error)
@@ -538,7 +592,7 @@ def handle(handler, constant, headers, body):
         # Not BaseException: sys.exit() in a handler ends the process, as on Lambda.
         found = caught(error, request_id)
         log_error(found)
-        return post("invocation/%s/error" % request_id, json.dumps(found).encode())
+        return post("invocation/%s/error" % request_id, error_bytes(found))
 
 
 class Hooks(object):
@@ -628,7 +682,7 @@ def main():
     except Exception as error:
         found = caught(error, "")
         log_error(found)
-        link.send(post("init/error", json.dumps(found).encode()))
+        link.send(post("init/error", error_bytes(found)))
         link.receive()
         sys.exit(1)
     constant = constants()
