@@ -36,6 +36,12 @@ pub(crate) fn install() -> Result<(), Failure> {
     // The deploy tools, each apart: they pin what they are made of.
     node("deploy-cdk", &requirements.join("deploy-cdk.txt"))?;
     runtime_clients(&requirements.join("runtime-client.txt"))?;
+    // What it would compile has tools of its own, which are not asked for: its tests have another in place of that.
+    node_with(
+        &["--ignore-scripts"],
+        "runtime-client-node",
+        &requirements.join("runtime-client-node.txt"),
+    )?;
     python("awscli", &requirements.join("awscli.txt"))?;
     python("sam", &requirements.join("sam.txt"))?;
     for example in EXAMPLES {
@@ -111,12 +117,16 @@ pub(crate) fn table_servers() -> Result<(), Failure> {
 
 /// A folder of Node packages.
 fn node(name: &str, requirements: &Path) -> Result<(), Failure> {
+    node_with(&[], name, requirements)
+}
+
+fn node_with(options: &[&str], name: &str, requirements: &Path) -> Result<(), Failure> {
     let packages = fs::read_to_string(requirements)?;
     once(name, requirements, |folder| {
         fs::create_dir_all(folder)?;
         let mut npm = Command::new("npm");
         npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(folder);
-        run(npm.args(packages.split_whitespace()))
+        run(npm.args(options).args(packages.split_whitespace()))
     })
 }
 

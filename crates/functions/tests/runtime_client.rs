@@ -9,13 +9,12 @@
 
 mod common;
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use common::House;
-use serde_json::{Value, json};
-use stillwire_model::{Code, Invocation, Invoke, LogLine, LogSource, Outcome, Runtime};
+use common::pair::{self, Pair, Seen};
+use serde_json::json;
+use stillwire_model::{LogLine, LogSource, Runtime};
 
 const HANDLERS: &str = r#"
 import asyncio, collections, decimal, enum, json, logging, os, signal, sys, time
@@ -136,154 +135,28 @@ fn pythons() -> Vec<(u8, PathBuf)> {
     found
 }
 
-/// What one of the two made of an event: the caller's answer and the log, without what differs from run to run.
-#[derive(Debug, PartialEq, Eq)]
-struct Seen {
-    outcome: String,
-    log: Vec<String>,
+/// One pair for each Python.
+fn all() -> Vec<(u8, Pair)> {
+    let pythons = pythons();
+    println!("with {pythons:?}");
+    let pair = |(minor, python): (u8, PathBuf)| {
+        let client = format!("exec {} -m awslambdaric \"$_HANDLER\"", python.display());
+        // As in the managed runtime: the folder of the code comes first.
+        let pair = Pair::new(Runtime::Python(minor), &client, "PYTHONPATH");
+        pair.house.write("app.py", HANDLERS);
+        (minor, pair)
+    };
+    pythons.into_iter().map(pair).collect()
 }
 
-struct Pair {
-    house: House,
-    minor: u8,
-}
-
-impl Pair {
-    /// One for each Python.
-    fn all() -> Vec<Self> {
-        let pythons = pythons();
-        println!("with {pythons:?}");
-        pythons.into_iter().map(|(minor, python)| Self::new(minor, &python)).collect()
-    }
-
-    /// Those whose client is not of long ago.
-    fn recent() -> Vec<Self> {
-        Self::all().into_iter().filter(|pair| pair.minor > 9).collect()
-    }
-
-    fn new(minor: u8, python: &Path) -> Self {
-        let house = House::new();
-        house.write("app.py", HANDLERS);
-        let client =
-            format!("#!/bin/sh\nexec {} -m awslambdaric \"$_HANDLER\"\n", python.display());
-        house.write("client/bootstrap", &client);
-        let bootstrap = house.code.path().join("client/bootstrap");
-        std::fs::set_permissions(bootstrap, std::fs::Permissions::from_mode(0o755)).unwrap();
-        Self { house, minor }
-    }
-
-    /// Deploys a handler twice: with our bootstrap, and with the official client.
-    async fn add(&self, handler: &str, variables: &[(&str, &str)]) {
-        // The client looks there for whether letters are escaped; ours has it from its runtime.
-        let execution = format!("AWS_Lambda_python3.{}", self.minor);
-        for ours in [true, false] {
-            let mut function = self.house.function(&name(handler, ours), handler);
-            let (code, client) =
-                (self.house.code.path().to_owned(), self.house.code.path().join("client"));
-            if handler == "app.end" {
-                function.timeout = Duration::from_secs(3);
-            }
-            function.environment.insert("AWS_EXECUTION_ENV".to_owned(), execution.clone());
-            // As in the managed runtime: the folder of the code comes first.
-            function.environment.insert("PYTHONPATH".to_owned(), code.display().to_string());
-            for (name, value) in variables {
-                function.environment.insert((*name).to_owned(), (*value).to_owned());
-            }
-            if ours {
-                function.runtime = Runtime::Python(self.minor);
-            } else {
-                function.runtime = Runtime::Provided("provided.al2023".to_owned());
-                function.code = Code::Directory { root: client, source: None };
-            }
-            self.house.add(function).await;
-        }
-    }
-
-    async fn seen(&self, handler: &str, event: &str, ours: bool) -> Seen {
-        self.seen_with(handler, event, None, ours).await
-    }
-
-    async fn seen_with(
-        &self,
-        handler: &str,
-        event: &str,
-        client_context: Option<&str>,
-        ours: bool,
-    ) -> Seen {
-        let function = name(handler, ours);
-        let before = self.house.logs.all().len();
-        let invocation = Invocation {
-            client_context: client_context.map(Into::into),
-            ..common::invocation(&function, event)
-        };
-        let outcome = self.house.functions.invoke(invocation).await.unwrap().outcome;
-        let ended = |house: &House| {
-            let lines = house.logs.all();
-            lines[before..].iter().any(|line| line.text.starts_with("REPORT "))
-        };
-        self.house.until("it is over", ended).await;
-        let outcome = match outcome {
-            Outcome::Returned(body) => format!("{:?}", String::from_utf8_lossy(&body)),
-            Outcome::Failed(body) => format!("failed {}", String::from_utf8_lossy(&body)),
-        };
-        let lines = self.house.logs.all();
-        let own = lines[before..].iter().filter(|line| line.source == LogSource::Function);
-        let log = own.map(|line| self.plain(&line.text, &function)).collect();
-        Seen { outcome: self.plain(&outcome, &function), log }
-    }
-
-    /// Without ids, times and places.
-    fn plain(&self, text: &str, function: &str) -> String {
-        let mut text = text.replace(function, "FUNCTION");
-        let pieces = text.split(|c: char| !c.is_ascii_hexdigit() && c != '-').map(str::to_owned);
-        // Of an invocation, or of a log stream.
-        for id in pieces.filter(|piece| matches!(piece.len(), 32 | 36)).collect::<Vec<_>>() {
-            text = text.replace(&id, "ID");
-        }
-        let time = text.find("Z\t").filter(|end| *end > 23);
-        if let Some(end) = time {
-            text.replace_range(end - 23..end, "TIME");
-        }
-        text.replace(&*self.house.code.path().to_string_lossy(), "CODE")
-    }
-
-    /// The errors that a function has logged, each once.
-    fn errors(&self, function: &str) -> Vec<String> {
-        let lines = self.house.logs.all().into_iter();
-        let own = lines.filter(|line| line.function.name() == function);
-        let mut errors: Vec<String> = own
-            .filter(|line| line.source == LogSource::Function && line.text.starts_with("[ERROR]"))
-            .map(|line| self.plain(&line.text, function))
-            .collect();
-        errors.dedup();
-        errors
-    }
-
-    async fn agree(&self, handler: &str, event: &str) {
-        self.agree_with(handler, event, None).await;
-    }
-
-    async fn agree_with(&self, handler: &str, event: &str, client_context: Option<&str>) {
-        let mut both = Vec::new();
-        for ours in [true, false] {
-            both.push(self.seen_with(handler, event, client_context, ours).await);
-        }
-        assert_eq!(both[0], both[1], "3.{} {handler} {event}: ours is the first", self.minor);
-    }
-}
-
-fn name(handler: &str, ours: bool) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    format!(
-        "{}-{}",
-        handler.chars().map(plain).collect::<String>(),
-        if ours { "ours" } else { "theirs" }
-    )
+/// Those whose client is not of long ago.
+fn recent() -> Vec<(u8, Pair)> {
+    all().into_iter().filter(|(minor, _)| *minor > 9).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn results_agree() {
-    for pair in Pair::all() {
+    for (minor, pair) in all() {
         pair.add("app.echo", &[]).await;
         pair.agree("app.echo", r#"{"a": [1, 1.5, null, "é"]}"#).await;
         pair.add("app.give", &[]).await;
@@ -319,7 +192,7 @@ async fn results_agree() {
             pair.agree("app.give", &json!(what).to_string()).await;
         }
         // Since 3.12 the client ends where it cannot write a letter; ours goes on.
-        if pair.minor < 12 {
+        if minor < 12 {
             pair.agree("app.give", "\"surrogate\"").await;
         } else {
             let ours = pair.seen("app.give", "\"surrogate\"", true).await.outcome;
@@ -336,7 +209,7 @@ async fn results_agree() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn contexts_agree() {
-    for pair in Pair::recent() {
+    for (_, pair) in recent() {
         for handler in ["app.told", "app.named"] {
             pair.add(handler, &[]).await;
         }
@@ -355,7 +228,7 @@ async fn contexts_agree() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_agree() {
-    for pair in Pair::all() {
+    for (_, pair) in all() {
         for handler in ["app.fail", "app.chained", "app.empty"] {
             pair.add(handler, &[]).await;
             pair.agree(handler, "{}").await;
@@ -363,15 +236,15 @@ async fn errors_agree() {
         pair.add("app.fail", &[("AWS_LAMBDA_LOG_FORMAT", "JSON")]).await;
         let mut both = Vec::new();
         for ours in [true, false] {
-            both.push(without_times(pair.seen("app.fail", "{}", ours).await));
+            both.push(pair::without_times(pair.seen("app.fail", "{}", ours).await));
         }
-        assert_eq!(both[0], both[1], "3.{}: ours is the first", pair.minor);
+        assert_eq!(both[0], both[1], "{}: ours is the first", pair.ours);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ends_agree() {
-    for pair in Pair::all() {
+    for (_, pair) in all() {
         pair.add("app.end", &[]).await;
         for event in ["\"sys\"", "0", "3", "\"kill\"", "\"interrupt\"", "\"sleep\""] {
             let (ours, theirs) =
@@ -383,7 +256,7 @@ async fn ends_agree() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn handlers_that_cannot_be_loaded_agree() {
-    for pair in Pair::all() {
+    for (_, pair) in all() {
         pair.house.write("broken.py", "def handler(event, context)\n    pass\n");
         pair.house.write("odd.py", "if True:\n     def handler(event, context)\n         pass\n");
         pair.house.write("raising.py", "raise ValueError('at import')\n");
@@ -409,30 +282,17 @@ async fn handlers_that_cannot_be_loaded_agree() {
             for ours in [true, false] {
                 let mut seen = pair.seen(handler, "{}", ours).await;
                 // Each start tells it, and the client adds a warning of its own.
-                seen.log = pair.errors(&name(handler, ours));
+                seen.log = pair.errors(&pair::name(handler, ours));
                 both.push(seen);
             }
-            assert_eq!(both[0], both[1], "3.{} {handler}: ours is the first", pair.minor);
+            assert_eq!(both[0], both[1], "{} {handler}: ours is the first", pair.ours);
         }
     }
-}
-
-/// Without an order between lines, which are of two streams; and in JSON, without times.
-fn without_times(mut seen: Seen) -> Seen {
-    for line in &mut seen.log {
-        if let Ok(Value::Object(mut record)) = serde_json::from_str::<Value>(line) {
-            record.insert("timestamp".to_owned(), "TIME".into());
-            // Whether letters are escaped is seen as well.
-            *line = format!("{} {}", line.is_ascii(), Value::Object(record));
-        }
-    }
-    seen.log.sort();
-    seen
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_agree() {
-    for pair in Pair::recent() {
+    for (_, pair) in recent() {
         for (format, level) in
             [("Text", None), ("JSON", None), ("JSON", Some("INFO")), ("Text", Some("ERROR"))]
         {
@@ -441,9 +301,9 @@ async fn logs_agree() {
             pair.add("app.logs", &variables).await;
             let mut both = Vec::new();
             for ours in [true, false] {
-                both.push(without_times(pair.seen("app.logs", "{}", ours).await));
+                both.push(pair::without_times(pair.seen("app.logs", "{}", ours).await));
             }
-            assert_eq!(both[0], both[1], "3.{} {format} {level:?}: ours is the first", pair.minor);
+            assert_eq!(both[0], both[1], "{} {format} {level:?}: ours is the first", pair.ours);
         }
     }
 }
@@ -451,13 +311,13 @@ async fn logs_agree() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_logged_before_the_first_invocation_agrees() {
     let code = "import logging\nlogging.getLogger('early').warning('at import é')\ndef handler(e, c):\n    pass\n";
-    for pair in Pair::recent() {
+    for (_, pair) in recent() {
         pair.house.write("early.py", code);
         for format in ["Text", "JSON"] {
             pair.add("early.handler", &[("AWS_LAMBDA_LOG_FORMAT", format)]).await;
             let mut both = Vec::new();
             for ours in [true, false] {
-                let function = name("early.handler", ours);
+                let function = pair::name("early.handler", ours);
                 let line = |house: &House| {
                     let lines = house.logs.all().into_iter().rev();
                     let own = |line: &LogLine| {
@@ -470,9 +330,9 @@ async fn what_is_logged_before_the_first_invocation_agrees() {
                 };
                 pair.house.until("it is logged", |house| line(house).is_some()).await;
                 let log = vec![pair.plain(&line(&pair.house).unwrap(), &function)];
-                both.push(without_times(Seen { outcome: String::new(), log }));
+                both.push(pair::without_times(Seen { outcome: String::new(), log }));
             }
-            assert_eq!(both[0], both[1], "3.{} {format}: ours is the first", pair.minor);
+            assert_eq!(both[0], both[1], "{} {format}: ours is the first", pair.ours);
         }
     }
 }

@@ -35,52 +35,54 @@ function onFatal(link, what, error, status) {
 }
 
 /** One invocation of a handler that returns its result; resolves with the request that reports the outcome. */
-function invoke(handler, isAsync, { headers, body }) {
+function invoke(runtime, { headers, body }) {
   const id = headers['lambda-runtime-aws-request-id'];
-  return new Promise((resolve) => {
-    const settle = (path, text, errorType) => resolve(post(`invocation/${id}/${path}`, text, errorType));
-    const succeed = (result) => {
-      let text;
-      try {
-        text = JSON.stringify(result === undefined ? null : result);
-        // A function or a symbol has no JSON: as in the managed runtime, nothing is told.
-        if (text === undefined) text = '';
-      } catch {
-        return fail(new Error('Unable to stringify response body'));
-      }
-      settle('response', text);
-    };
-    const fail = (error) => {
-      logs.logError('Invoke Error', error);
-      const found = errors.toObject(error);
-      settle('error', JSON.stringify(found), found.errorType);
-    };
-    const [callback, context] = callbackContext({
-      succeed,
-      fail,
-      whenLoopIsEmpty: (then) => (whenLoopIsEmpty = () => setImmediate(then)),
-    });
-    // A handler that neither answers nor waits for anything.
-    whenLoopIsEmpty = () =>
-      setImmediate(() => (isAsync ? fail(new errors.NodeJsExit()) : succeed(null)));
+  // The handler is not called within the promise: its traces would tell of that.
+  let resolve;
+  const outcome = new Promise((settled) => (resolve = settled));
+  const settle = (path, text, errorType) => resolve(post(`invocation/${id}/${path}`, text, errorType));
+  const succeed = (result) => {
+    let text;
     try {
-      const result = handler(JSON.parse(body), Object.assign(context, environmentData(headers)), callback);
-      if (result && typeof result.then === 'function') {
-        result.then(context.succeed, context.fail).catch(context.fail);
-      }
-    } catch (error) {
-      callback(error);
+      text = JSON.stringify(result === undefined ? null : result);
+      // A function or a symbol has no JSON: as in the managed runtime, nothing is told.
+      if (text === undefined) text = '';
+    } catch {
+      return fail(new Error('Unable to stringify response body'));
     }
+    settle('response', text);
+  };
+  const fail = (error) => {
+    logs.logError('Invoke Error', error);
+    const found = errors.toObject(error);
+    settle('error', JSON.stringify(found), found.errorType);
+  };
+  const [callback, context] = callbackContext({
+    succeed,
+    fail,
+    whenLoopIsEmpty: (then) => (whenLoopIsEmpty = () => setImmediate(then)),
   });
+  // A handler that neither answers nor waits for anything.
+  whenLoopIsEmpty = () =>
+    setImmediate(() => (runtime.isAsync ? fail(new errors.NodeJsExit()) : succeed(null)));
+  try {
+    const result = runtime.handler(JSON.parse(body), Object.assign(context, environmentData(headers)), callback);
+    if (result && typeof result.then === 'function') {
+      result.then(context.succeed, context.fail).catch(context.fail);
+    }
+  } catch (error) {
+    callback(error);
+  }
+  return outcome;
 }
 
 /** One invocation of a handler that writes its result; what it wrote is sent when it is complete. */
-async function invokeStreaming(handler, highWaterMark, { headers, body }) {
+async function invokeStreaming(runtime, { headers, body }) {
   const id = headers['lambda-runtime-aws-request-id'];
-  const { stream, context, contents } = streamingContext(highWaterMark);
+  const { stream, context, contents } = streamingContext(runtime.highWaterMark);
   const idle = () => new Promise((resolve) => (whenLoopIsEmpty = () => setImmediate(resolve)));
   const work = async () => {
-    const result = handler(JSON.parse(body), stream, Object.assign(context, environmentData(headers)));
+    const result = runtime.handler(JSON.parse(body), stream, Object.assign(context, environmentData(headers)));
     if (!result || typeof result.then !== 'function') throw 'Streaming does not support non-async handlers.';
     if ((await result) !== undefined) console.warn('Streaming handlers ignore return values.');
     await stream.flushed();
@@ -116,12 +118,12 @@ async function main() {
   });
   const cache = packages.prepare(settings);
 
-  let handler;
+  let runtime;
   try {
-    handler = await load(settings.roots, process.env._HANDLER);
+    runtime = await load(settings.roots, process.env._HANDLER);
     // What the module has rejected without a catch comes to light now, and belongs to the init phase.
     await new Promise(setImmediate);
-    if (settings.major > CALLBACKS_UNTIL && !handler.streaming && handler.call.length >= 3) {
+    if (settings.major > CALLBACKS_UNTIL && !runtime.streaming && runtime.handler.length >= 3) {
       throw new errors.CallbackHandlerDeprecated();
     }
   } catch (error) {
@@ -145,9 +147,7 @@ async function main() {
     forwardTrace(event.headers);
     // From here on only what the handler waits for keeps the event loop alive.
     link.unref();
-    outcome = handler.streaming
-      ? await invokeStreaming(handler.call, handler.highWaterMark, event)
-      : await invoke(handler.call, handler.isAsync, event);
+    outcome = runtime.streaming ? await invokeStreaming(runtime, event) : await invoke(runtime, event);
   }
 }
 

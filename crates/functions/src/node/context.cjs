@@ -3,6 +3,7 @@
 'use strict';
 
 const { Writable } = require('stream');
+const { InvalidStreamingOperation } = require('./errors.cjs');
 
 /** What the environment and the headers of an event tell. */
 function environmentData(headers) {
@@ -88,23 +89,20 @@ function waiting() {
   };
 }
 
-/** The callback and the context of a handler that returns its result. Only the first call of each counts. */
+/** The callback and the context of a handler that returns its result. Only the first call of any counts. */
 function callbackContext({ succeed, fail, whenLoopIsEmpty }) {
   const failed = (error) => error !== undefined && error !== null;
-  const once = (call) => {
-    let called = false;
-    return (...args) => {
-      if (!called) {
-        called = true;
-        call(...args);
-      }
-    };
+  let called = false;
+  const once = (call) => (...args) => {
+    if (called) return;
+    call(...args);
+    called = true; // unless it threw: then what went wrong is told by the next
   };
   const done = (error, result) => (failed(error) ? fail(error) : succeed(result));
   const context = waiting();
-  context.done = once(done);
   context.succeed = once((result) => done(null, result));
   context.fail = once((error) => done(failed(error) ? error : 'handled'));
+  context.done = once(done);
   const callback = once((error, result) => {
     if (!failed(error) && context.callbackWaitsForEmptyEventLoop) whenLoopIsEmpty(() => succeed(result));
     else done(error, result);
@@ -121,7 +119,15 @@ class ResponseStream extends Writable {
   }
 
   setContentType(contentType) {
+    if (this.begun) throw new InvalidStreamingOperation('Cannot set content-type, too late.');
     this.contentType = String(contentType);
+  }
+
+  /** What is neither text nor bytes is written as JSON. */
+  write(chunk, ...rest) {
+    this.begun = true;
+    const isPlain = typeof chunk === 'string' || chunk instanceof Uint8Array;
+    return super.write(isPlain ? chunk : JSON.stringify(chunk), ...rest);
   }
 
   _write(chunk, _encoding, done) {

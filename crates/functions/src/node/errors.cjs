@@ -73,9 +73,14 @@ function lines(stack) {
 
 /** What the caller gets. */
 function toObject(error) {
+  const plain = (text) => text?.replace(/\x7f/g, '%7F');
   try {
     if (isError(error)) {
-      return { errorType: error.name, errorMessage: error.message, trace: lines(error.stack) };
+      return {
+        errorType: plain(error.name),
+        errorMessage: plain(error.message),
+        trace: lines(plain(error.stack)),
+      };
     }
     return { errorType: typeof error, errorMessage: error.toString(), trace: [] };
   } catch {

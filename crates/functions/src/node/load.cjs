@@ -80,7 +80,16 @@ async function loadModule(roots, folder, name) {
   }
 }
 
-/** The handler function, and what it is. */
+/** The handler function, and what it is. It is called as a method, and so traces name it as on Lambda. */
+class Runtime {
+  constructor(handler) {
+    this.handler = handler;
+    this.streaming = Boolean(handler[STREAMING]);
+    this.highWaterMark = handler[HIGH_WATER_MARK];
+    this.isAsync = handler.constructor?.name === 'AsyncFunction';
+  }
+}
+
 async function load(roots, handler) {
   if (handler.includes('..')) {
     throw new MalformedHandlerName(
@@ -100,12 +109,7 @@ async function load(roots, handler) {
   if (streaming && streaming !== 'response') {
     throw new MalformedStreamingHandler('Only response streaming is supported.');
   }
-  return {
-    call,
-    streaming: Boolean(streaming),
-    highWaterMark: call[HIGH_WATER_MARK],
-    isAsync: call.constructor?.name === 'AsyncFunction',
-  };
+  return new Runtime(call);
 }
 
 module.exports = { load };
