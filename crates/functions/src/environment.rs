@@ -20,8 +20,8 @@ use crate::code::Prepared;
 use crate::failure::Failure;
 use crate::phase::{Awaited, Phase, Running, Settling, Step};
 use crate::platform_log::{Journal, Usage};
-use crate::pool::{Pool, Turn, Work};
-use crate::process::{FunctionProcess, Happening};
+use crate::pool::{Pool, Reset, Turn, Work};
+use crate::process::{self, FunctionProcess, Happening};
 use crate::runtime::{Asker, Runtime};
 use crate::runtime_api::{Answer, CallKind};
 use crate::supervisor::Exit;
@@ -105,6 +105,8 @@ struct Environment {
     ready: Arc<AtomicBool>,
     /// What init took, until the first report told it.
     init_took: Option<Duration>,
+    /// Whether what ended it is the function's doing: its folder is for the next one.
+    reset: Option<Reset>,
     /// The function's log; during an invocation whose caller wants the end of it, one that remembers it.
     journal: Journal,
 }
@@ -117,7 +119,8 @@ impl Environment {
     ) -> io::Result<Self> {
         let started = Instant::now();
         let pool = start.pool;
-        let (process, door) = FunctionProcess::start(&pool, &start.prepared).await?;
+        let (process, door) =
+            FunctionProcess::start(&pool, &start.prepared, start.generation).await?;
         Ok(Self {
             generation: start.generation,
             init_limit: start.init_limit,
@@ -133,6 +136,7 @@ impl Environment {
             init: Some(permit),
             ready,
             init_took: None,
+            reset: None,
             journal: pool.journal().clone(),
             pool,
         })
@@ -219,7 +223,7 @@ impl Environment {
             self.ready.store(true, Ordering::Relaxed);
         }
         if let Some(work) = self.ahead.take() {
-            let running = self.begin(work);
+            let running = self.begin(work, Instant::now());
             self.phase = Some(Phase::Running(running));
             self.look_ahead();
             return ControlFlow::Continue(());
@@ -249,6 +253,8 @@ impl Environment {
             unreachable!("work is taken in the idle phase only");
         };
         self.drain_outputs();
+        // Before it is sent: others may run in between.
+        let now = Instant::now();
         let limit = u64::try_from(self.pool.time_limit().as_millis()).unwrap_or(0);
         let deadline = (self.pool.epoch_millis() + limit).to_string();
         let event = self.event(&work, ("lambda-runtime-deadline-ms", deadline));
@@ -258,7 +264,7 @@ impl Environment {
             self.pool.give_back(work);
             return ControlFlow::Break(End::Retired);
         }
-        let running = self.begin(work);
+        let running = self.begin(work, now);
         self.phase = Some(Phase::Running(running));
         if is_small {
             self.look_ahead();
@@ -267,8 +273,7 @@ impl Environment {
     }
 
     /// The runtime has the event and begins.
-    fn begin(&mut self, work: Work) -> Running {
-        let now = Instant::now();
+    fn begin(&mut self, work: Work, now: Instant) -> Running {
         if work.invocation.log_tail {
             self.journal = self.pool.journal().with_tail();
         }
@@ -357,6 +362,7 @@ impl Environment {
         if self.process.exit().is_some() || self.runtime.is_over() {
             return self.crashed();
         }
+        self.reset = Some(self.pool.reset());
         self.drain_outputs();
         match self.phase.take() {
             Some(Phase::Running(running)) => {
@@ -378,6 +384,7 @@ impl Environment {
 
     /// The process has ended without being asked to.
     fn crashed(&mut self) -> ControlFlow<End> {
+        self.reset = Some(self.pool.reset());
         self.drain_outputs();
         let failure = Failure::Exit(self.process.exit().unwrap_or(Exit::Signal(9)));
         match self.phase.take() {
@@ -470,7 +477,12 @@ impl Environment {
         // The connection goes after the process, which would complain of its loss.
         self.process.stop().await;
         self.give_back_ahead().await;
-        self.process.end(self.pool.journal());
+        let folder = self.process.end(self.pool.journal());
+        match folder {
+            Some(folder) if self.reset.is_some() => self.pool.leave_folder(self.generation, folder),
+            other => process::discard(other),
+        }
+        self.reset = None;
         self.runtime.close();
         if let End::InitFailed(failure) = &end {
             self.pool.journal().init_over(self.started.elapsed(), Some(failure));

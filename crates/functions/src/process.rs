@@ -61,24 +61,29 @@ pub(crate) enum Happening {
 impl FunctionProcess {
     /// Starts it, from the function's template where there is one; gives our end of its way to the
     /// Runtime API as well.
-    pub(crate) async fn start(pool: &Pool, prepared: &Arc<Prepared>) -> io::Result<(Self, Door)> {
+    pub(crate) async fn start(
+        pool: &Pool,
+        prepared: &Arc<Prepared>,
+        generation: u64,
+    ) -> io::Result<(Self, Door)> {
         if let Some(template) = pool.template(prepared).await {
-            match Self::open(pool, prepared, Some(&template)).await {
+            match Self::open(pool, prepared, Some(&template), generation).await {
                 Err(error) => template.give_up(pool, &error),
                 started => return started,
             }
         }
-        Self::open(pool, prepared, None).await
+        Self::open(pool, prepared, None, generation).await
     }
 
     async fn open(
         pool: &Pool,
         prepared: &Prepared,
         template: Option<&Template>,
+        generation: u64,
     ) -> io::Result<(Self, Door)> {
         let processes = pool.processes();
         let id = processes.name();
-        let tmp = tempfile::Builder::new().prefix("env-").tempdir_in(pool.work_dir())?;
+        let tmp = pool.folder(generation).await?;
         let (output, output_end) = Output::open()?;
         let (error, error_end) = Output::open()?;
         let strict = pool.strict().await?;
@@ -174,23 +179,24 @@ impl FunctionProcess {
         }
         self.process.kill();
         match tokio::time::timeout(KILL_MAX, &mut self.process.exited).await {
-            Ok(exit) => self.exit = exit.ok(),
+            Ok(exit) => self.exit = Some(exit.unwrap_or(Exit::Signal(9))),
             Err(_) => {
                 tracing::warn!(pid = self.process.pid, "a killed function process is still there");
             }
         }
     }
 
-    /// Logs the last words of one that is stopped, and removes its folder.
-    pub(crate) fn end(mut self, journal: &Journal) {
+    /// Logs the last words of one that is stopped; gives its folder, unless it is still there.
+    pub(crate) fn end(mut self, journal: &Journal) -> Option<TempDir> {
         self.take_output(journal, None, true);
         let untold = self.allowance.untold();
         if untold > 0 {
             journal.notice(format!("{untold} lines dropped: too much output"));
         }
-        let belongings = (self.tmp, self.group);
-        // Deleting files is disk work; its result is of no use to anyone.
-        drop(tokio::task::spawn_blocking(move || drop(belongings)));
+        let (tmp, group) = (self.tmp, self.group);
+        let (kept, over) = if self.exit.is_some() { (Some(tmp), None) } else { (None, Some(tmp)) };
+        discard((over, group));
+        kept
     }
 
     /// Logs what was written; `over` also takes what has no line end yet.
@@ -211,6 +217,11 @@ impl FunctionProcess {
             }
         }
     }
+}
+
+/// Deleting files is disk work; its result is of no use to anyone.
+pub(crate) fn discard(belongings: impl Send + 'static) {
+    drop(tokio::task::spawn_blocking(move || drop(belongings)));
 }
 
 /// A door before there is a process behind it.

@@ -50,6 +50,18 @@ def give(event, context):
         "large": "x" * (7 * 1024 * 1024),
     }[event]
 
+def left(event, context):
+    first = context.get_remaining_time_in_millis()
+    time.sleep(0.1)
+    return [first, context.get_remaining_time_in_millis()]
+
+def stream(event, context):
+    global count
+    count += 1
+    if event:
+        raise MyError("handled")
+    return [os.getpid(), count, context.log_stream_name]
+
 def told(event, context):
     return {
         "id": context.aws_request_id,
@@ -128,6 +140,31 @@ async fn an_exception_gives_its_class_message_and_stack() {
             house.logs.texts(LogSource::Function).iter().any(|text| text.starts_with(line))
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exception_keeps_the_environment_with_its_module_and_its_log_stream() {
+    let house = house_with(&["stream"]).await;
+    let asked = async || -> (u32, u32, String) {
+        serde_json::from_str(&house.returned("stream", "false").await).unwrap()
+    };
+    let first = asked().await;
+    assert_eq!(house.failed("stream", "true").await["errorType"], "MyError");
+    assert_eq!(asked().await, (first.0, first.1 + 2, first.2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_that_is_left_is_true_and_runs_down() {
+    let house = house_with(&["left"]).await;
+    let mut best = (i64::MAX, i64::MAX);
+    for _ in 0..10 {
+        let text = house.returned("left", "{}").await;
+        let (first, second): (i64, i64) = serde_json::from_str(&text).unwrap();
+        assert!(first <= 10_000 && second <= first - 100, "{text}");
+        best = (best.0.min(10_000 - first), best.1.min(first - 100 - second));
+    }
+    // The best of ten: this machine has other work as well.
+    assert!(best.0 <= 20 && best.1 <= 20, "{best:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

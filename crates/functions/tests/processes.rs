@@ -42,19 +42,26 @@ async fn a_timeout_kills_the_whole_tree_and_the_next_invocation_gets_a_fresh_one
     let mut function = house.function("tree", "app.handler");
     function.timeout = Duration::from_secs(1);
     house.add(function).await;
+    let (mut told, mut gone) = (Duration::MAX, Duration::MAX);
     for _ in 0..2 {
         let start = Instant::now();
         let error = house.failed("tree", "{}").await;
-        println!("timed out after {:?}", start.elapsed());
+        let after = start.elapsed();
+        told = told.min(after);
         assert_eq!(error["errorType"], "Sandbox.Timedout");
         let message = error["errorMessage"].as_str().unwrap();
         assert!(message.ends_with("Error: Task timed out after 1.00 seconds"), "{message}");
         let pids = pids(&house).unwrap();
         assert_eq!(pids.len(), 3);
         house.until("the tree is gone", |_| !pids.iter().any(|pid| is_alive(*pid))).await;
+        gone = gone.min(start.elapsed().saturating_sub(after));
         std::fs::remove_file(house.code.path().join("pids")).unwrap();
         std::fs::remove_file(house.code.path().join("pids.orphan")).unwrap();
     }
+    println!("timed out after {told:?}, gone {gone:?} later");
+    // The init phase does not count. The better of two: this machine has other work as well.
+    assert!(told >= Duration::from_secs(1) && told < Duration::from_millis(1150), "{told:?}");
+    assert!(gone < Duration::from_millis(500), "{gone:?}");
     let lines = house.logs.texts(LogSource::Platform);
     assert!(lines.iter().any(|line| line.ends_with("Task timed out after 1.00 seconds")));
     assert!(lines.iter().any(|line| line.ends_with("Status: timeout")), "{lines:#?}");
@@ -205,6 +212,75 @@ async fn each_line_of_output_carries_its_request_id() {
     let report = &with("REPORT").1;
     assert!(report.contains("\tInit Duration: ") && !report.contains("Used: 0 MB"), "{report}");
     assert_eq!(lines.last().unwrap().1, *report);
+}
+
+/// The parts of a report, by their names.
+fn parts(report: &str) -> std::collections::BTreeMap<String, String> {
+    let parts = report.split('\t').filter_map(|part| part.split_once(": "));
+    parts.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_first_report_of_an_environment_tells_the_init_phase_and_each_is_billed_in_whole_milliseconds()
+ {
+    let house = House::new();
+    house.write("app.py", "import time\ndef handler(e, c):\n    time.sleep(0.0015)\n");
+    house.add(house.function("f", "app.handler")).await;
+    for _ in 0..3 {
+        house.returned("f", "{}").await;
+    }
+    let reports = |house: &House| -> Vec<String> {
+        let lines = house.logs.texts(LogSource::Platform).into_iter();
+        lines.filter(|line| line.starts_with("REPORT ")).collect()
+    };
+    house.until("all are reported", |house| reports(house).len() == 3).await;
+    for (at, report) in reports(&house).iter().enumerate() {
+        let parts = parts(report);
+        let millis = |name: &str| -> Option<f64> {
+            parts.get(name).map(|text| text.strip_suffix(" ms").unwrap().parse().unwrap())
+        };
+        let (took, init) = (millis("Duration").unwrap(), millis("Init Duration"));
+        assert_eq!(init.is_some(), at == 0, "{report}");
+        // What is shown is rounded.
+        let billed = millis("Billed Duration").unwrap() - (took + init.unwrap_or_default());
+        assert!(took >= 1.5 && (-0.01..1.01).contains(&billed), "{report}");
+        assert_eq!(parts["Memory Size"], "128 MB");
+    }
+}
+
+/// What a function keeps in its folder, and another environment of it beside.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_an_environment_survive_invocations_and_a_reset_and_are_nobody_else_s() {
+    for templates in [true, false] {
+        let house = House::with(|config| config.templates = templates);
+        house.write(
+            "app.py",
+            "import os, tempfile, time\ndef handler(event, context):\n    folder = tempfile.gettempdir()\n    before = sorted(os.listdir(folder))\n    \
+             open(os.path.join(folder, event['name']), 'w').close()\n    time.sleep(event.get('sleep', 0))\n    \
+             if event.get('end'): os._exit(1)\n    return [os.getpid(), before]\n",
+        );
+        let mut function = house.function("f", "app.handler");
+        function.timeout = Duration::from_secs(1);
+        house.add(function).await;
+        let asked = async |event: Value| -> (u32, Vec<String>) {
+            serde_json::from_str(&house.returned("f", &event.to_string()).await).unwrap()
+        };
+        let first = asked(json!({"name": "a"})).await;
+        assert_eq!(first.1, [""; 0]);
+        assert_eq!(asked(json!({"name": "b"})).await, (first.0, vec!["a".to_owned()]));
+        house.failed("f", r#"{"name": "c", "sleep": 100}"#).await;
+        let after = asked(json!({"name": "d"})).await;
+        assert_ne!(after.0, first.0);
+        assert_eq!(after.1, ["a", "b", "c"]);
+        house.failed("f", r#"{"name": "e", "end": true}"#).await;
+        let both = tokio::join!(
+            asked(json!({"name": "f", "sleep": 0.5})),
+            asked(json!({"name": "f", "sleep": 0.5}))
+        );
+        let mut seen = [both.0.1, both.1.1];
+        seen.sort();
+        assert_eq!(seen, [vec![], ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec()]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

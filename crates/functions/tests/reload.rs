@@ -32,7 +32,7 @@ async fn the_invocation_after_a_save_runs_the_new_code() {
     house.add(function).await;
     let pid = house.returned("other", "null").await;
     assert_eq!(house.returned("f", "0").await, "0");
-    let mut slowest = Duration::ZERO;
+    let mut took = Vec::new();
     for round in 1..=5 {
         // The same size each time, and well within one second of the file before.
         if round % 2 == 0 {
@@ -46,9 +46,12 @@ async fn the_invocation_after_a_save_runs_the_new_code() {
         // At once: the save counts, not when the watcher hears of it.
         let start = Instant::now();
         assert_eq!(house.returned("f", "0").await, round.to_string());
-        slowest = slowest.max(start.elapsed());
+        took.push(start.elapsed());
     }
-    println!("save to answer took {slowest:?} at most");
+    took.sort();
+    println!("save to answer took {took:?}");
+    // Of five, as this machine has other work as well.
+    assert!(took.get(2).unwrap() < &Duration::from_millis(300), "{took:?}");
     assert_eq!(house.returned("other", "null").await, pid, "others keep their environments");
     let notices = house.logs.texts(LogSource::Notice);
     assert!(notices.contains(&"reloaded f (app.py changed)".to_owned()), "{notices:?}");

@@ -30,7 +30,10 @@ def ask(method, path, body=None, headers={}):
     return [response.status, response.read().decode(), {k.lower(): v for k, v in response.getheaders()}]
 
 def post(path, body, headers={}):
-    return ask("POST", API + "runtime/" + path, body, headers)[:2]
+    global kind
+    answer = ask("POST", API + "runtime/" + path, body, headers)
+    kind = answer[2]["content-type"]
+    return answer[:2]
 
 if os.environ.get("AT_START"):
     exec(os.environ["AT_START"])
@@ -88,6 +91,16 @@ async fn an_event_comes_with_its_headers() {
     for absent in ["client-context", "cognito-identity", "aws-tenant-id"] {
         assert!(!headers.contains_key(&format!("lambda-runtime-{absent}")), "{absent}");
     }
+    // As often as it takes: whoever is busy hears of it later.
+    let mut late = f64::MAX;
+    for _ in 0..20 {
+        let code = "seen = [int(headers['lambda-runtime-deadline-ms']), time.time() * 1000]";
+        let times = seen(&house, code).await;
+        let after = times[1].as_f64().unwrap() + 10_000.0 - times[0].as_f64().unwrap();
+        assert!(after >= -1.0, "before it was sent: {times}");
+        late = late.min(after);
+    }
+    assert!(late <= 5.0, "{late} ms");
     let environment = seen(&house, "seen = [os.environ.get(n) for n in ('AWS_EXECUTION_ENV', '_HANDLER', 'AWS_LAMBDA_RUNTIME_API')]").await;
     assert_eq!((&environment[0], &environment[1]), (&Value::Null, &json!("any.thing")));
     assert!(environment[2].as_str().unwrap().starts_with("127.0.0.1:"));
@@ -104,10 +117,10 @@ async fn an_outcome_is_taken_once_and_only_for_the_current_invocation() {
     )
     .await;
     assert_eq!(answers, json!([wrong, wrong]));
-    let code = "first = post('invocation/' + id + '/response', '\"first\"'); second = post('invocation/' + id + '/response', '2'); answer = False; kept = [first, second]";
+    let code = "first = post('invocation/' + id + '/response', '\"first\"'); answer = False; kept = [first, kind]; kept.insert(1, post('invocation/' + id + '/response', '2'))";
     assert_eq!(house.returned("f", &json!(code).to_string()).await, "\"first\"");
     let kept = seen(&house, "seen = kept").await;
-    assert_eq!(kept, json!([[202, "{\"status\":\"OK\"}\n"], wrong]));
+    assert_eq!(kept, json!([[202, "{\"status\":\"OK\"}\n"], wrong, "application/json"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,6 +202,11 @@ async fn a_streamed_result_is_put_together_and_may_fail_at_its_end() {
     let error = house.failed("f", &json!(broken).to_string()).await;
     assert_eq!(error["errorType"], "Runtime.TruncatedResponse");
     assert_eq!(seen(&house, "seen = 1").await, 1);
+    // The same where it ends with its process.
+    let error = house.failed("f", &json!(head("os._exit(4)")).to_string()).await;
+    let kind = error["errorType"].as_str().unwrap();
+    assert!(matches!(kind, "Runtime.TruncatedResponse" | "Runtime.ExitError"), "{error}");
+    assert_eq!(seen(&house, "seen = 2").await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,6 +266,24 @@ async fn a_process_of_another_kind_gets_no_event() {
     let code = "child = 'import http.client; c = http.client.HTTPConnection(%r); c.request(\"GET\", \"/2018-06-01/ping\"); print(c.getresponse().read().decode())' % address\n\
                 seen = [subprocess.check_output([sys.executable, '-c', child], text=True, start_new_session=away).strip() for away in (False, True)]";
     assert_eq!(seen(&house, code).await, json!(["pong", "pong"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_environment_has_an_address_of_its_own_and_its_own_events() {
+    let house = house().await;
+    let code = |number: u32| format!("time.sleep(0.5); seen = [{number}, address, os.getpid()]");
+    let codes: Vec<String> = (0..4).map(code).collect();
+    let asked = codes.iter().map(|code| seen(&house, code));
+    let all = common::join_all(asked).await;
+    let different = |at: usize| {
+        let values: std::collections::BTreeSet<String> =
+            all.iter().map(|one| one[at].to_string()).collect();
+        values.len()
+    };
+    assert_eq!((different(1), different(2)), (4, 4), "{all:?}");
+    for (number, one) in all.iter().enumerate() {
+        assert_eq!(one[0], number, "the answer to this event");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

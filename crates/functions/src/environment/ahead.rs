@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{Environment, LAST_WORDS_MAX};
 use crate::failure::Failure;
 use crate::pool::Work;
@@ -82,7 +84,7 @@ impl Environment {
             tracing::debug!("a process holds the runtime's socket after the runtime's end");
         }
         if is_begun {
-            let running = self.begin(work);
+            let running = self.begin(work, Instant::now());
             self.fail(running, Failure::Exit(self.process.exit().unwrap_or(Exit::Signal(9))));
         } else {
             self.pool.give_back(work);

@@ -7,6 +7,7 @@
 mod circuit;
 mod concurrency;
 mod counted;
+mod folders;
 mod upkeep;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,12 +17,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stillwire_model::{Function, Invocation, InvokeError, Invoked, Outcome, limits};
+use tempfile::TempDir;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
 use self::circuit::{Circuit, Refusal};
 pub(crate) use self::concurrency::{Concurrency, Place};
 use self::counted::Counted;
+use self::folders::Folders;
+pub(crate) use self::folders::Reset;
 use crate::code::Prepared;
 use crate::debug;
 use crate::entry::Entry;
@@ -107,6 +111,7 @@ pub(crate) struct Pool {
     /// How long the last start took, in microseconds; 0 before the first.
     start_micros: AtomicU64,
     template: TemplateSlot,
+    folders: Folders,
     state: Mutex<State>,
 }
 
@@ -193,6 +198,7 @@ impl Pool {
             settling: Arc::default(),
             start_micros: AtomicU64::new(0),
             template: TemplateSlot::default(),
+            folders: Folders::default(),
             state: Mutex::new(state),
         }
     }
@@ -273,6 +279,21 @@ impl Pool {
 
     pub(crate) fn work_dir(&self) -> &Path {
         &self.shared.config.work_dir
+    }
+
+    /// A folder for temporary files: of an environment of this generation that was reset, or a new one.
+    pub(crate) async fn folder(&self, generation: u64) -> std::io::Result<TempDir> {
+        self.folders.take(generation, self.work_dir()).await
+    }
+
+    /// An environment is reset, and will leave its folder to the next one.
+    pub(crate) fn reset(&self) -> Reset {
+        self.folders.reset()
+    }
+
+    /// Leaves the folder of an environment that was reset.
+    pub(crate) fn leave_folder(&self, generation: u64, folder: TempDir) {
+        self.folders.leave(generation, folder);
     }
 
     pub(crate) fn epoch_millis(&self) -> u64 {

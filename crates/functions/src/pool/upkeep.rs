@@ -146,7 +146,7 @@ impl Pool {
         self.lock().live
     }
 
-    /// Ends environments that were idle for long, except the last, and invocations that waited for long.
+    /// Ends environments that were idle for long, except the last, and invocations that waited for long; and what they left.
     pub(crate) fn sweep(&self, idle_timeout: Duration) {
         let now = Instant::now();
         let expired: Vec<Work> = {
@@ -162,5 +162,6 @@ impl Pool {
         for work in expired {
             work.answer(Err(self.throttled()));
         }
+        self.folders.sweep(idle_timeout);
     }
 }
