@@ -362,7 +362,7 @@ impl Environment {
         if self.process.exit().is_some() || self.runtime.is_over() {
             return self.crashed();
         }
-        self.reset = Some(self.pool.reset());
+        self.reset = Some(self.pool.folders().reset());
         self.drain_outputs();
         match self.phase.take() {
             Some(Phase::Running(running)) => {
@@ -384,7 +384,7 @@ impl Environment {
 
     /// The process has ended without being asked to.
     fn crashed(&mut self) -> ControlFlow<End> {
-        self.reset = Some(self.pool.reset());
+        self.reset = Some(self.pool.folders().reset());
         self.drain_outputs();
         let failure = Failure::Exit(self.process.exit().unwrap_or(Exit::Signal(9)));
         match self.phase.take() {
@@ -479,7 +479,9 @@ impl Environment {
         self.give_back_ahead().await;
         let folder = self.process.end(self.pool.journal());
         match folder {
-            Some(folder) if self.reset.is_some() => self.pool.leave_folder(self.generation, folder),
+            Some(folder) if self.reset.is_some() => {
+                self.pool.folders().leave(self.generation, folder);
+            }
             other => process::discard(other),
         }
         self.reset = None;

@@ -83,7 +83,7 @@ impl FunctionProcess {
     ) -> io::Result<(Self, Door)> {
         let processes = pool.processes();
         let id = processes.name();
-        let tmp = pool.folder(generation).await?;
+        let tmp = pool.folders().take(generation, pool.work_dir()).await?;
         let (output, output_end) = Output::open()?;
         let (error, error_end) = Output::open()?;
         let strict = pool.strict().await?;

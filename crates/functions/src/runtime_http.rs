@@ -162,3 +162,37 @@ async fn collect(
     }
     Ok(((size <= bytes_max).then(|| kept.freeze()), trailers))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// Minutes and hours without an event are nothing special.
+    #[tokio::test(start_paused = true)]
+    async fn a_runtime_waits_for_its_event_as_long_as_it_takes() {
+        let (mut theirs, ours) = tokio::io::duplex(4096);
+        let (sender, mut calls) = mpsc::channel(1);
+        let serving = serve(ours, sender);
+        let asking = async move {
+            let request = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n";
+            theirs.write_all(request).await.unwrap();
+            let mut answer = vec![0; 4096];
+            let count = theirs.read(&mut answer).await.unwrap();
+            answer.truncate(count);
+            String::from_utf8(answer).unwrap()
+        };
+        let environment = async move {
+            let call = calls.recv().await.unwrap();
+            assert!(matches!(call.kind, CallKind::Next));
+            tokio::time::sleep(Duration::from_hours(6)).await;
+            assert!(!call.answer.is_closed());
+            call.answer.send(Answer::event(Vec::new(), Bytes::from_static(b"{}"))).unwrap();
+        };
+        let ((), answer, ()) = tokio::join!(serving, asking, environment);
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("{}"), "{answer}");
+    }
+}

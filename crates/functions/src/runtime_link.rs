@@ -307,4 +307,22 @@ mod tests {
         assert!(matches!(call, Some(CallKind::Response { body: None, .. })));
         assert!(link.input.capacity() < 1024 * 1024, "{}", link.input.capacity());
     }
+
+    /// Minutes and hours without an event are nothing special.
+    #[tokio::test(start_paused = true)]
+    async fn a_bootstrap_waits_for_its_event_as_long_as_it_takes() {
+        let (mut theirs, mut link) = pair();
+        theirs
+            .write_all(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n")
+            .await
+            .unwrap();
+        assert!(matches!(link.call().await, Some(CallKind::Next)));
+        let idle = tokio::time::timeout(Duration::from_hours(6), link.call()).await;
+        assert!(idle.is_err(), "nothing happens");
+        link.answer(&Answer::event(Vec::new(), Bytes::from_static(b"{}")));
+        link.flush().unwrap();
+        let mut answer = vec![0; 4096];
+        let count = theirs.read(&mut answer).await.unwrap();
+        assert!(answer.get(..count).unwrap().ends_with(b"{}"));
+    }
 }

@@ -20,9 +20,9 @@ const FOLDERS_MAX: usize = 8;
 /// How long a start waits for the end of an environment that is reset: its processes are being killed.
 const RESET_MAX: Duration = Duration::from_secs(1);
 
-/// What waits for environments of one function.
+/// Folders of one function.
 #[derive(Debug, Default)]
-pub(super) struct Folders {
+pub(crate) struct Folders {
     left: Mutex<Vec<Left>>,
     /// How many environments are being reset.
     resets: Arc<watch::Sender<usize>>,
@@ -47,13 +47,13 @@ impl Drop for Reset {
 
 impl Folders {
     /// An environment will leave its folder.
-    pub(super) fn reset(&self) -> Reset {
+    pub(crate) fn reset(&self) -> Reset {
         self.resets.send_modify(|resets| *resets += 1);
         Reset(Arc::clone(&self.resets))
     }
 
     /// Leaves one to the next environment of this generation.
-    pub(super) fn leave(&self, generation: u64, folder: TempDir) {
+    pub(crate) fn leave(&self, generation: u64, folder: TempDir) {
         let mut left = self.lock();
         left.push(Left { generation, since: Instant::now(), folder });
         let spare = left.len().saturating_sub(FOLDERS_MAX);
@@ -61,7 +61,7 @@ impl Folders {
     }
 
     /// The one that was left last, or a new one.
-    pub(super) async fn take(&self, generation: u64, work_dir: &Path) -> io::Result<TempDir> {
+    pub(crate) async fn take(&self, generation: u64, work_dir: &Path) -> io::Result<TempDir> {
         let mut resets = self.resets.subscribe();
         let found = async {
             loop {
@@ -92,7 +92,7 @@ impl Folders {
     }
 
     /// Lets go of those that nobody has taken for so long.
-    pub(super) fn sweep(&self, idle_timeout: Duration) {
+    pub(crate) fn sweep(&self, idle_timeout: Duration) {
         let mut left = self.lock();
         let old = left.iter().take_while(|one| one.since.elapsed() >= idle_timeout).count();
         discard(left.drain(..old).collect());

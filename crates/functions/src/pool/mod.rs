@@ -17,15 +17,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stillwire_model::{Function, Invocation, InvokeError, Invoked, Outcome, limits};
-use tempfile::TempDir;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
 use self::circuit::{Circuit, Refusal};
 pub(crate) use self::concurrency::{Concurrency, Place};
 use self::counted::Counted;
-use self::folders::Folders;
-pub(crate) use self::folders::Reset;
+pub(crate) use self::folders::{Folders, Reset};
 use crate::code::Prepared;
 use crate::debug;
 use crate::entry::Entry;
@@ -281,19 +279,9 @@ impl Pool {
         &self.shared.config.work_dir
     }
 
-    /// A folder for temporary files: of an environment of this generation that was reset, or a new one.
-    pub(crate) async fn folder(&self, generation: u64) -> std::io::Result<TempDir> {
-        self.folders.take(generation, self.work_dir()).await
-    }
-
-    /// An environment is reset, and will leave its folder to the next one.
-    pub(crate) fn reset(&self) -> Reset {
-        self.folders.reset()
-    }
-
-    /// Leaves the folder of an environment that was reset.
-    pub(crate) fn leave_folder(&self, generation: u64, folder: TempDir) {
-        self.folders.leave(generation, folder);
+    /// Folders for temporary files.
+    pub(crate) fn folders(&self) -> &Folders {
+        &self.folders
     }
 
     pub(crate) fn epoch_millis(&self) -> u64 {

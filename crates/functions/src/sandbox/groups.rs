@@ -14,6 +14,11 @@ use std::path::{Path, PathBuf};
 /// Choice: so that a function that stays below its memory is not ended for what it does not see.
 const KERNEL_MB: u64 = 16;
 
+/// The controllers that are needed.
+const MEMORY: &str = "memory";
+/// See [`MEMORY`].
+const PIDS: &str = "pids";
+
 /// How the groups of one Stillwire begin; the pid of its supervisor follows.
 const PREFIX: &str = "stillwire-";
 
@@ -21,7 +26,7 @@ const PREFIX: &str = "stillwire-";
 #[derive(Debug)]
 pub(crate) struct Groups {
     version: u8,
-    /// One in each hierarchy.
+    /// One in each hierarchy: of version one, memory first.
     parents: Vec<PathBuf>,
 }
 
@@ -37,14 +42,18 @@ impl Groups {
     pub(crate) fn open(supervisor: u32) -> Result<Self, String> {
         let read =
             |path: &str| fs::read_to_string(path).map_err(|error| format!("{path}: {error}"));
-        let (own, mounts) = (read("/proc/self/cgroup")?, read("/proc/self/mountinfo")?);
+        Self::within(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?, supervisor)
+    }
+
+    /// The same, where the kernel says so of this process's groups and mounts.
+    fn within(own: &str, mounts: &str, supervisor: u32) -> Result<Self, String> {
         let name = format!("{PREFIX}{supervisor}");
-        let first = match unified(&own, &mounts, supervisor, &name) {
+        let first = match unified(own, mounts, supervisor, &name) {
             Ok(parent) => return Ok(Self { version: 2, parents: vec![parent] }),
             Err(reason) => reason,
         };
-        let v1 = ["memory", "pids"].map(|controller| {
-            let above = place(&own, &mounts, controller)
+        let v1 = [MEMORY, PIDS].map(|controller| {
+            let above = place(own, mounts, controller)
                 .ok_or_else(|| format!("there is no controller {controller}"))?;
             clear(&above);
             let parent = above.join(&name);
@@ -71,24 +80,28 @@ impl Groups {
     pub(crate) fn make(&self, id: u64, memory_mb: u32, processes: usize) -> io::Result<Group> {
         let group = Group(self.parents.iter().map(|parent| parent.join(id.to_string())).collect());
         let bytes = (u64::from(memory_mb) + KERNEL_MB) * 1024 * 1024;
-        for folder in &group.0 {
+        let most = processes as u64;
+        // The last of each says whether it is needed: not every kernel has, or lends, what is not.
+        let unified = [
+            ("memory.max", bytes, true),
+            ("memory.swap.max", 0, false),
+            ("memory.oom.group", 1, false),
+            ("pids.max", most, true),
+        ];
+        let memory =
+            [("memory.limit_in_bytes", bytes, true), ("memory.memsw.limit_in_bytes", bytes, false)];
+        let pids = [("pids.max", most, true)];
+        let limits: [&[_]; 2] = if self.version == 2 { [&unified, &[]] } else { [&memory, &pids] };
+        for (folder, limits) in group.0.iter().zip(limits) {
             fs::create_dir(folder)?;
-            for (file, value, needed) in [
-                ("memory.max", bytes, true),
-                ("memory.swap.max", 0, false),
-                ("memory.limit_in_bytes", bytes, true),
-                ("memory.memsw.limit_in_bytes", bytes, false),
-                ("pids.max", processes as u64, true),
-            ] {
+            for (file, value, needed) in limits {
                 let path = folder.join(file);
-                if !path.exists() {
-                    continue; // of another version or controller
-                }
-                let written = fs::write(&path, value.to_string());
-                if needed {
-                    written.map_err(|error| {
-                        io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-                    })?;
+                match fs::write(&path, value.to_string()) {
+                    Err(error) if *needed => {
+                        let text = format!("{}: {error}", path.display());
+                        return Err(io::Error::new(error.kind(), text));
+                    }
+                    _ => {}
                 }
             }
         }
@@ -131,7 +144,7 @@ fn unified(own: &str, mounts: &str, supervisor: u32, name: &str) -> Result<PathB
     };
     let controllers = file("cgroup.controllers")?;
     let has = |wanted: &str| controllers.split_whitespace().any(|name| name == wanted);
-    if let Some(missing) = ["memory", "pids"].into_iter().find(|wanted| !has(wanted)) {
+    if let Some(missing) = [MEMORY, PIDS].into_iter().find(|wanted| !has(wanted)) {
         return Err(format!(
             "it has no controller {missing} here; systemd hands them on with Delegate=yes"
         ));
@@ -215,5 +228,101 @@ mod tests {
         assert_eq!(found("pids"), Some("/sys/fs/cgroup/pids/".into()));
         assert_eq!(found(""), Some("/sys/fs/cgroup/unified/b".into()));
         assert_eq!(found("rdma"), None);
+    }
+
+    /// A folder that stands in for where groups are mounted; files appear there when they are written.
+    struct Stand {
+        root: tempfile::TempDir,
+        own: &'static str,
+    }
+
+    const SUPERVISOR: u32 = 5_000_000;
+
+    impl Stand {
+        fn read(&self, name: &str) -> String {
+            let path = self.root.path().join(name);
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            let path = self.root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+
+        fn open(&self) -> Result<Groups, String> {
+            let root = self.root.path().display();
+            let mounts = format!(
+                "30 25 0:26 / {root}/memory rw - cgroup cgroup rw,memory\n\
+                 31 25 0:27 / {root}/pids rw - cgroup cgroup rw,pids\n\
+                 32 25 0:28 / {root} rw - cgroup2 cgroup2 rw\n"
+            );
+            Groups::within(self.own, &mounts, SUPERVISOR)
+        }
+
+        /// The second version, with a group that was handed to us.
+        fn delegated() -> Self {
+            let stand = Self { root: tempfile::tempdir().unwrap(), own: "0::/service\n" };
+            stand.write("service/cgroup.controllers", "cpu memory pids\n");
+            stand.write("service/cgroup.type", "domain\n");
+            stand.write("service/cgroup.procs", &format!("{}\n{SUPERVISOR}\n", std::process::id()));
+            stand
+        }
+    }
+
+    #[test]
+    fn in_a_delegated_group_of_version_two_each_environment_has_limits() {
+        let stand = Stand::delegated();
+        // Of a run that was killed; no process has this id.
+        let stale = stand.root.path().join("service/stillwire-5000001");
+        fs::create_dir(&stale).unwrap();
+        let groups = stand.open().unwrap();
+        assert_eq!(groups.version(), 2);
+        assert!(!stale.exists());
+        // No group with limits below it may have processes: ours have one of their own.
+        assert_eq!(stand.read("service/stillwire/cgroup.procs"), SUPERVISOR.to_string());
+        for group in ["service", "service/stillwire-5000000"] {
+            assert_eq!(stand.read(&format!("{group}/cgroup.subtree_control")), "+memory +pids");
+        }
+        let group = groups.make(7, 128, 40).unwrap();
+        let made = "service/stillwire-5000000/7";
+        for (file, value) in [
+            ("memory.max", (144 * 1024 * 1024).to_string()),
+            ("memory.swap.max", "0".to_owned()),
+            ("memory.oom.group", "1".to_owned()),
+            ("pids.max", "40".to_owned()),
+        ] {
+            assert_eq!(stand.read(&format!("{made}/{file}")), value, "{file}");
+        }
+        assert_eq!(group.doors(), [stand.root.path().join(made).join("cgroup.procs")]);
+        assert!(groups.make(7, 128, 40).is_err(), "it is there");
+    }
+
+    #[test]
+    fn a_group_that_is_not_ours_alone_or_lacks_a_controller_has_no_limits_to_give() {
+        let stand = Stand::delegated();
+        stand.write("service/cgroup.procs", "1\n");
+        let reason = stand.open().unwrap_err();
+        assert!(reason.contains("holds other processes"), "{reason}");
+        // The group at the root may hold processes.
+        fs::remove_file(stand.root.path().join("service/cgroup.type")).unwrap();
+        assert_eq!(stand.open().unwrap().version(), 2);
+        stand.write("service/cgroup.controllers", "cpu pids\n");
+        let reason = stand.open().unwrap_err();
+        assert!(reason.contains("no controller memory") && reason.contains("Delegate=yes"));
+        assert!(reason.contains("; v1: there is no controller memory"), "{reason}");
+    }
+
+    #[test]
+    fn in_version_one_each_controller_has_its_group() {
+        let own = "5:pids:/\n4:cpu,memory:/a\n";
+        let stand = Stand { root: tempfile::tempdir().unwrap(), own };
+        let groups = stand.open().unwrap();
+        assert_eq!(groups.version(), 1);
+        let group = groups.make(7, 128, 40).unwrap();
+        let bytes = (144 * 1024 * 1024).to_string();
+        assert_eq!(stand.read("memory/a/stillwire-5000000/7/memory.limit_in_bytes"), bytes);
+        assert_eq!(stand.read("pids/stillwire-5000000/7/pids.max"), "40");
+        assert_eq!(group.doors().len(), 2);
     }
 }
