@@ -33,10 +33,64 @@ async fn boto3_is_there_though_the_interpreter_has_none() {
     house.write("app.py", "import boto3\ndef handler(e, c):\n    return boto3.__file__\n");
     house.add(house.function("f", "app.handler")).await;
     let file: String = serde_json::from_str(&house.returned("f", "{}").await).unwrap();
-    assert!(
-        file.ends_with("/boto3/boto3/__init__.py") && file.contains("/cache/python-3."),
-        "{file}"
-    );
+    assert!(file.ends_with("/boto3/__init__.py") && file.contains("/cache/python-3."), "{file}");
+    // A version that is named, not the one of the day.
+    let folder = file.strip_suffix("/boto3/__init__.py").unwrap().rsplit('/').next().unwrap();
+    assert!(folder.strip_prefix("boto3-1.").is_some_and(|rest| rest.contains('.')), "{file}");
+}
+
+/// Nothing is fetched the second time; what it was made of is gone by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_installed_once_is_used_again_without_a_network() {
+    let cache = tempfile::tempdir().unwrap();
+    let package = tempfile::tempdir().unwrap();
+    greeting(package.path());
+    for first in [true, false] {
+        let house = House::with(|config| config.cache_dir = cache.path().to_owned());
+        house.write("requirements.txt", &format!("{}\n", package.path().display()));
+        house.write("app.py", "import greeting\ndef handler(e, c):\n    return greeting.WORD\n");
+        house.add(house.function("f", "app.handler")).await;
+        assert_eq!(house.returned("f", "{}").await, "\"hello\"");
+        let told = house.logs.texts(LogSource::Notice);
+        let begun = |start: &str| told.iter().any(|line| line.starts_with(start));
+        for start in
+            ["installing the packages of ", "pip: Installing collected packages", "installed "]
+        {
+            assert_eq!(begun(start), first, "{start}: {told:?}");
+        }
+        if first {
+            std::fs::remove_dir_all(package.path()).unwrap(); // nothing could be installed again
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_is_compiled_for_another_python_or_machine_is_named() {
+    let house = House::new();
+    for (name, suffix) in
+        [("older", "cpython-36m-x86_64-linux-gnu"), ("deep/arm", "cpython-311-riscv64-linux-gnu")]
+    {
+        house.write(&format!("{name}.{suffix}.so"), "x");
+        let module = name.replace('/', ".");
+        house.write("app.py", &format!("import {module}\ndef handler(e, c):\n    pass\n"));
+        house.add(house.function("f", "app.handler")).await;
+        let error = house.failed("f", "{}").await;
+        assert_eq!(error["errorType"], "Runtime.ImportModuleError");
+        assert!(
+            error["errorMessage"]
+                .as_str()
+                .unwrap()
+                .ends_with(&format!("No module named '{module}'"))
+        );
+        let file = format!(
+            "{name}.{suffix}.so is compiled for another Python or machine; this one loads *.cpython-3"
+        );
+        house
+            .until("it is told", |house| {
+                house.logs.texts(LogSource::Function).iter().any(|line| line.contains(&file))
+            })
+            .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

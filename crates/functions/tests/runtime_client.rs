@@ -86,7 +86,7 @@ def told(event, context):
         "types": {name: type(getattr(context, name)).__name__ for name in (
             "aws_request_id", "log_group_name", "log_stream_name", "function_name", "memory_limit_in_mb",
             "function_version", "invoked_function_arn", "client_context", "identity", "tenant_id")},
-        "memory": context.memory_limit_in_mb, "arn": context.invoked_function_arn,
+        "python": list(sys.version_info[:2]), "memory": context.memory_limit_in_mb, "arn": context.invoked_function_arn,
         "identity": [context.identity.cognito_identity_id, context.identity.cognito_identity_pool_id],
         "left": 0 < context.get_remaining_time_in_millis() <= 10000,
         "trace": os.environ.get("_X_AMZN_TRACE_ID"),

@@ -530,6 +530,22 @@ def map_hosts(hosts, aws):
     socket.getaddrinfo, socket.gethostbyname = mapped_getaddrinfo, mapped_gethostbyname
 
 
+def explain(error):
+    """Says so where a compiled module is there, but not for this Python or this machine."""
+    import glob
+    import sysconfig
+
+    here = sysconfig.get_config_var("EXT_SUFFIX") or ""
+    for folder in sys.path:
+        path = os.path.join(glob.escape(folder), *str(error.name).split("."))
+        for file in glob.glob(path + ".cpython-*.so"):
+            if not file.endswith(here):
+                text = "%s is compiled for another Python or machine; this one loads *%s: install its package for that\n"
+                sys.stderr.write(text % (file, here))
+                sys.stderr.flush()
+                return
+
+
 def load(handler):
     """Finds the handler, with Lambda's words for each way it cannot be found."""
     try:
@@ -546,6 +562,7 @@ def load(handler):
     try:
         module = importlib.import_module(name.replace("/", "."))
     except ImportError as error:
+        explain(error)
         raise Fault(
             "Runtime.ImportModuleError", "Unable to import module '%s': %s" % (name, error)
         )

@@ -9,6 +9,13 @@ use crate::cache::{self, fingerprint};
 use crate::code::Roots;
 use crate::supervisor::Processes;
 
+/// The version of boto3 that is installed, so that two machines run the same.
+///
+/// Choice: the managed runtimes carry some version of the last months.
+const BOTO3: &str = "1.44.5";
+/// The same for Python 3.9, the last one.
+const BOTO3_PYTHON_3_9: &str = "1.42.97";
+
 /// What to install, and where it will be found again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
@@ -23,10 +30,18 @@ pub(crate) struct Wanted {
 impl Wanted {
     /// boto3, which every managed Python runtime has.
     pub(crate) fn boto3(interpreter: &Interpreter) -> Self {
+        let version = match interpreter.minor {
+            ..9 => None, // pip knows the last one that runs there
+            9 => Some(BOTO3_PYTHON_3_9),
+            10.. => Some(BOTO3),
+        };
+        let named = |package: &str| version.map(|version| format!("{package}=={version}"));
+        let what = named("boto3").unwrap_or_else(|| "boto3".to_owned());
         Self {
-            what: "boto3".to_owned(),
-            folder: PathBuf::from(format!("python-3.{}", interpreter.minor)).join("boto3"),
-            args: vec!["boto3".to_owned()],
+            folder: PathBuf::from(format!("python-3.{}", interpreter.minor))
+                .join(what.replace("==", "-")),
+            args: [what.clone()].into_iter().chain(named("botocore")).collect(),
+            what,
         }
     }
 
