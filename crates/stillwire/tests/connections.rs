@@ -85,6 +85,40 @@ fn a_handler_finds_the_management_api_in_every_usual_way() {
     }
 }
 
+/// boto3 reads `AWS_ENDPOINT_URL` from 1.28 on. What is older asks for the names of AWS, and these lead here.
+#[test]
+fn an_sdk_that_knows_no_variables_for_endpoints_reaches_this_machine_by_name() {
+    let code = r#"
+import boto3, os
+def handler(event, context):
+    request = event["requestContext"]
+    if request["eventType"] == "CONNECT":
+        return {"statusCode": 200}
+    table = boto3.resource("dynamodb").Table(os.environ["TABLE"])
+    table.put_item(Item={"id": request["connectionId"]})
+    item = table.get_item(Key={"id": request["connectionId"]})["Item"]
+    url = f"https://{request['domainName']}/{request['stage']}"
+    client = boto3.client("apigatewaymanagementapi", endpoint_url=url)
+    client.post_to_connection(ConnectionId=item["id"], Data=boto3.__version__.encode())
+    return {"statusCode": 200}
+"#;
+    let table = json!({ "Type": "AWS::DynamoDB::Table", "Properties": {
+        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+        "BillingMode": "PAY_PER_REQUEST" } });
+    let variables = json!({ "Variables": { "TABLE": { "Ref": "Table" } } });
+    let app = App::new()
+        .function_with("old", code, &json!({ "Environment": variables, "MemorySize": 256 }))
+        .resource("Table", table)
+        .route("$connect", "old")
+        .route("$default", "old");
+    std::fs::write(app.file("old", "requirements.txt"), "boto3==1.27.0\n").expect("written");
+    let stillwire = Stillwire::dev(PROGRAM, &app.template());
+    let mut client = stillwire.connect();
+    client.send("hello");
+    assert_eq!(client.text(), "1.27.0");
+}
+
 #[test]
 fn a_service_that_is_not_served_is_an_error_that_says_what_to_do() {
     let mut client = STILLWIRE.connect();
