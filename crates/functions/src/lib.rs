@@ -44,6 +44,7 @@ mod template;
 mod tool;
 mod versions;
 mod watch;
+mod wrapper;
 
 pub use functions::{Config, Functions, Problem, StartError};
 pub use places::usual_places;

@@ -20,6 +20,7 @@ use crate::pool::{Pool, Preparation};
 use crate::python::Pythons;
 use crate::sandbox::{NoSandbox, Sandbox, Strict};
 use crate::supervisor::Processes;
+use crate::wrapper;
 
 /// Everything that is there once, however many functions there are.
 #[derive(Debug)]
@@ -164,6 +165,7 @@ impl Shared {
             }
             Runtime::Provided(_) | Runtime::Other(_) => {
                 let (function, places) = (Arc::clone(function), self.config.places.clone());
+                let roots = roots.clone();
                 let find = tokio::task::spawn_blocking(move || {
                     foreign::prepare(&function, &roots, &places)
                 });
@@ -183,6 +185,10 @@ impl Shared {
                 debug::attach(&mut prepared, &function.runtime, *port, library.as_deref());
             problems.extend(attached.err());
         }
-        Ok((prepared, problems))
+        let wrapped = Arc::clone(function);
+        let wrap = tokio::task::spawn_blocking(move || {
+            wrapper::wrap(&wrapped, &roots, &mut prepared).map(|()| prepared)
+        });
+        Ok((wrap.await.map_err(|error| error.to_string())??, problems))
     }
 }

@@ -123,3 +123,46 @@ async fn a_layer_that_cannot_be_read_says_which() {
     let error = house.invoke("f", "{}").await.unwrap_err().to_string();
     assert!(error.contains("its layer ") && error.contains("nowhere"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrapper_of_the_package_or_of_a_layer_starts_the_runtime() {
+    let house = House::new();
+    for name in ["layer/wrapper", "function/own"] {
+        house.write(name, "#!/bin/sh\nexport WRAPPED=\"${0##*/} $#\"\nexec \"$@\"\n");
+        let path = house.code.path().join(name);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    house.write("function/plain", "#!/bin/sh\n");
+    house.write(
+        "function/app.py",
+        "import os\ndef handler(e, c):\n    return os.environ['WRAPPED'].split()[0]\n",
+    );
+    house.write(
+        "function/app.js",
+        "exports.handler = async () => process.env.WRAPPED.split(' ')[0];",
+    );
+    let deploy = async |function: Function, wrapper: &str| {
+        let mut function = with(&house, function, &[folder(&house, "layer")]);
+        let variable = "AWS_LAMBDA_EXEC_WRAPPER".to_owned();
+        function.environment.insert(variable, wrapper.to_owned());
+        house.add(function).await;
+    };
+    for (wrapper, name) in [("/opt/wrapper", "wrapper"), ("/var/task/own", "own")] {
+        deploy(house.function("python", "app.handler"), wrapper).await;
+        deploy(house.node("node", "app.handler"), wrapper).await;
+        for language in ["python", "node"] {
+            assert_eq!(house.returned(language, "{}").await, format!("\"{name}\""), "{language}");
+        }
+    }
+    for (wrapper, problem) in [
+        (
+            "/opt/nothing",
+            "AWS_LAMBDA_EXEC_WRAPPER is /opt/nothing, which is neither in its package",
+        ),
+        ("/var/task/plain", "its wrapper may not be executed: chmod +x "),
+    ] {
+        deploy(house.function("python", "app.handler"), wrapper).await;
+        let error = house.invoke("python", "{}").await.unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
+    }
+}

@@ -37,6 +37,9 @@ enum Kind {
 }
 
 /// A function that exists, as it was named.
+/// Headers of an answer.
+type Headers = Vec<(&'static str, String)>;
+
 struct Target {
     function: FunctionArn,
     qualifier: Option<String>,
@@ -53,7 +56,7 @@ pub(crate) async fn invoke(
         Kind::DryRun => Ok(empty(204)),
         Kind::Event => accept(room, target, request.body.clone(), request),
         Kind::RequestResponse => {
-            let (invoked, id) = run(room, target, request).await?;
+            let (invoked, headers) = run(room, target, request).await?;
             let (body, failed) = match &invoked.outcome {
                 Outcome::Returned(body) => (body.clone(), false),
                 Outcome::Failed(error) => (error.clone(), true),
@@ -66,7 +69,7 @@ pub(crate) async fn invoke(
             if let Some(tail) = &invoked.log_tail {
                 reply.headers.push(("x-amz-log-result", BASE64_STANDARD.encode(tail)));
             }
-            reply.headers.push(("x-amzn-requestid", id.to_string()));
+            reply.headers.extend(headers);
             Ok(reply)
         }
     }
@@ -87,7 +90,7 @@ pub(crate) async fn invoke_as_stream(
         }
         Kind::RequestResponse => {}
     }
-    let (invoked, id) = run(room, target, request).await?;
+    let (invoked, mut headers) = run(room, target, request).await?;
     let mut stream = BytesMut::new();
     let mut complete = json!({});
     match &invoked.outcome {
@@ -104,15 +107,9 @@ pub(crate) async fn invoke_as_stream(
     }
     let complete = complete.to_string();
     event_stream::event("InvokeComplete", "application/json", complete.as_bytes(), &mut stream);
-    Ok(LambdaReply {
-        status: 200,
-        headers: vec![
-            ("content-type", "application/vnd.amazon.eventstream".to_owned()),
-            ("x-amz-executed-version", invoked.version.to_string()),
-            ("x-amzn-requestid", id.to_string()),
-        ],
-        body: stream.freeze(),
-    })
+    headers.push(("content-type", "application/vnd.amazon.eventstream".to_owned()));
+    headers.push(("x-amz-executed-version", invoked.version.to_string()));
+    Ok(LambdaReply { status: 200, headers, body: stream.freeze() })
 }
 
 /// `InvokeAsync`, which came before `Invoke` could do this.
@@ -125,21 +122,27 @@ pub(crate) fn invoke_async(
     accept(room, target, request.body.clone(), request)
 }
 
-/// Runs a function and waits for it; gives the invocation's id as well.
-async fn run(room: &Room, target: Target, request: &Request) -> Answered<(Invoked, Arc<str>)> {
+/// Runs a function and waits for it; gives headers that tell its id and its trace as well.
+async fn run(room: &Room, target: Target, request: &Request) -> Answered<(Invoked, Headers)> {
     let payload = payload(&request.body, limits::INVOKE_REQUEST_BYTES_MAX, |limit, _| {
         format!("Request must be smaller than {limit} bytes for the InvokeFunction operation")
     })?;
     let id: Arc<str> = uuid::Uuid::new_v4().to_string().into();
     let Target { function, qualifier } = target;
+    let trace = room.trace(request);
+    let mut headers = vec![
+        ("x-amzn-requestid", id.to_string()),
+        ("x-amzn-remapped-content-length", "0".to_owned()),
+    ];
+    headers.extend(trace.as_ref().map(|trace| ("x-amzn-trace-id", trace.to_string())));
     let invocation = Invocation {
-        trace: room.trace(request),
+        trace,
         client_context: client_context(request)?.map(Arc::from),
         log_tail: log_tail(request)?,
         waits: false,
-        ..Invocation::new(Arc::clone(&id), function, qualifier, payload)
+        ..Invocation::new(id, function, qualifier, payload)
     };
-    Ok((room.ports.invoke.invoke(invocation).await?, id))
+    Ok((room.ports.invoke.invoke(invocation).await?, headers))
 }
 
 /// Takes an event for later.

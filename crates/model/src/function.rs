@@ -249,7 +249,7 @@ impl fmt::Display for Runtime {
 /// Variables that Lambda sets itself and refuses in a template.
 ///
 /// Source: AWS Lambda Developer Guide, "Reserved environment variables".
-const RESERVED_VARIABLES: [&str; 18] = [
+const RESERVED_VARIABLES: [&str; 19] = [
     "_HANDLER",
     "_X_AMZN_TRACE_ID",
     "AWS_DEFAULT_REGION",
@@ -259,6 +259,7 @@ const RESERVED_VARIABLES: [&str; 18] = [
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
     "AWS_LAMBDA_FUNCTION_VERSION",
     "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_MAX_CONCURRENCY",
     "AWS_LAMBDA_LOG_GROUP_NAME",
     "AWS_LAMBDA_LOG_STREAM_NAME",
     "AWS_ACCESS_KEY",

@@ -16,9 +16,12 @@ const ECHO: &str = "def handler(event, context):\n    return event\n";
 const FAILS: &str = "def handler(event, context):\n    raise ValueError(event['say'])\n";
 
 const ABOUT: &str = r#"
+import os
+
 def handler(event, context):
     print("a line")
-    return [context.client_context.custom, context.function_version]
+    trace = os.environ.get("_X_AMZN_TRACE_ID")
+    return [context.client_context and context.client_context.custom, context.function_version, trace]
 "#;
 
 const CHATTY: &str = "def handler(event, context):\n    print('x' * 5000)\n";
@@ -192,6 +195,7 @@ fn a_function_is_invoked_by_boto3_as_on_lambda() {
         "async": 202,
         "error": [200, "Unhandled", { "errorMessage": "boom é", "errorType": "ValueError" }, 1, true],
         "client context": [{ "k": "é" }, "$LATEST"],
+        "trace": ["Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1", true, true],
         "tail": ["START", "a", "END", "REPORT"],
         "long tail": [4096, "REPORT"],
     });

@@ -106,7 +106,16 @@ def case_invoke():
     context = base64.b64encode(json.dumps({"custom": {"k": "é"}, "env": {}}).encode()).decode()
     answer, result = invoke(names["about"], {}, ClientContext=context, LogType="Tail")
     log = base64.b64decode(answer["LogResult"]).decode()
-    seen["client context"] = result
+    seen["client context"] = result[:2]
+    traces = [(answer["ResponseMetadata"]["HTTPHeaders"]["x-amzn-trace-id"], result[2])]
+    given = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+    add = lambda params, **_: params["headers"].update({"X-Amzn-Trace-Id": given})
+    client.meta.events.register("before-call.lambda.Invoke", add)
+    answer, result = invoke(names["about"], {})
+    client.meta.events.unregister("before-call.lambda.Invoke", add)
+    traces.append((answer["ResponseMetadata"]["HTTPHeaders"]["x-amzn-trace-id"], result[2]))
+    own, told = traces
+    seen["trace"] = [told[0], told[0] == told[1], own[0] == own[1] and own[0].startswith("Root=1-") and own != told]
     seen["tail"] = [line.split(" ")[0] for line in log.splitlines()]
     answer, _ = invoke(names["chatty"], {}, LogType="Tail")
     log = base64.b64decode(answer["LogResult"]).decode()
