@@ -460,9 +460,12 @@ impl Environment {
 
     /// Ends the process and cleans up.
     async fn close(mut self, end: End) -> End {
-        if let Some(Phase::Running(running)) = self.phase.take() {
+        // Whoever waits for an event would take the loss of its call for that of its connection.
+        let mut waiting = None;
+        match self.phase.take() {
             // Killed from outside: a shutdown that could not wait.
-            self.fail(running, Failure::Exit(Exit::Signal(9)));
+            Some(Phase::Running(running)) => self.fail(running, Failure::Exit(Exit::Signal(9))),
+            other => waiting = other,
         }
         if let Some(mut mailbox) = self.mailbox.take() {
             mailbox.close();
@@ -485,6 +488,7 @@ impl Environment {
             other => process::discard(other),
         }
         self.reset = None;
+        drop(waiting);
         self.runtime.close();
         if let End::InitFailed(failure) = &end {
             self.pool.journal().init_over(self.started.elapsed(), Some(failure));

@@ -309,6 +309,16 @@ async fn a_runtime_that_ends_is_told_at_once() {
     assert_eq!(seen(&house, "seen = 1").await, 1);
 }
 
+/// It complained of that in the log, of each that was no longer needed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runtime_that_is_ended_while_it_waits_does_not_see_its_connection_go() {
+    let house = house().await;
+    let all = (0..6).map(|_| seen(&house, "time.sleep(0.3)"));
+    common::join_all(all).await;
+    house.functions.stop(Duration::from_secs(1)).await;
+    assert_eq!(house.logs.texts(LogSource::Function), [""; 0]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shell_script_with_curl_is_a_runtime() {
     let house = House::new();

@@ -277,10 +277,13 @@ def is_plain(value):
     """Whether the json module writes it as the managed runtime does, which uses another library."""
     kind = type(value)
     if kind is dict:
-        return all(map(is_plain, value.values()))
-    if kind is list or kind is tuple:
-        return all(map(is_plain, value))
-    return kind in SCALARS
+        value = value.values()
+    elif kind is not list and kind is not tuple:
+        return kind in SCALARS
+    for item in value:
+        if type(item) not in SCALARS and not is_plain(item):
+            return False
+    return True
 
 
 def marshal(result):
