@@ -514,6 +514,16 @@ async fn packages_of_the_deployed_folder_are_there_for_code_that_runs_from_its_s
 #[tokio::test(flavor = "multi_thread")]
 async fn the_aws_sdk_is_there_though_the_function_does_not_bring_it() {
     let house = House::new();
+    use_sdk(&house).await;
+    // What is there is used again, without a network.
+    let again = House::new();
+    use_sdk(&again).await;
+    let told = again.logs.texts(LogSource::Notice);
+    assert!(!told.iter().any(|line| line.contains("@aws-sdk")), "{told:?}");
+}
+
+/// Two functions that ask for the SDK, in both forms.
+async fn use_sdk(house: &House) {
     house.write(
         "common.js",
         "const { DynamoDBClient } = require('@aws-sdk/client-dynamodb');\nexports.handler = async () => typeof DynamoDBClient;",

@@ -176,6 +176,24 @@ async fn a_function_sees_lambdas_variables_and_none_of_the_daemons() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_environment_may_open_a_thousand_files_and_leaves_no_core() {
+    for templates in [true, false] {
+        let house = House::with(|config| config.templates = templates);
+        house.write(
+            "app.py",
+            "import os, resource\ndef handler(e, c):\n    kept = []\n    try:\n        while len(kept) < 5000: kept.append(open('/dev/null'))\n    \
+             except OSError as error:\n        told = error.strerror\n    count = len(kept)\n    for file in kept: file.close()\n    \
+             return [told, count, resource.getrlimit(resource.RLIMIT_CORE)]\n",
+        );
+        house.add(house.function("f", "app.handler")).await;
+        let text = house.returned("f", "{}").await;
+        let (told, count, core): (String, u32, (u32, u32)) = serde_json::from_str(&text).unwrap();
+        assert_eq!((told.as_str(), core), ("Too many open files", (0, 0)), "{text}");
+        assert!((1000..1024).contains(&count), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_line_of_output_carries_its_request_id() {
     let house = House::new();
     house.write(

@@ -5,6 +5,7 @@
 mod support;
 
 use std::slice::from_ref;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -112,6 +113,23 @@ async fn a_throttled_event_waits_longer_each_time_and_is_given_up_when_it_is_old
     tokio::time::sleep(Duration::from_mins(10)).await;
     // 1, 2, 4 ms and so on: the seventeenth wait would end after a minute.
     room.until_called(16).await;
+}
+
+/// It never will run: no wait would help.
+#[tokio::test]
+async fn an_event_of_a_function_without_concurrency_goes_to_its_queue_at_once() {
+    let (url, received) = service();
+    let queue = "arn:aws:sqs:eu-west-1:111122223333:failed";
+    let events = json!({ "DestinationConfig": { "OnFailure": { "Destination": queue } } });
+    let mut definition = function("f", &nothing(), &events);
+    Arc::get_mut(&mut definition.function).unwrap().reserved_concurrency = Some(0);
+    let room = Room::new(&[definition], &[Does::Throttle], &[("sqs", url)]);
+    assert_eq!(room.event("f", "{}").await, 202);
+    let record = next(&received).await;
+    let sent: Value = serde_json::from_str(&field(&fields(&record.1), "MessageBody")).unwrap();
+    assert_eq!(sent["requestContext"]["condition"], "RetriesExhausted");
+    assert_eq!(sent["requestContext"]["approximateInvokeCount"], 0, "{sent}");
+    room.until_called(1).await;
 }
 
 #[tokio::test(start_paused = true)]
