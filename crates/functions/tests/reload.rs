@@ -62,6 +62,7 @@ async fn an_invocation_under_way_ends_on_the_old_code() {
     let house = House::with(|config| config.reload = true);
     house.write("app.py", &answer("'old'"));
     house.add(house.function("f", "app.handler")).await;
+    assert_eq!(house.returned("f", "0").await, "\"old\"");
     let change = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         house.write("app.py", &answer("'new'"));

@@ -271,7 +271,14 @@ async fn a_process_of_another_kind_gets_no_event() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_environment_has_an_address_of_its_own_and_its_own_events() {
     let house = house().await;
-    let code = |number: u32| format!("time.sleep(0.5); seen = [{number}, address, os.getpid()]");
+    // Each ends when all four run.
+    let code = |number: u32| {
+        format!(
+            "import glob; open('mark-%d' % os.getpid(), 'w').close(); end = time.time() + 9\n\
+             while len(glob.glob('mark-*')) < 4 and time.time() < end: time.sleep(0.01)\n\
+             seen = [{number}, address, os.getpid()]"
+        )
+    };
     let codes: Vec<String> = (0..4).map(code).collect();
     let asked = codes.iter().map(|code| seen(&house, code));
     let all = common::join_all(asked).await;
