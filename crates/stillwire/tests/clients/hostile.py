@@ -81,7 +81,7 @@ def spoil(dice, value):
     if isinstance(value, list) and value and dice.random() < 0.8:
         at = dice.randrange(len(value))
         if dice.random() < 0.2:
-            return value * dice.choice([2, 30, 150])
+            return (value * dice.choice([2, 30, 150]))[:2000]
         value[at] = spoil(dice, value[at])
         return value
     if isinstance(value, str) and dice.random() < 0.7:
@@ -146,7 +146,7 @@ def memory():
 
 def ask(number):
     dice, seen = random.Random(seed * 1000 + number), collections.Counter()
-    connection = http.client.HTTPConnection(HOST, int(PORT), timeout=30)
+    connection = http.client.HTTPConnection(HOST, int(PORT), timeout=60)
     while time.monotonic() < end:
         if dice.random() < 0.01:
             with socket.create_connection((HOST, int(PORT)), timeout=30) as raw:
