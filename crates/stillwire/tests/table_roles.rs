@@ -277,6 +277,70 @@ fn a_role_may_be_for_the_items_that_statements_name() {
     assert_eq!(said[0], "AccessDeniedException", "{said}");
 }
 
+/// States what nobody would, by chance, and tells what it was allowed to and which items it then got.
+const STATES: &str = r#"
+import boto3, json, random
+from botocore.config import Config
+from botocore.exceptions import ClientError
+db = boto3.client("dynamodb", config=Config(retries={"total_max_attempts": 1}))
+PARTS = ["id = 'lobby'", "id = 'cellar'", "'attic' = id", "id IN ['lobby', 'attic']", "id IN ('cellar', 'lobby')", "n > 0",
+    "n BETWEEN 0 AND 5", "n BETWEEN 0 AND id", "id BETWEEN 'a' AND 'z'", "id <> 'x'", '"id" = \'lobby\'', 'id = "lobby"',
+    "x.id = 'lobby'", "id IS NOT MISSING", "begins_with(id, 'c')", "contains(id, 'id = ''lobby')", "attribute_exists(id)",
+    "id = id", "n = 1 -- AND id = 'lobby'\n", "n = 1 /* OR */", "id >= 'lobby'", "NOT id = 'lobby'", "size(id) > 1"]
+
+def condition(dice, depth):
+    what = dice.random()
+    if depth == 0 or what < 0.3:
+        return dice.choice(PARTS)
+    if what < 0.4:
+        return "NOT (" + condition(dice, depth - 1) + ")"
+    one, other = condition(dice, depth - 1), condition(dice, depth - 1)
+    both = one + dice.choice([" AND ", " and ", " AND ", " OR "]) + other
+    return "(" + both + ")" if dice.random() < 0.4 else both
+
+def handler(event, context):
+    dice, allowed, got, refused = random.Random(int(event["body"].split()[1])), 0, {}, 0
+    for _ in range(600):
+        text = "SELECT * FROM rooms WHERE " + condition(dice, 3)
+        try:
+            found = db.execute_statement(Statement=text)["Items"]
+        except ClientError as error:
+            refused += error.response["Error"]["Code"] == "AccessDeniedException"
+            continue
+        allowed += 1
+        for item in found:
+            got[item["id"]["S"]] = text
+    return {"statusCode": 200, "body": json.dumps({"allowed": allowed, "refused": refused, "got": got})}
+"#;
+
+#[test]
+fn no_statement_gives_an_item_that_its_role_is_not_for() {
+    let own = json!({ "Effect": "Allow", "Action": "dynamodb:PartiQLSelect",
+        "Resource": { "Fn::GetAtt": ["Rooms", "Arn"] },
+        "Condition": { "ForAllValues:StringEquals": { "dynamodb:LeadingKeys": ["lobby", "attic"] } } });
+    let policies = json!([{ "PolicyName": "own", "PolicyDocument": { "Statement": own } }]);
+    let more = json!({ "Role": { "Fn::GetAtt": ["StatesRole", "Arn"] }, "Timeout": 60 });
+    let app = app()
+        .resource("StatesRole", role(&json!({ "Policies": policies })))
+        .function_with("states", STATES, &more)
+        .two_way_route("$default", "states");
+    let stillwire = start(&app, SETTINGS);
+    let mut client = stillwire.connect();
+    for id in ["lobby", "attic", "cellar", "roof"] {
+        let item = json!({ "id": { "S": id }, "n": { "N": "1" } });
+        let put = json!({ "TableName": "rooms", "Item": item });
+        assert_eq!(call(&mut client, "own", "put_item", &put), "done");
+    }
+    for seed in 0..3 {
+        let said = client.ask(&format!("seed {seed}"));
+        let mut got: Vec<&String> = said["got"].as_object().expect("items").keys().collect();
+        got.sort();
+        assert_eq!(got, ["attic", "lobby"], "{said}");
+        let many = |what: &str| said[what].as_u64() > Some(20);
+        assert!(many("allowed") && many("refused"), "{said}");
+    }
+}
+
 #[test]
 fn without_a_word_roles_are_not_enforced() {
     let app = app();
