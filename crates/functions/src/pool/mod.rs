@@ -8,6 +8,7 @@ mod circuit;
 mod concurrency;
 mod counted;
 mod folders;
+mod preparation;
 mod upkeep;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -24,6 +25,7 @@ use self::circuit::{Circuit, Refusal};
 pub(crate) use self::concurrency::{Concurrency, Place};
 use self::counted::Counted;
 pub(crate) use self::folders::{Folders, Reset};
+pub(crate) use self::preparation::Preparation;
 use crate::code::Prepared;
 use crate::debug;
 use crate::entry::Entry;
@@ -61,16 +63,6 @@ pub(crate) struct Work {
     since: Instant,
 }
 
-impl Preparation {
-    /// Why it cannot run, if it cannot.
-    fn failed(&self) -> Option<String> {
-        match self {
-            Self::Failed(reason) => Some(reason.clone()),
-            Self::Pending | Self::Ready(_) => None,
-        }
-    }
-}
-
 /// What an environment does next.
 #[derive(Debug)]
 pub(crate) enum Turn {
@@ -80,17 +72,6 @@ pub(crate) enum Turn {
     Wait(oneshot::Receiver<Work>),
     /// End.
     Retire,
-}
-
-/// How far the function is made ready to be started.
-#[derive(Debug, Clone)]
-pub(crate) enum Preparation {
-    /// Interpreter, libraries or code are being fetched.
-    Pending,
-    /// Ready.
-    Ready(Arc<Prepared>),
-    /// It cannot run, for this reason.
-    Failed(String),
 }
 
 /// All environments of one version of a function.
