@@ -5,16 +5,29 @@
 const { Writable } = require('stream');
 const { InvalidStreamingOperation } = require('./errors.cjs');
 
-/** What the environment and the headers of an event tell. */
-function environmentData(headers) {
-  const env = process.env;
-  const deadline = deadlineOf(headers);
+let constants;
+
+/** What is the same in every context of this environment: to read a variable costs as much as the rest of a context. */
+function constantData(env) {
   return {
     functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
     functionName: env.AWS_LAMBDA_FUNCTION_NAME,
     memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
     logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
     logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
+  };
+}
+
+/** What the environment and the headers of an event tell. */
+function environmentData(headers) {
+  constants ??= constantData(process.env);
+  const deadline = deadlineOf(headers);
+  return {
+    functionVersion: constants.functionVersion,
+    functionName: constants.functionName,
+    memoryLimitInMB: constants.memoryLimitInMB,
+    logGroupName: constants.logGroupName,
+    logStreamName: constants.logStreamName,
     clientContext: parsed(headers['lambda-runtime-client-context'], 'ClientContext'),
     identity: parsed(headers['lambda-runtime-cognito-identity'], 'CognitoIdentity'),
     invokedFunctionArn: headers['lambda-runtime-invoked-function-arn'],
