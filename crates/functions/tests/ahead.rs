@@ -203,3 +203,24 @@ async fn a_handler_that_never_settles_is_over_all_the_same() {
     assert_eq!(failed(&outcomes[1])["errorType"], "Runtime.NodeJsExit");
     assert_eq!(returned(&outcomes[2])["n"], 2);
 }
+
+/// Who stops waits for nobody: what was not begun is told so, and nothing is started for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_begun_when_all_ends_is_refused() {
+    let one = One::new("python", 60).await;
+    let events = [json!({ "n": 0 }), json!({ "n": 1, "seconds": 50 }), json!({ "n": 2 })];
+    let asked = one.ask(&events);
+    let stop = async {
+        let running = one.house.until("the long one runs", |house| {
+            let begun = std::fs::read_to_string(house.code.path().join("begun"));
+            begun.is_ok_and(|text| text == "0\n1\n")
+        });
+        running.await;
+        let began = tokio::time::Instant::now();
+        one.house.functions.stop(Duration::from_millis(100)).await;
+        began.elapsed()
+    };
+    let (outcomes, took) = tokio::join!(asked, stop);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(matches!(&outcomes[2], Err(InvokeError::Unavailable { .. })), "{:?}", outcomes[2]);
+}

@@ -4,6 +4,7 @@ Once it has loaded the function, it writes down which clients of boto3 that made
 Its template makes and imports the same while nobody needs it, for the environments that come later.
 """
 
+import functools
 import importlib
 import json
 import os
@@ -76,6 +77,7 @@ class Stock:
         """`boto3.client` or `boto3.resource`, which gives what is in stock first."""
         make = self.makers[kind]
 
+        @functools.wraps(make)
         def lent(*args, **kwargs):
             name = self.name(kind, args, kwargs)
             if name is not None:
@@ -85,8 +87,6 @@ class Stock:
                     return self.made[name].pop()
             return make(*args, **kwargs)
 
-        lent.__wrapped__ = make
-        lent.__name__, lent.__qualname__, lent.__doc__ = make.__name__, make.__qualname__, make.__doc__
         return lent
 
 
@@ -102,6 +102,10 @@ class Lesson:
     def is_given(self):
         """To the template, once an environment will write it: no other does."""
         self.writer.close()
+
+    def is_awaited(self):
+        """Whether an environment will write it, and nobody has read it."""
+        return self.writer.closed and not self.reader.closed
 
     def look(self):
         """What was written, if it was; an empty note where none will come."""

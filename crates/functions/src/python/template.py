@@ -66,12 +66,11 @@ def serve(number, settings, load):
     tell(control, {"Ready": {"problem": None}})
     orders = select.poll()
     orders.register(control, select.POLLIN)
-    lesson, is_learned, forks = Lesson(), False, 0
+    lesson = Lesson()
     while True:
-        if forks and not is_learned and not orders.poll(REST_MILLIS):
+        if lesson.is_awaited() and not orders.poll(REST_MILLIS):
             note = lesson.look()
             if note is not None:
-                is_learned = True
                 learn(note, stock)
                 share(is_ours=handler is None)
                 stay_sound(settings["own"] if handler is None else [], number)
@@ -101,7 +100,6 @@ def serve(number, settings, load):
                     os._exit(1)
                 return descriptors[0], handler, restored(), lesson.begin(stock)
             os.waitpid(between, 0)
-            forks += 1
             lesson.is_given()
         for descriptor in descriptors:
             os.close(descriptor)
