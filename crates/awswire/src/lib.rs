@@ -3,6 +3,7 @@
 //! What the services *do* is none of its business.
 
 mod error;
+mod expression;
 mod ids;
 mod query;
 mod record;
@@ -12,6 +13,7 @@ mod time;
 mod xml;
 
 pub use error::{ErrorBody, ServiceError};
+pub use expression::expression_tokens;
 pub use ids::{ConnectionId, InvalidConnectionId, RequestIds};
 pub use query::{InvalidQuery, Parameters, Query, query_answer, query_refusal};
 pub use record::{RequestContext, ResponseContext, record_key};

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
+use stillwire_awswire::expression_tokens;
 
 use crate::{number, partiql};
 
@@ -127,7 +128,7 @@ fn queried(asked: &Value, partition_key: &str) -> Option<String> {
     }
     let names = asked.get("ExpressionAttributeNames");
     // The partition key is compared for equality, once. Source: `Query`, API reference, `KeyConditionExpression`.
-    let tokens: Vec<&str> = tokens(text(asked, "KeyConditionExpression")?).collect();
+    let tokens: Vec<&str> = expression_tokens(text(asked, "KeyConditionExpression")?).collect();
     if tokens.contains(&".") {
         return None; // a path is no key
     }
@@ -180,7 +181,7 @@ fn attributes(asked: &Value) -> BTreeSet<String> {
     }
     found.extend(list(asked.get("AttributesToGet")).filter_map(Value::as_str).map(str::to_owned));
     for expression in EXPRESSIONS.iter().filter_map(|member| text(asked, member)) {
-        let tokens: Vec<&str> = tokens(expression).collect();
+        let tokens: Vec<&str> = expression_tokens(expression).collect();
         for (at, token) in tokens.iter().enumerate() {
             let before = at.checked_sub(1).and_then(|before| tokens.get(before));
             let is_first = before != Some(&".");
@@ -226,24 +227,6 @@ fn resolved<'a>(token: &'a str, names: Option<&'a Value>) -> Option<&'a str> {
         return names?.get(token)?.as_str();
     }
     token.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_').then_some(token)
-}
-
-/// The tokens of an expression: names, numbers and single marks.
-fn tokens(expression: &str) -> impl Iterator<Item = &str> {
-    let mut rest = expression;
-    std::iter::from_fn(move || {
-        rest = rest.trim_start();
-        let first = rest.chars().next()?;
-        let is_name = |of: char| of.is_alphanumeric() || "_#:".contains(of);
-        let length = if is_name(first) {
-            rest.find(|of: char| !is_name(of)).unwrap_or(rest.len())
-        } else {
-            first.len_utf8()
-        };
-        let (token, after) = rest.split_at_checked(length)?;
-        rest = after;
-        Some(token)
-    })
 }
 
 fn text<'a>(value: &'a Value, member: &str) -> Option<&'a str> {

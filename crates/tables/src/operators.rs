@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Deserialize;
+use stillwire_awswire::expression_tokens;
 use stillwire_model::Reply;
 
 use crate::errors::Refusal;
@@ -75,7 +76,7 @@ fn problem(text: &str, is_update: bool) -> Option<String> {
     // Of the list that `IN` has, while it is read: how many commas, and how deep within it.
     let mut list: Option<(usize, usize)> = None;
     let (mut before, mut is_list) = ("", false);
-    for token in tokens(text) {
+    for token in expression_tokens(text) {
         let is = |word: &str| token.eq_ignore_ascii_case(word);
         let is_operator = match token {
             // An update's is no operator.
@@ -120,26 +121,6 @@ fn is_name(token: &str) -> bool {
     let words = ["AND", "OR", "NOT", "IN", "BETWEEN"];
     token.starts_with(|first: char| first.is_ascii_alphabetic())
         && !words.iter().any(|word| word.eq_ignore_ascii_case(token))
-}
-
-/// Names with what marks them, comparisons, and single marks.
-fn tokens(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        rest = rest.trim_start();
-        let first = rest.chars().next()?;
-        let is_name = |of: char| of.is_alphanumeric() || "_#:".contains(of);
-        let length = if is_name(first) {
-            rest.find(|of: char| !is_name(of)).unwrap_or(rest.len())
-        } else if ["<>", "<=", ">="].iter().any(|two| rest.starts_with(two)) {
-            2
-        } else {
-            first.len_utf8()
-        };
-        let (token, after) = rest.split_at_checked(length)?;
-        rest = after;
-        Some(token)
-    })
 }
 
 #[cfg(test)]
