@@ -7,7 +7,8 @@
 #![allow(clippy::disallowed_methods, reason = "the environment says how long a round is")]
 
 use std::io::Write as _;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use stillwire_testkit::{App, Stillwire, tools};
@@ -152,6 +153,23 @@ fn people_look_into_tables_and_change_them() {
     assert!(!well && error.contains("`stillwire tables` lists"), "{error}");
 }
 
+/// An app whose tables are not kept here, with keys of its user's.
+fn with_settings(app: &App, settings: &str, data: &Path) -> Command {
+    let template = app.template();
+    let config = template.with_file_name("settings.toml");
+    std::fs::write(&config, settings).expect("a file");
+    let mut command = Stillwire::command(PROGRAM);
+    command
+        .args(["dev", "--port", "0", "--verbose", "--config"])
+        .arg(&config)
+        .arg("--data-dir")
+        .arg(data)
+        .arg(&template)
+        .env("AWS_ACCESS_KEY_ID", "mine")
+        .env("AWS_SECRET_ACCESS_KEY", "my secret");
+    command
+}
+
 #[test]
 fn tables_on_another_server_are_made_there_and_used_by_functions() {
     // Another Stillwire is the other server.
@@ -169,20 +187,9 @@ fn tables_on_another_server_are_made_there_and_used_by_functions() {
             "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
             "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }] } }),
     );
-    let (template, data) = (app.template(), tempfile::tempdir().expect("a folder"));
-    let config = template.with_file_name("outside.toml");
+    let data = tempfile::tempdir().expect("a folder");
     let text = format!("[tables]\nmode = \"external\"\nendpoint = \"{endpoint}\"\n");
-    std::fs::write(&config, text).expect("a file");
-    let mut command = Stillwire::command(PROGRAM);
-    command
-        .args(["dev", "--port", "0", "--verbose", "--config"])
-        .arg(&config)
-        .arg("--data-dir")
-        .arg(data.path())
-        .arg(&template)
-        .env("AWS_ACCESS_KEY_ID", "mine")
-        .env("AWS_SECRET_ACCESS_KEY", "my secret");
-    let stillwire = Stillwire::start(command);
+    let stillwire = Stillwire::start(with_settings(&app, &text, data.path()));
     let mut client = stillwire.connect();
     client.send("go");
     assert_eq!(client.json(), serde_json::json!([endpoint, endpoint, "mine"]));
@@ -236,19 +243,9 @@ fn tables_on_aws_are_asked_there_with_the_users_own_keys() {
             return {'statusCode': 200, 'body': json.dumps([os.environ[name] for name in names])}\n";
     // No table: nothing is asked of AWS at the start.
     let app = App::new().function("shows", code).two_way_route("$default", "shows");
-    let (template, data) = (app.template(), tempfile::tempdir().expect("a folder"));
-    let config = template.with_file_name("aws.toml");
-    std::fs::write(&config, "[tables]\nmode = \"aws\"\n").expect("a file");
-    let mut command = Stillwire::command(PROGRAM);
-    command
-        .args(["dev", "--port", "0", "--verbose", "--config"])
-        .arg(&config)
-        .arg("--data-dir")
-        .arg(data.path())
-        .arg(&template)
-        .env("AWS_ACCESS_KEY_ID", "mine")
-        .env("AWS_SECRET_ACCESS_KEY", "my secret")
-        .env("AWS_SESSION_TOKEN", "my session");
+    let data = tempfile::tempdir().expect("a folder");
+    let mut command = with_settings(&app, "[tables]\nmode = \"aws\"\n", data.path());
+    command.env("AWS_SESSION_TOKEN", "my session");
     let stillwire = Stillwire::start(command);
     assert_eq!(
         stillwire.connect().ask("{}"),
