@@ -229,10 +229,10 @@ impl Functions {
         if tokio::time::timeout(grace, all_ended(shared)).await.is_err() {
             tracing::debug!("invocations are still under way after the grace period");
         }
-        for pool in &pools {
-            pool.refuse_queue("stillwire is stopping");
-        }
         shared.kill.send_replace(true);
+        for pool in &pools {
+            pool.pump(); // what still waits is refused
+        }
         if tokio::time::timeout(KILL_MAX, all_ended(shared)).await.is_err() {
             tracing::warn!("killed environments are still there");
         }

@@ -74,6 +74,11 @@ impl Shared {
         })
     }
 
+    /// Whether every environment was told to end: none starts any more.
+    pub(crate) fn is_ending(&self) -> bool {
+        *self.kill.borrow()
+    }
+
     /// Ends what was made for the strict sandbox, when nothing runs any more.
     pub(crate) async fn end_sandbox(&self) {
         if let Some(Ok(strict)) = self.strict.get() {

@@ -222,5 +222,8 @@ async fn what_was_not_begun_when_all_ends_is_refused() {
     };
     let (outcomes, took) = tokio::join!(asked, stop);
     assert!(took < Duration::from_secs(2), "{took:?}");
-    assert!(matches!(&outcomes[2], Err(InvokeError::Unavailable { .. })), "{:?}", outcomes[2]);
+    match &outcomes[2] {
+        Err(InvokeError::Unavailable { reason, .. }) => assert_eq!(reason, "stillwire is stopping"),
+        other => panic!("{other:?}"),
+    }
 }

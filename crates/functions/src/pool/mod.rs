@@ -47,6 +47,9 @@ const START_MOST: Duration = Duration::from_millis(500);
 /// Choice: a thousand is Lambda's default for what runs at once in a whole account.
 const QUEUE_MAX: usize = 1000;
 
+/// Why what still waits at the end of all is refused.
+const ENDING: &str = "stillwire is stopping";
+
 const RESERVED: &str = "ReservedFunctionConcurrentInvocationLimitExceeded";
 const UNRESERVED: &str = "ConcurrentInvocationLimitExceeded";
 
@@ -306,6 +309,10 @@ impl Pool {
     }
 
     fn move_on(self: &Arc<Self>, warm_up: bool) {
+        if self.shared.is_ending() {
+            // Nothing starts any more: what comes back from an environment that was killed has nowhere to go.
+            return self.refuse_queue(ENDING);
+        }
         let mut starts = Vec::new();
         let mut starved = false;
         {
@@ -378,7 +385,7 @@ impl Pool {
         let waits = state.queue.front().is_some_and(|work| work.since <= began);
         let needed = waits && state.queue.len() >= state.starting || alone;
         let on_trial = state.trial.as_ref().is_some_and(|trial| trial.generation == generation);
-        (on_trial || state.generation == generation && needed) && !*self.shared.kill.borrow()
+        (on_trial || state.generation == generation && needed) && !self.shared.is_ending()
     }
 
     /// An environment has nothing to do; `first` says that its init phase is just over.
