@@ -261,7 +261,7 @@ impl Environment {
         let is_small = work.invocation.payload.len() <= ahead::EVENT_BYTES_MAX;
         if waiting.is_closed() || self.runtime.send(waiting, event).is_err() {
             // The runtime hung up while it waited, and asked for nothing since.
-            self.pool.give_back(work);
+            self.pool.give_back([work]);
             return ControlFlow::Break(End::Retired);
         }
         let running = self.begin(work, now);
@@ -471,7 +471,7 @@ impl Environment {
             mailbox.close();
             if let Ok(work) = mailbox.try_recv() {
                 // It came while the process was ending: somebody else's work.
-                self.pool.give_back(work);
+                self.pool.give_back([work]);
             }
         }
         if let End::InitFailed(_) = &end {

@@ -105,26 +105,29 @@ impl Runtime {
     /// When a bootstrap is not there any more.
     pub(crate) fn send(&mut self, asker: Asker, answer: Answer) -> io::Result<()> {
         self.answer(asker, answer);
+        self.flush()
+    }
+
+    /// Sends what a bootstrap was answered.
+    ///
+    /// # Errors
+    /// When it is not there any more.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Ours(Some(link)) => link.flush(),
             _ => Ok(()),
         }
     }
 
-    /// Whether it understands an event that comes before it asks, and has room for one now.
+    /// Whether it understands events that come before it asks, and has room for some now.
     pub(crate) fn takes_ahead(&self) -> bool {
         matches!(self, Self::Ours(Some(link)) if link.is_drained())
     }
 
-    /// Answers the next two calls of a bootstrap of ours before they come: the outcome, and the wish for an event.
-    ///
-    /// # Errors
-    /// When it is not there any more.
-    pub(crate) fn send_ahead(&mut self, event: Answer) -> io::Result<()> {
-        let Self::Ours(Some(link)) = self else { return Err(io::ErrorKind::NotConnected.into()) };
-        link.answer(&Answer::accepted());
-        link.answer(&event);
-        link.flush()
+    /// Answers two calls of a bootstrap of ours before they come: the outcome, and the wish for an event.
+    pub(crate) fn answer_ahead(&mut self, event: Answer) {
+        self.answer(Asker::Ours, Answer::accepted());
+        self.answer(Asker::Ours, event);
     }
 
     /// No connection is left, and none will come.

@@ -1,9 +1,11 @@
 //! Events that are handed over before the runtime asks for them.
 //!
 //! A function that may have one environment only, and answers at once, spends most of its time waiting: for its answer to
-//! be heard and for the next event to come. No other environment could ever take that event, so it is sent while the one before
-//! it still runs. It begins when the runtime has answered that one, and if it never does, it goes back to the queue.
+//! be heard and for the next event to come. No other environment could ever take the events that wait, so the next few are sent
+//! while one still runs. Each begins when the runtime has answered the one before it, and if it never does, it goes back to the
+//! queue.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,17 +18,25 @@ use crate::supervisor::Exit;
 
 /// What the last invocation may have taken.
 ///
-/// Choice: far below what anybody notices. Code that changes meanwhile serves from the next event on.
+/// Choice: all that are ahead together are far below what anybody notices. Code that changes meanwhile serves after them.
 const QUICK_MAX: Duration = Duration::from_millis(5);
 
-/// The largest event of which a socket holds two beside their heads, so that neither side has to wait for the other to read.
+/// How many events may be ahead.
+///
+/// Choice: enough that neither side sleeps while the other wakes up.
+const EVENTS_MAX: usize = 8;
+
+/// What they may have together, and what the one may have that runs: a socket holds twice that beside their heads, so that
+/// neither side has to wait for the other to read.
 pub(super) const EVENT_BYTES_MAX: usize = 32 * 1024;
 
-/// The event after the one that runs.
+/// The events after the one that runs.
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
-    work: Option<Work>,
-    /// The one before it is over: the runtime may have begun.
+    works: VecDeque<Work>,
+    /// What they have together.
+    bytes: usize,
+    /// The one before the first of them is over: the runtime may have begun with it.
     is_begun: bool,
     /// What the last invocation took.
     last_took: Option<Duration>,
@@ -34,10 +44,20 @@ pub(super) struct Ahead {
 
 impl Ahead {
     pub(super) fn is_there(&self) -> bool {
-        self.work.is_some()
+        !self.works.is_empty()
     }
 
-    /// The invocation before it has its outcome.
+    /// How large another may be, if there may be one.
+    fn room(&self) -> Option<usize> {
+        (self.works.len() < EVENTS_MAX).then(|| EVENT_BYTES_MAX.saturating_sub(self.bytes))
+    }
+
+    fn push(&mut self, work: Work) {
+        self.bytes += work.invocation.payload.len();
+        self.works.push_back(work);
+    }
+
+    /// The invocation before them has its outcome.
     pub(super) fn outcome_came(&mut self) {
         self.is_begun = self.is_there();
     }
@@ -45,7 +65,9 @@ impl Ahead {
     /// The runtime asks for what it has.
     pub(super) fn take(&mut self) -> Option<Work> {
         self.is_begun = false;
-        self.work.take()
+        let work = self.works.pop_front()?;
+        self.bytes -= work.invocation.payload.len();
+        Some(work)
     }
 
     pub(super) fn took(&mut self, duration: Duration) {
@@ -54,40 +76,45 @@ impl Ahead {
 }
 
 impl Environment {
-    /// Hands over the next event of the queue, if that is sound.
+    /// Hands over the next events of the queue, as far as that is sound.
     pub(super) fn look_ahead(&mut self) {
         let is_quick = self.ahead.last_took.is_some_and(|took| took <= QUICK_MAX);
         if !is_quick || !self.runtime.takes_ahead() {
             return;
         }
-        let Some(work) = self.pool.take_ahead(self.generation, EVENT_BYTES_MAX) else { return };
-        let limit = ("stillwire-time-limit-ms", self.pool.time_limit().as_millis().to_string());
-        let event = self.event(&work, limit);
-        // Where it cannot be sent the connection ends, and it goes back.
-        drop(self.runtime.send_ahead(event));
-        self.ahead.work = Some(work);
+        while let Some(room) = self.ahead.room()
+            && let Some(work) = self.pool.take_ahead(self.generation, room)
+        {
+            let limit = ("stillwire-time-limit-ms", self.pool.time_limit().as_millis().to_string());
+            self.runtime.answer_ahead(self.event(&work, limit));
+            self.ahead.push(work);
+        }
+        // Where they cannot be sent the connection ends, and they go back.
+        drop(self.runtime.flush());
     }
 
     /// After the end of the process: what it never began is somebody else's.
     pub(super) async fn give_back_ahead(&mut self) {
-        let mut is_begun = self.ahead.is_begun;
-        let Some(work) = self.ahead.take() else { return };
+        if !self.ahead.is_there() {
+            return;
+        }
+        let mut begun = usize::from(self.ahead.is_begun);
         let listen = async {
             while let Some((call, _)) = self.runtime.call().await {
-                is_begun |= matches!(
+                begun += usize::from(matches!(
                     call,
                     CallKind::Response { .. } | CallKind::Truncated { .. } | CallKind::Error { .. }
-                );
+                ));
             }
         };
         if tokio::time::timeout(LAST_WORDS_MAX, listen).await.is_err() {
             tracing::debug!("a process holds the runtime's socket after the runtime's end");
         }
-        if is_begun {
+        for _ in 0..begun {
+            let Some(work) = self.ahead.take() else { break };
             let running = self.begin(work, Instant::now());
             self.fail(running, Failure::Exit(self.process.exit().unwrap_or(Exit::Signal(9))));
-        } else {
-            self.pool.give_back(work);
         }
+        self.pool.give_back(std::mem::take(&mut self.ahead.works));
     }
 }

@@ -6,7 +6,7 @@
 'use strict';
 
 const errors = require('./errors.cjs');
-const { callbackContext, environmentData, forwardTrace, lendTrace, streamingContext } = require('./context.cjs');
+const { addData, callbackContext, forwardTrace, lendTrace, streamingContext } = require('./context.cjs');
 const { Link, NEXT, post } = require('./link.cjs');
 const { load } = require('./load.cjs');
 const logs = require('./logs.cjs');
@@ -66,7 +66,7 @@ function invoke(runtime, { headers, body }) {
   whenLoopIsEmpty = () =>
     setImmediate(() => (runtime.isAsync ? fail(new errors.NodeJsExit()) : succeed(null)));
   try {
-    const result = runtime.handler(JSON.parse(body), Object.assign(context, environmentData(headers)), callback);
+    const result = runtime.handler(JSON.parse(body), addData(context, headers), callback);
     if (result && typeof result.then === 'function') {
       result.then(context.succeed, context.fail).catch(context.fail);
     }
@@ -82,7 +82,7 @@ async function invokeStreaming(runtime, { headers, body }) {
   const { stream, context, contents } = streamingContext(runtime.highWaterMark);
   const idle = () => new Promise((resolve) => (whenLoopIsEmpty = () => setImmediate(resolve)));
   const work = async () => {
-    const result = runtime.handler(JSON.parse(body), stream, Object.assign(context, environmentData(headers)));
+    const result = runtime.handler(JSON.parse(body), stream, addData(context, headers));
     if (!result || typeof result.then !== 'function') throw 'Streaming does not support non-async handlers.';
     if ((await result) !== undefined) console.warn('Streaming handlers ignore return values.');
     await stream.flushed();

@@ -18,23 +18,22 @@ function constantData(env) {
   };
 }
 
-/** What the environment and the headers of an event tell. */
-function environmentData(headers) {
+/** Adds what the environment and the headers of an event tell: one by one, which costs a tenth of `Object.assign`. */
+function addData(context, headers) {
   constants ??= constantData(process.env);
   const deadline = deadlineOf(headers);
-  return {
-    functionVersion: constants.functionVersion,
-    functionName: constants.functionName,
-    memoryLimitInMB: constants.memoryLimitInMB,
-    logGroupName: constants.logGroupName,
-    logStreamName: constants.logStreamName,
-    clientContext: parsed(headers['lambda-runtime-client-context'], 'ClientContext'),
-    identity: parsed(headers['lambda-runtime-cognito-identity'], 'CognitoIdentity'),
-    invokedFunctionArn: headers['lambda-runtime-invoked-function-arn'],
-    awsRequestId: headers['lambda-runtime-aws-request-id'],
-    tenantId: headers['lambda-runtime-aws-tenant-id'],
-    getRemainingTimeInMillis: () => deadline - Date.now(),
-  };
+  context.functionVersion = constants.functionVersion;
+  context.functionName = constants.functionName;
+  context.memoryLimitInMB = constants.memoryLimitInMB;
+  context.logGroupName = constants.logGroupName;
+  context.logStreamName = constants.logStreamName;
+  context.clientContext = parsed(headers['lambda-runtime-client-context'], 'ClientContext');
+  context.identity = parsed(headers['lambda-runtime-cognito-identity'], 'CognitoIdentity');
+  context.invokedFunctionArn = headers['lambda-runtime-invoked-function-arn'];
+  context.awsRequestId = headers['lambda-runtime-aws-request-id'];
+  context.tenantId = headers['lambda-runtime-aws-tenant-id'];
+  context.getRemainingTimeInMillis = () => deadline - Date.now();
+  return context;
 }
 
 /** When the invocation is to be over. An event that was sent ahead tells how long it may take from now. */
@@ -89,19 +88,6 @@ function lendTrace() {
   });
 }
 
-/** A flag with getter and setter, as handlers know it. */
-function waiting() {
-  let waits = true;
-  return {
-    get callbackWaitsForEmptyEventLoop() {
-      return waits;
-    },
-    set callbackWaitsForEmptyEventLoop(value) {
-      waits = value;
-    },
-  };
-}
-
 /** The callback and the context of a handler that returns its result. Only the first call of any counts. */
 function callbackContext({ succeed, fail, whenLoopIsEmpty }) {
   const failed = (error) => error !== undefined && error !== null;
@@ -112,10 +98,12 @@ function callbackContext({ succeed, fail, whenLoopIsEmpty }) {
     called = true; // unless it threw: then what went wrong is told by the next
   };
   const done = (error, result) => (failed(error) ? fail(error) : succeed(result));
-  const context = waiting();
-  context.succeed = once((result) => done(null, result));
-  context.fail = once((error) => done(failed(error) ? error : 'handled'));
-  context.done = once(done);
+  const context = {
+    callbackWaitsForEmptyEventLoop: true,
+    succeed: once((result) => done(null, result)),
+    fail: once((error) => done(failed(error) ? error : 'handled')),
+    done: once(done),
+  };
   const callback = once((error, result) => {
     if (!failed(error) && context.callbackWaitsForEmptyEventLoop) whenLoopIsEmpty(() => succeed(result));
     else done(error, result);
@@ -161,7 +149,7 @@ class ResponseStream extends Writable {
 function streamingContext(highWaterMark) {
   const chunks = [];
   const stream = new ResponseStream(highWaterMark ? { highWaterMark } : {}, chunks);
-  return { stream, context: waiting(), contents: () => Buffer.concat(chunks) };
+  return { stream, context: { callbackWaitsForEmptyEventLoop: true }, contents: () => Buffer.concat(chunks) };
 }
 
 /** Given to handlers, not used by the runtime: an answer with status and headers before its body. */
@@ -177,4 +165,4 @@ class HttpResponseStream {
   }
 }
 
-module.exports = { HttpResponseStream, callbackContext, environmentData, forwardTrace, lendTrace, streamingContext };
+module.exports = { HttpResponseStream, addData, callbackContext, forwardTrace, lendTrace, streamingContext };

@@ -7,6 +7,8 @@ const net = require('net');
 
 const PREFIX = '/2018-06-01/runtime/';
 const NEXT = `GET ${PREFIX}invocation/next HTTP/1.1\r\nHost: runtime\r\n\r\n`;
+// As much as is read at once.
+const READ_BYTES = 65536;
 // The answer to an outcome, as it nearly always is.
 const TAKEN = Buffer.from(
   'HTTP/1.1 202 \r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n{"status":"OK"}\n',
@@ -26,6 +28,18 @@ function post(path, body, errorType, contentType = 'application/json') {
   return typeof body === 'string' ? [head + body] : [head, body];
 }
 
+/** The headers of an answer, by their names as Stillwire writes them: in small letters. */
+function headersOf(head) {
+  const headers = {};
+  for (let end = head.indexOf('\r\n'); end >= 0; ) {
+    const begin = end + 2;
+    const colon = head.indexOf(': ', begin);
+    end = head.indexOf('\r\n', colon);
+    headers[head.slice(begin, colon)] = head.slice(colon + 2, end < 0 ? undefined : end);
+  }
+  return headers;
+}
+
 /** Parts as bytes. */
 function bytesOf(parts) {
   const isText = parts.every((part) => typeof part === 'string');
@@ -37,13 +51,18 @@ class Link {
   constructor(fd) {
     this.chunks = [];
     this.size = 0;
+    this.needed = 0;
     this.responses = [];
     this.waiting = null;
     // How many answers of no interest are to come; below zero, how many came before anybody knew of them.
     this.skipped = 0;
     this.fd = fd;
-    this.socket = new net.Socket({ fd, readable: true, writable: true });
-    this.socket.on('data', (chunk) => this.take(chunk));
+    const callback = (count, buffer) => {
+      this.take(buffer.subarray(0, count));
+      return true; // go on
+    };
+    const onread = { buffer: Buffer.allocUnsafeSlow(READ_BYTES), callback };
+    this.socket = new net.Socket({ fd, readable: true, writable: true, onread });
     // The daemon is gone: nobody is left to answer.
     this.socket.on('error', () => process.exit(0));
     this.socket.on('end', () => process.exit(0));
@@ -83,17 +102,21 @@ class Link {
 
   receive() {
     const response = this.responses.shift();
-    if (response) return Promise.resolve(response);
-    return new Promise((resolve) => (this.waiting = resolve));
+    // What is there already waits for its turn of the event loop, in which what the last event left comes to light.
+    return new Promise((resolve) => (response ? setImmediate(resolve, response) : (this.waiting = resolve)));
   }
 
+  /** Takes bytes from a room that is used again. */
   take(chunk) {
-    this.chunks.push(chunk);
-    this.size += chunk.length;
-    // A large event comes in many pieces: they are put together once all are there.
-    if (this.needed !== undefined && this.size < this.needed) return;
-    let bytes = this.chunks.length === 1 ? this.chunks[0] : Buffer.concat(this.chunks);
-    this.needed = undefined;
+    let bytes = chunk;
+    if (this.size > 0) {
+      this.chunks.push(Buffer.from(chunk));
+      this.size += chunk.length;
+      // A large event comes in many pieces: they are put together once all are there.
+      if (this.size < this.needed) return;
+      bytes = Buffer.concat(this.chunks);
+    }
+    this.needed = 0;
     for (;;) {
       if (bytes.length >= TAKEN.length && TAKEN.compare(bytes, 0, TAKEN.length) === 0) {
         this.skipped -= 1;
@@ -101,22 +124,18 @@ class Link {
       }
       const end = bytes.indexOf('\r\n\r\n');
       if (end < 0) break;
-      const [first, ...lines] = bytes.toString('latin1', 0, end).split('\r\n');
-      const headers = {};
-      for (const line of lines) {
-        const colon = line.indexOf(':');
-        headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
-      }
-      const whole = end + 4 + Number(headers['content-length'] || 0);
+      const head = bytes.toString('latin1', 0, end);
+      const headers = headersOf(head);
+      const whole = end + 4 + Number(headers['content-length']);
       if (bytes.length < whole) {
         this.needed = whole;
         break;
       }
       const body = bytes.toString('utf8', end + 4, whole);
-      this.give({ status: Number(first.split(' ')[1]), headers, body });
+      this.give({ status: Number(head.slice(9, 12)), headers, body });
       bytes = bytes.subarray(whole);
     }
-    this.chunks = bytes.length > 0 ? [bytes] : [];
+    this.chunks = bytes.length > 0 ? [Buffer.from(bytes)] : [];
     this.size = bytes.length;
   }
 

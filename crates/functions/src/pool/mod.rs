@@ -9,6 +9,7 @@ mod concurrency;
 mod counted;
 mod folders;
 mod preparation;
+mod refusal;
 mod upkeep;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use stillwire_model::{Function, Invocation, InvokeError, Invoked, Outcome, limits};
+use stillwire_model::{Function, Invocation, InvokeError, Invoked, limits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
@@ -31,7 +32,7 @@ use crate::debug;
 use crate::entry::Entry;
 use crate::environment::{self, End, Start};
 use crate::failure::Failure;
-use crate::platform_log::{Journal, Usage};
+use crate::platform_log::Journal;
 use crate::sandbox::Strict;
 use crate::shared::Shared;
 use crate::supervisor::Processes;
@@ -46,12 +47,6 @@ const START_MOST: Duration = Duration::from_millis(500);
 ///
 /// Choice: a thousand is Lambda's default for what runs at once in a whole account.
 const QUEUE_MAX: usize = 1000;
-
-/// Why what still waits at the end of all is refused.
-const ENDING: &str = "stillwire is stopping";
-
-const RESERVED: &str = "ReservedFunctionConcurrentInvocationLimitExceeded";
-const UNRESERVED: &str = "ConcurrentInvocationLimitExceeded";
 
 /// What the caller of an invocation gets.
 pub(crate) type Reply = Result<Invoked, InvokeError>;
@@ -311,7 +306,7 @@ impl Pool {
     fn move_on(self: &Arc<Self>, warm_up: bool) {
         if self.shared.is_ending() {
             // Nothing starts any more: what comes back from an environment that was killed has nowhere to go.
-            return self.refuse_queue(ENDING);
+            return self.refuse_queue("stillwire is stopping");
         }
         let mut starts = Vec::new();
         let mut starved = false;
@@ -420,9 +415,15 @@ impl Pool {
         state.queue.pop_front_if(|work| work.invocation.payload.len() <= bytes_max)
     }
 
-    /// Work that an environment took and could not begin.
-    pub(crate) fn give_back(self: &Arc<Self>, work: Work) {
-        self.lock().queue.push_front(work);
+    /// Work that an environment took and could not begin, in the order in which it was taken.
+    pub(crate) fn give_back(
+        self: &Arc<Self>,
+        works: impl IntoIterator<Item = Work, IntoIter: DoubleEndedIterator>,
+    ) {
+        {
+            let mut state = self.lock();
+            works.into_iter().rev().for_each(|work| state.queue.push_front(work));
+        }
         self.pump();
     }
 
@@ -464,41 +465,6 @@ impl Pool {
         self.shared.pump_others(self);
     }
 
-    /// The invocation that waited for a start that failed gets its error; the next one tries afresh, unless too many did.
-    fn fail_head(&self, state: &mut State, refusal: Refusal) {
-        if let Some(work) = state.queue.pop_front() {
-            self.refuse(work, &refusal);
-        }
-        if let Some(wait) = state.circuit.failed(refusal, Instant::now()) {
-            let name = self.function.name();
-            self.journal.notice(format!(
-                "{name} cannot be started, again: the next try is in {wait:?}; until then its callers get the same error"
-            ));
-        }
-    }
-
-    fn refuse(&self, work: Work, refusal: &Refusal) {
-        let failure = match refusal {
-            Refusal::Failed(failure) => failure,
-            Refusal::Unavailable(reason) => {
-                return work.answer(Err(self.unavailable(reason.clone())));
-            }
-        };
-        let usage = Usage {
-            duration: work.since.elapsed(),
-            memory_mb: self.function.memory_mb,
-            peak_mb: 0,
-            init: None,
-        };
-        let journal =
-            if work.invocation.log_tail { self.journal.with_tail() } else { self.journal.clone() };
-        journal.start(&work.request_id, &self.function.version);
-        journal.end(&work.request_id, &usage, Some(failure));
-        let outcome = Outcome::Failed(failure.object(&work.request_id));
-        let version = Arc::clone(&self.function.version);
-        work.answer(Ok(Invoked { outcome, version, log_tail: journal.tail() }));
-    }
-
     /// Interpreter, libraries and code are known, or known to be missing.
     pub(crate) fn set_preparation(
         self: &Arc<Self>,
@@ -519,16 +485,6 @@ impl Pool {
         let mut problems = self.problems.subscribe();
         let known = problems.wait_for(Option::is_some).await;
         known.ok().and_then(|known| known.clone()).unwrap_or_default()
-    }
-
-    fn throttled(&self) -> InvokeError {
-        let reserved = self.concurrency.limit() != usize::MAX;
-        let reason = if reserved { RESERVED } else { UNRESERVED };
-        InvokeError::Throttled { function: self.function.arn.clone(), reason }
-    }
-
-    fn unavailable(&self, reason: String) -> InvokeError {
-        InvokeError::Unavailable { function: self.function.arn.clone(), reason }
     }
 
     /// Every change under the lock is complete before anything in it can panic.

@@ -116,14 +116,6 @@ impl Pool {
         self.pump();
     }
 
-    /// Refuses what waits.
-    pub(crate) fn refuse_queue(&self, reason: &str) {
-        let waiting: Vec<Work> = self.lock().queue.drain(..).collect();
-        for work in waiting {
-            work.answer(Err(self.unavailable(reason.to_owned())));
-        }
-    }
-
     /// Ends the environment that was idle longest, to make room for another function's.
     pub(crate) fn give_room(&self) -> bool {
         let mut state = self.lock();
