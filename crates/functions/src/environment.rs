@@ -185,10 +185,8 @@ impl Environment {
         }
         match phase.outcome(kind) {
             Step::Outcome { running, outcome, failure, accepted } => {
-                if self.ahead.is_there() {
-                    self.ahead.outcome_came(); // its answer was sent before it
-                } else {
-                    self.runtime.answer(asker, accepted);
+                if !self.ahead.is_there() {
+                    self.runtime.answer(asker, accepted); // else its answer was sent before it
                 }
                 let (settling, told) = running.settle(outcome, failure);
                 self.tell(told);

@@ -37,7 +37,8 @@ const fs = require('fs');
 exports.handler = async (event, context) => {
   fs.appendFileSync(process.env.LAMBDA_TASK_ROOT + '/begun', `${event.n}\n`);
   const left = context.getRemainingTimeInMillis();
-  if (event.never) await new Promise(() => {});
+  if (event.late) setTimeout(() => { throw new Error('late'); }, 1);
+  if (event.late || event.never) await new Promise(() => {});
   if (event.seconds) await new Promise((resolve) => setTimeout(resolve, event.seconds * 1000));
   if (event.die) process.exit(3);
   if (event.fail) throw new Error('no');
@@ -206,6 +207,18 @@ async fn a_handler_that_never_settles_is_over_all_the_same() {
     let outcomes = one.ask(&events).await;
     assert_eq!(failed(&outcomes[1])["errorType"], "Runtime.NodeJsExit");
     assert_eq!(returned(&outcomes[2])["n"], 2);
+}
+
+/// A process that tells of its end has not begun with the next event, although it has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_that_nobody_caught_ends_one_invocation() {
+    let one = One::new("node", 5).await;
+    let events = [json!({ "n": 0 }), json!({ "n": 1, "late": true }), json!({ "n": 2 })];
+    let outcomes = one.ask(&events).await;
+    assert_eq!(failed(&outcomes[1])["errorMessage"], "late");
+    let [first, third] = [0, 2].map(|n| returned(&outcomes[n]));
+    assert_ne!(first["pid"], third["pid"]);
+    assert_eq!(one.begun(), ["0", "1", "2"]);
 }
 
 /// Who stops waits for nobody: what was not begun is told so, and nothing is started for it.

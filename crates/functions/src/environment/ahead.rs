@@ -2,8 +2,8 @@
 //!
 //! A function that may have one environment only, and answers at once, spends most of its time waiting: for its answer to
 //! be heard and for the next event to come. No other environment could ever take the events that wait, so the next few are sent
-//! while one still runs. Each begins when the runtime has answered the one before it, and if it never does, it goes back to the
-//! queue.
+//! while one still runs. Each begins when the runtime has answered the one before it and asks for the next, and if it never does, it
+//! goes back to the queue.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -36,8 +36,6 @@ pub(super) struct Ahead {
     works: VecDeque<Work>,
     /// What they have together.
     bytes: usize,
-    /// The one before the first of them is over: the runtime may have begun with it.
-    is_begun: bool,
     /// What the last invocation took.
     last_took: Option<Duration>,
 }
@@ -57,14 +55,8 @@ impl Ahead {
         self.works.push_back(work);
     }
 
-    /// The invocation before them has its outcome.
-    pub(super) fn outcome_came(&mut self) {
-        self.is_begun = self.is_there();
-    }
-
     /// The runtime asks for what it has.
     pub(super) fn take(&mut self) -> Option<Work> {
-        self.is_begun = false;
         let work = self.works.pop_front()?;
         self.bytes -= work.invocation.payload.len();
         Some(work)
@@ -98,13 +90,11 @@ impl Environment {
         if !self.ahead.is_there() {
             return;
         }
-        let mut begun = usize::from(self.ahead.is_begun);
+        // A bootstrap of ours asks before it begins; what it asked may be in the socket still.
+        let mut begun = 0;
         let listen = async {
             while let Some((call, _)) = self.runtime.call().await {
-                begun += usize::from(matches!(
-                    call,
-                    CallKind::Response { .. } | CallKind::Truncated { .. } | CallKind::Error { .. }
-                ));
+                begun += usize::from(matches!(call, CallKind::Next));
             }
         };
         if tokio::time::timeout(LAST_WORDS_MAX, listen).await.is_err() {
