@@ -85,14 +85,14 @@ async fn a_trace_for_each_invocation_takes_no_memory() {
     let house = house().await;
     for name in LANGUAGES {
         let mut pages = Vec::new();
-        for round in 0..3000 {
+        for round in 0..8000 {
             let trace = Some(format!("Root=1-{round:04}{}", "x".repeat(4096)));
             let look = round % 1000 == 999;
             let seen = told(&house, name, trace, if look { "true" } else { "false" }).await;
             pages.extend(seen[1].as_u64());
         }
         println!("{name}: {pages:?} pages");
-        // Two thousand traces have eight megabytes.
-        assert!(pages[2] < pages[0] + 1000, "{name}: {pages:?}");
+        // Five thousand traces have five thousand pages. A heap that grows to its usual size has done so before.
+        assert!(pages[7] < pages[2] + 2500, "{name}: {pages:?}");
     }
 }
