@@ -224,7 +224,7 @@ mod tests {
         Answer::accepted().encode(&mut answer);
         let text = String::from_utf8(answer).unwrap();
         let written = text.replace('\r', "\\r").replace('\n', "\\n");
-        for source in [include_str!("python/bootstrap.py"), include_str!("node/link.cjs")] {
+        for source in [include_str!("python/link.py"), include_str!("node/link.cjs")] {
             assert!(source.contains(&written), "{written}");
         }
     }

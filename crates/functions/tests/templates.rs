@@ -198,11 +198,18 @@ async fn what_cannot_be_forked_soundly_is_not_forked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_in_a_hook_is_told_as_lambda_tells_it() {
-    let house = House::new();
-    snapshot(&house, "register_after_restore(lambda: 1 / 0)").await;
-    let error = house.failed("who", "{}").await;
-    assert_eq!(error["errorType"], "Runtime.AfterRestoreError");
-    assert!(error["errorMessage"].as_str().unwrap().contains("division by zero"), "{error}");
+    for (moment, kind) in [
+        ("before_snapshot", "Runtime.BeforeSnapshotError"),
+        ("after_restore", "Runtime.AfterRestoreError"),
+    ] {
+        let house = House::new();
+        snapshot(&house, &format!("register_{moment}(lambda: 1 / 0)")).await;
+        for _ in 0..2 {
+            let error = house.failed("who", "{}").await;
+            assert_eq!(error["errorType"], kind);
+            assert_eq!(error["errorMessage"], "ZeroDivisionError: division by zero");
+        }
+    }
 }
 
 /// The order was never answered: the invocation waited for ten seconds.

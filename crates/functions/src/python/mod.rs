@@ -22,13 +22,19 @@ use crate::sandbox::Sandbox;
 use crate::supervisor::Processes;
 use crate::versions::Substitutions;
 
-const BOOTSTRAP: &str = include_str!("bootstrap.py");
-
-/// The parts of a template, as the bootstrap imports them from beside itself: names and contents.
-const TEMPLATE: [(&str, &str); 3] = [
-    ("stillwire_template.py", include_str!("template.py")),
+/// The bootstrap and what it imports from beside itself, by file.
+const BOOTSTRAP: [(&str, &str); 11] = [
+    ("bootstrap.py", include_str!("bootstrap.py")),
+    ("stillwire_context.py", include_str!("context.py")),
+    ("stillwire_errors.py", include_str!("errors.py")),
     ("stillwire_lessons.py", include_str!("lessons.py")),
+    ("stillwire_link.py", include_str!("link.py")),
+    ("stillwire_load.py", include_str!("load.py")),
+    ("stillwire_logs.py", include_str!("logs.py")),
+    ("stillwire_names.py", include_str!("names.py")),
+    ("stillwire_results.py", include_str!("results.py")),
     ("stillwire_sharing.py", include_str!("sharing.py")),
+    ("stillwire_template.py", include_str!("template.py")),
 ];
 
 /// The oldest minor version whose sockets can take over descriptors, which templates need.
@@ -39,7 +45,8 @@ const FORKS_FROM: u8 = 9;
 pub(crate) struct Pythons {
     places: Vec<PathBuf>,
     cache_dir: PathBuf,
-    bootstrap: PathBuf,
+    /// Where the bootstrap is, with the bytecode that Python keeps of its parts.
+    folder: PathBuf,
     names: Arc<Names>,
     templates: bool,
     interpreters: Once<u8, Interpreter>,
@@ -50,15 +57,15 @@ pub(crate) struct Pythons {
 impl Pythons {
     /// Writes the bootstrap into the work folder.
     pub(crate) fn new(config: &crate::Config, names: Arc<Names>) -> std::io::Result<Self> {
-        let bootstrap = config.work_dir.join("bootstrap.py");
-        std::fs::write(&bootstrap, BOOTSTRAP)?;
-        for (name, text) in TEMPLATE {
-            std::fs::write(config.work_dir.join(name), text)?;
+        let folder = config.work_dir.join("python");
+        std::fs::create_dir_all(&folder)?;
+        for (name, text) in BOOTSTRAP {
+            std::fs::write(folder.join(name), text)?;
         }
         Ok(Self {
             places: config.places.clone(),
             cache_dir: config.cache_dir.clone(),
-            bootstrap,
+            folder,
             names,
             templates: config.templates && config.sandbox == Sandbox::Usual,
             interpreters: Once::default(),
@@ -168,7 +175,7 @@ impl Pythons {
             args: vec![
                 "-u".to_owned(),
                 "-s".to_owned(),
-                text(&self.bootstrap),
+                text(&self.folder.join("bootstrap.py")),
                 settings.to_string(),
             ],
             env: BTreeMap::new(),
@@ -183,8 +190,7 @@ impl Pythons {
             reach: Reach::Inherited,
             readable: code::readable(&python.program, roots)
                 .chain(first.iter().chain(last).cloned())
-                .chain([self.bootstrap.clone()])
-                .chain(TEMPLATE.map(|(name, _)| self.bootstrap.with_file_name(name)))
+                .chain([self.folder.clone()])
                 .collect(),
         }
     }

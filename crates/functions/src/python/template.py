@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 
+from stillwire_errors import Fault
 from stillwire_lessons import Lesson, Stock, learn
 from stillwire_sharing import share
 
@@ -37,11 +38,11 @@ class Unsound(Exception):
 def serve(number, settings, load):
     """Loads, then forks until the socket ends.
 
-    Returns in each environment: its runtime socket, the handler if that was loaded, what went wrong since, and what to
+    Returns in each environment: its runtime socket, the handler if that was loaded, what went wrong in a hook, and what to
     call once the function is loaded.
     """
     control = socket.socket(fileno=number)
-    handler = None
+    handler, fault = None, None
     stock = Stock()
     try:
         if settings["services"] is not None:
@@ -49,7 +50,7 @@ def serve(number, settings, load):
         check(settings["own"], number)
         if settings["snap_start"]:
             handler = load()
-            run_hooks("before_snapshot", reversed)
+            fault = fault_of_hooks("before_snapshot", "Runtime.BeforeSnapshotError", reversed)
             check([], number)
     except BaseException as error:
         # Where it is the function's fault, an environment of its own will meet it too, and report it as Lambda does.
@@ -98,7 +99,8 @@ def serve(number, settings, load):
                 except Exception as error:
                     tell(control, failed(order, error))
                     os._exit(1)
-                return descriptors[0], handler, restored(), lesson.begin(stock)
+                fault = fault or fault_of_hooks("after_restore", "Runtime.AfterRestoreError")
+                return descriptors[0], handler, fault, lesson.begin(stock)
             os.waitpid(between, 0)
             lesson.is_given()
         for descriptor in descriptors:
@@ -171,18 +173,14 @@ def mark_address():
     return start + at + len(MARK) + 1 if at >= 0 and start else None
 
 
-def run_hooks(kind, order=iter):
+def fault_of_hooks(moment, kind, order=iter):
+    """Runs what was to run at this moment; gives what went wrong."""
     hooks = sys.modules.get("snapshot_restore_py")
     if hooks is None:
-        return
-    for function, args, kwargs in order(list(getattr(hooks, "get_" + kind)())):
-        function(*args, **kwargs)
-
-
-def restored():
-    """Runs what was to run after a restore; gives what it raises."""
+        return None
     try:
-        run_hooks("after_restore")
+        for function, args, kwargs in order(list(getattr(hooks, "get_" + moment)())):
+            function(*args, **kwargs)
     except Exception as error:
-        return error
+        return Fault(kind, "%s: %s" % (type(error).__name__, error))
     return None
