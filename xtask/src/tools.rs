@@ -19,6 +19,9 @@ const EXAMPLES: [&str; 2] = ["cdk-chat", "cdk-chat-seed"];
 /// The minor versions of Python for which the official runtime client is published.
 const RUNTIME_CLIENTS: std::ops::RangeInclusive<u8> = 9..=13;
 
+/// The major versions of Node.js that tests drive besides the one of `PATH`.
+const NODES: [u8; 3] = [18, 22, 24];
+
 /// What the requirements of serverless-offline, and of its folder, are called.
 const SERVERLESS_OFFLINE: &str = "serverless-offline";
 
@@ -33,6 +36,10 @@ pub(crate) fn install() -> Result<(), Failure> {
     let requirements = workspace().join("xtask/requirements");
     python("python", &requirements.join("python.txt"))?;
     node("node", &requirements.join("node.txt"))?;
+    for major in NODES {
+        let name = format!("node-{major}");
+        node(&name, &requirements.join(format!("{name}.txt")))?;
+    }
     // The deploy tools, each apart: they pin what they are made of.
     node("deploy-cdk", &requirements.join("deploy-cdk.txt"))?;
     runtime_clients(&requirements.join("runtime-client.txt"))?;

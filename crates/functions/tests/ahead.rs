@@ -11,7 +11,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{House, join_all};
+use common::{House, join_all, nodes};
 use serde_json::{Value, json};
 use stillwire_model::{InvokeError, Outcome};
 
@@ -53,7 +53,10 @@ struct One {
 
 impl One {
     async fn new(name: &'static str, timeout: u64) -> Self {
-        let house = House::new();
+        Self::within(House::new(), name, timeout).await
+    }
+
+    async fn within(house: House, name: &'static str, timeout: u64) -> Self {
         house.write("app.py", PYTHON);
         house.write("app.js", NODE);
         let mut function = match name {
@@ -98,8 +101,13 @@ fn failed(outcome: &Result<Outcome, InvokeError>) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_gets_its_own_answer_in_order() {
-    for name in ["python", "node"] {
-        let one = One::new(name, 10).await;
+    let mut each = vec![One::new("python", 10).await];
+    for node in nodes::all() {
+        let house = House::with(|config| config.places = vec![node.folder()]);
+        each.push(One::within(house, "node", 10).await);
+    }
+    for one in each {
+        let name = one.name;
         // Among them some that fail, and some that are too large to be sent ahead or to be answered at once.
         let events: Vec<Value> = (0..300)
             .map(|n| match n % 10 {

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod nodes;
 pub(crate) mod pair;
 
 use std::collections::BTreeMap;

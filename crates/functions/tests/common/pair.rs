@@ -27,7 +27,11 @@ pub(crate) struct Pair {
 impl Pair {
     /// The client is a line for the shell.
     pub(crate) fn new(ours: Runtime, client: &str, path: &'static str) -> Self {
-        let house = House::new();
+        Self::within(House::new(), ours, client, path)
+    }
+
+    /// The same, in a house of one's own.
+    pub(crate) fn within(house: House, ours: Runtime, client: &str, path: &'static str) -> Self {
         house.write("client/bootstrap", &format!("#!/bin/sh\n{client}\n"));
         let bootstrap = house.code.path().join("client/bootstrap");
         std::fs::set_permissions(bootstrap, std::fs::Permissions::from_mode(0o755)).unwrap();
