@@ -17,7 +17,7 @@ const NEEDED: [(&str, &str); 3] = [
 const EXAMPLES: [&str; 2] = ["cdk-chat", "cdk-chat-seed"];
 
 /// The minor versions of Python for which the official runtime client is published.
-const RUNTIME_CLIENTS: std::ops::RangeInclusive<u8> = 9..=13;
+const RUNTIME_CLIENTS: std::ops::RangeInclusive<u8> = 9..=14;
 
 /// The major versions of Node.js that tests drive besides the one of `PATH`.
 const NODES: [u8; 3] = [18, 22, 24];

@@ -73,7 +73,7 @@ fn versions() -> Vec<u8> {
     let places = stillwire_functions::usual_places(path.as_deref(), home.as_deref());
     let has =
         |minor: u8| places.iter().any(|place| place.join(format!("python3.{minor}")).exists());
-    [11, 12, 13].into_iter().filter(|minor| *minor == 11 || has(*minor)).collect()
+    [11, 12, 13, 14].into_iter().filter(|minor| *minor == 11 || has(*minor)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

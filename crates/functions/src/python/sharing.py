@@ -21,10 +21,11 @@ FILLERS_MAX = 50_000
 # A bytes object without its contents.
 BYTES_HEAD = 33
 
-# Source: PEP 683, and `Include/object.h` of Python 3.12 and 3.13: by this count, of 32 bits, an object is immortal, and its
-# count is not written any more. Later versions need their own; earlier ones count always.
-IMMORTAL = 0xFFFFFFFF
-IMMORTAL_IN = ((3, 12), (3, 13))
+# By its count, of 32 bits, an object is immortal, and its count is not written any more: by the one that `None` has.
+# Source: PEP 683, and `Include/object.h` and `Include/refcount.h` of these versions. Later ones need their own; earlier ones
+# count always.
+IMMORTAL = sys.getrefcount(None)
+IMMORTAL_IN = ((3, 12), (3, 13), (3, 14))
 # These end by their count, and what ends with them is to end.
 MORTAL = (types.FrameType, types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 
