@@ -4,9 +4,9 @@ use crate::run::{self, Failure};
 use crate::tools;
 
 /// Ends a test program that hangs, long before a machine of CI gives up on the whole: cargo then tells which it was, and the
-/// test program has told which of its tests has been running. The longest one takes three minutes on two cores.
+/// test program has told which of its tests has been running. The longest one takes three to eight minutes on two cores.
 const RUNNER: &str =
-    "target.'cfg(target_os = \"linux\")'.runner = ['timeout', '--verbose', '--foreground', '20m']";
+    "target.'cfg(target_os = \"linux\")'.runner = ['timeout', '--verbose', '--foreground', '30m']";
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     tools::install()?;
