@@ -19,7 +19,7 @@ const EXAMPLES: [&str; 2] = ["cdk-chat", "cdk-chat-seed"];
 /// The minor versions of Python for which the official runtime client is published.
 const RUNTIME_CLIENTS: std::ops::RangeInclusive<u8> = 9..=14;
 
-/// The major versions of Node.js that tests drive besides the one of `PATH`.
+/// The major versions of Node.js that tests drive besides the one of `PATH` (`crates/functions/tests/common/nodes.rs`).
 const NODES: [u8; 3] = [18, 22, 24];
 
 /// What the requirements of serverless-offline, and of its folder, are called.

@@ -34,8 +34,6 @@ pub(super) const EVENT_BYTES_MAX: usize = 32 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
     works: VecDeque<Work>,
-    /// What they have together.
-    bytes: usize,
     /// What the last invocation took.
     last_took: Option<Duration>,
 }
@@ -47,19 +45,13 @@ impl Ahead {
 
     /// How large another may be, if there may be one.
     fn room(&self) -> Option<usize> {
-        (self.works.len() < EVENTS_MAX).then(|| EVENT_BYTES_MAX.saturating_sub(self.bytes))
-    }
-
-    fn push(&mut self, work: Work) {
-        self.bytes += work.invocation.payload.len();
-        self.works.push_back(work);
+        let bytes: usize = self.works.iter().map(|work| work.invocation.payload.len()).sum();
+        (self.works.len() < EVENTS_MAX).then(|| EVENT_BYTES_MAX.saturating_sub(bytes))
     }
 
     /// The runtime asks for what it has.
     pub(super) fn take(&mut self) -> Option<Work> {
-        let work = self.works.pop_front()?;
-        self.bytes -= work.invocation.payload.len();
-        Some(work)
+        self.works.pop_front()
     }
 
     pub(super) fn took(&mut self, duration: Duration) {
@@ -79,7 +71,7 @@ impl Environment {
         {
             let limit = ("stillwire-time-limit-ms", self.pool.time_limit().as_millis().to_string());
             self.runtime.answer_ahead(self.event(&work, limit));
-            self.ahead.push(work);
+            self.ahead.works.push_back(work);
         }
         // Where they cannot be sent the connection ends, and they go back.
         drop(self.runtime.flush());
